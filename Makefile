@@ -1,0 +1,44 @@
+PY   ?= python3
+VENV ?= .venv
+SEED ?= 0
+ARGS ?=
+B = $(VENV)/bin
+.PHONY: train test docs bench install export run readme clean help
+
+help:                          ## this list
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 12
+
+train: install                 ## the embedded job: watch a language model become a better recommender (SEED=1, ARGS=--resume)
+	$(B)/rerec train --seed $(SEED) $(ARGS)
+
+test: install                  ## everything CI checks, in one pytest summary
+	$(B)/python -m pytest -q -n 2 --dist loadgroup tests
+
+bench: install                 ## speed as ratios measured in one run
+	$(B)/rerec bench $(ARGS)
+
+docs: install build/katex      ## the site in _docs/, with its maths served from the site itself
+	$(B)/python tools/docs.py site --katex build/katex
+
+install: $(VENV)/.ok           ## .venv with pinned versions
+$(VENV)/.ok: settings.ini setup.py constraints.txt
+	@$(PY) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rerec needs Python 3.11 or newer: make PY=python3.12 ...")'
+	$(PY) -m venv $(VENV)
+	$(B)/pip install -q --disable-pip-version-check -c constraints.txt torch numpy
+	$(B)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev,docs,gguf]'
+	touch $@
+
+export: install                ## notebooks -> rerec/
+	$(B)/nbdev_export && $(B)/nbdev_clean
+
+run: install                   ## run all notebooks and keep their outputs
+	$(B)/nbdev_export && $(B)/python tools/run_nbs.py && $(B)/nbdev_clean
+
+readme: install                ## README.md from nbs/index.ipynb
+	$(B)/python tools/docs.py readme
+
+build/katex:
+	mkdir -p build && cd build && npm pack --silent katex@0.16.11 && tar xzf katex-0.16.11.tgz && mv package/dist katex
+
+clean:                         ## remove what can be made again, runs excepted
+	rm -rf _proc _docs build dist *.egg-info
