@@ -46,14 +46,13 @@ def place_hits(
     right = (places[:, :, None]==truth[:, None, :]).any(-1)
     return right & first_times(places)
 
-# %% ../nbs/03_metrics.ipynb #2b54ac8a
+# %% ../nbs/03_metrics.ipynb #b607f726
 def discounts(
     k:int, # Number of places
 )->Float[Tensor, 'k']: # 1 at the first place, then falling
     "What a hit is worth at each place."
     return 1/torch.log2(torch.arange(2, k + 2).float())
 
-# %% ../nbs/03_metrics.ipynb #2fa495bd
 def n_right(
     truth:Int[Tensor, 'b m'], # Right rows, padded with -1
 )->Int[Tensor, 'b']: # A row given twice counts once, -1 never
@@ -61,7 +60,7 @@ def n_right(
     none = truth.new_full((len(truth), 1), -1)
     return (truth.sort(-1).values.diff(dim=-1, prepend=none)!=0).sum(-1)
 
-# %% ../nbs/03_metrics.ipynb #057788d6
+# %% ../nbs/03_metrics.ipynb #30f9dba1
 def ndcg_at_k(
     places:Int[Tensor, 'b k'], # Listed rows, best first, -1 for an unknown title
     truth:Int[Tensor, 'b m'], # Right rows, padded with -1
@@ -74,7 +73,7 @@ def ndcg_at_k(
     best = worth.cumsum(0)[n_right(truth).clamp(1, k) - 1]
     return gain/best
 
-# %% ../nbs/03_metrics.ipynb #ee541623
+# %% ../nbs/03_metrics.ipynb #8bf739fa
 def accuracy(
     places:Int[Tensor, 'b k'], # Listed rows, best first
     truth:Int[Tensor, 'b m'], # Right rows, padded with -1
@@ -82,7 +81,7 @@ def accuracy(
     "Is the first item right?"
     return place_hits(places[:, :1], truth).any(-1).float()
 
-# %% ../nbs/03_metrics.ipynb #6c3fc8f0
+# %% ../nbs/03_metrics.ipynb #f1402997
 def recall_at_k(
     places:Int[Tensor, 'b k'], # Listed rows, best first
     truth:Int[Tensor, 'b m'], # Right rows, padded with -1
@@ -91,7 +90,7 @@ def recall_at_k(
     "Share of the right items that stand among the first `k` places."
     return place_hits(places[:, :k], truth).sum(-1)/n_right(truth).clamp(min=1)
 
-# %% ../nbs/03_metrics.ipynb #6c8b9559
+# %% ../nbs/03_metrics.ipynb #e1d177e5
 def precision_at_k(
     places:Int[Tensor, 'b k'], # Listed rows, best first
     truth:Int[Tensor, 'b m'], # Right rows, padded with -1
@@ -100,7 +99,7 @@ def precision_at_k(
     "Share of the first `k` places that are hits, empty ones included."
     return place_hits(places[:, :k], truth).sum(-1)/k
 
-# %% ../nbs/03_metrics.ipynb #50d0018f
+# %% ../nbs/03_metrics.ipynb #9cf707b7
 def reciprocal_rank(
     places:Int[Tensor, 'b k'], # Listed rows, best first
     truth:Int[Tensor, 'b m'], # Right rows, padded with -1
@@ -109,7 +108,7 @@ def reciprocal_rank(
     hits = torch.nn.functional.pad(place_hits(places, truth), (0, 1))
     return (hits/torch.arange(1, hits.shape[1] + 1, device=hits.device)).amax(-1)
 
-# %% ../nbs/03_metrics.ipynb #dd280b5b
+# %% ../nbs/03_metrics.ipynb #3c515aa1
 def misled(
     places:Int[Tensor, 'b k'], # Listed rows, best first
     lures:Int[Tensor, 'b m'], # Rows that only the false statement would make right
@@ -117,22 +116,19 @@ def misled(
     "Is the first item one that only the false statement makes right?"
     return accuracy(places, lures).masked_fill((lures<0).all(-1), math.nan)
 
-# %% ../nbs/03_metrics.ipynb #61cc0c70
-_book_prompt = 'Recommended books (separated by [SEP]):'
-
-# %% ../nbs/03_metrics.ipynb #35dc7381
+# %% ../nbs/03_metrics.ipynb #462d59e1
 def official_titles(
     text:str, # The answer, reasoning removed
     domain:str='movie', # 'book' follows the book script, anything else the movie script
     k:int=0, # Cut to k titles, or fill up with 'none'; 0 leaves the list alone
 )->list[str]: # As RecBench+ goes on to compare them
     "Titles that RecBench+ reads out of an answer."
-    if domain=='book': return text.strip().strip(_book_prompt).split('[SEP]')
+    if domain=='book': return text.strip().strip('Recommended books (separated by [SEP]):').split('[SEP]')
     pieces = [s.strip().strip("'").strip('"').strip() for s in text.split('[SEP]')]
     titles = [re.sub(r'\s\(\d{4}\)$', '', s).strip() for s in pieces]
     return (titles + ['none']*k)[:k] if k else titles
 
-# %% ../nbs/03_metrics.ipynb #e34b677e
+# %% ../nbs/03_metrics.ipynb #b0b2928d
 def official_match(
     titles:Sequence[str], # What an answer lists
     truth:Sequence[str], # Right titles
@@ -142,14 +138,13 @@ def official_match(
     def similar(a, b): return SequenceMatcher(None, a, b).ratio()>=cutoff
     return [next((t for t in truth if similar(s, t)), s) for s in titles]
 
-# %% ../nbs/03_metrics.ipynb #7a107279
+# %% ../nbs/03_metrics.ipynb #843770f0
 class Figures(NamedTuple):
     "The three figures RecBench+ gives an answer."
     recall:float
     precision:float
     ndcg:float
 
-# %% ../nbs/03_metrics.ipynb #2b4efadb
 def list_figures(
     listed:Sequence[Hashable], # Titles or ids in the order of the answer
     truth:Sequence[Hashable], # The right ones
@@ -159,7 +154,7 @@ def list_figures(
     gain, best = (sum(1/math.log2(j + 2) for j,x in enumerate(xs) if x in truth) for xs in (listed, truth))
     return Figures(*(a/b if b else 0. for a,b in ((found, len(truth)), (found, len(listed)), (gain, best))))
 
-# %% ../nbs/03_metrics.ipynb #094fb04c
+# %% ../nbs/03_metrics.ipynb #a317cdb5
 def official_figures(
     text:str, # The answer, reasoning removed
     truth:Sequence[str], # Right titles, with their years
@@ -171,32 +166,31 @@ def official_figures(
     if cutoff is None: cutoff = .65 if domain=='book' else .8
     return list_figures(official_match(official_titles(text, domain, k), truth, cutoff), truth)
 
-# %% ../nbs/03_metrics.ipynb #334e329b
+# %% ../nbs/03_metrics.ipynb #9fe59da1
 def failed_to_recommend(
     text:str, # The answer, reasoning removed
 )->bool: # What RecBench+ calls FTR; this project's FTR is `misled`
     "Does the answer hold no list in the benchmark's format?"
     return '[SEP]' not in text
 
-# %% ../nbs/03_metrics.ipynb #605efd6e
+# %% ../nbs/03_metrics.ipynb #7fe9e5fb
 class Interval(NamedTuple):
     "A mean with the ends of its interval."
     mean:float
     low:float
     high:float
 
-# %% ../nbs/03_metrics.ipynb #644214ed
 def wilson(
-    hits:int, # Successes
+    hits:float, # Successes
     n:int, # Trials, at least one
     level:float=.95, # Confidence
 )->Interval: # Within 0 to 1 whatever the counts
     "Wilson's score interval of a share."
     p, w = hits/n, NormalDist().inv_cdf((1 + level)/2)**2/n
     middle, half = p + w/2, (w*p*(1 - p) + w*w/4)**.5
-    return Interval(p, max(0., (middle - half)/(1 + w)), min(1., (middle + half)/(1 + w)))
+    return Interval(p, max(0., min(p, (middle - half)/(1 + w))), min(1., max(p, (middle + half)/(1 + w))))
 
-# %% ../nbs/03_metrics.ipynb #ddaae2bf
+# %% ../nbs/03_metrics.ipynb #f8726070
 def bootstrap(
     values:Sequence[float], # One for each query
     level:float=.95, # Confidence
@@ -210,20 +204,21 @@ def bootstrap(
     ends = np.quantile(means, [(1 - level)/2, (1 + level)/2])
     return Interval(float(distinct @ counts/n), *map(float, ends))
 
-# %% ../nbs/03_metrics.ipynb #92e1dbe0
+# %% ../nbs/03_metrics.ipynb #dd4be14f
 def mean_interval(
     values:Sequence[float], # One for each query, no NaN
     level:float=.95, # Confidence
     seed:int=0, # For the bootstrap only
 )->Interval: # NaN throughout if there are no values
-    "Mean with its interval: Wilson's if every value is 0 or 1, the bootstrap's otherwise."
+    "Mean with its interval: Wilson's if every value is 0 or 1 (or all are equal), the bootstrap's otherwise."
     values = np.asarray(values, dtype=float)
     if np.isnan(values).any(): raise ValueError('a value is NaN: leave those queries out first')
     if not len(values): return Interval(math.nan, math.nan, math.nan)
-    if np.isin(values, (0, 1)).all(): return wilson(int(values.sum()), len(values), level)
+    distinct = set(values.tolist())
+    if distinct <= {0, 1} or len(distinct)==1 and 0<=values[0]<=1: return wilson(values.sum().item(), len(values), level)
     return bootstrap(values, level, seed)
 
-# %% ../nbs/03_metrics.ipynb #b21bcf68
+# %% ../nbs/03_metrics.ipynb #330b8fc9
 def paired_interval(
     a:Sequence[float], # Values of one model, one for each query
     b:Sequence[float], # Values of the other: the same queries in the same order
