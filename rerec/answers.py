@@ -48,7 +48,7 @@ def _is_prose(part):
     small = sum(w[0].islower() for w in words) > .45*len(words)
     return len(words) > 24 or small and (len(words) > 7 or len(words) > 3 and bool(REFUSAL.search(part)))
 
-# %% ../nbs/02_answers.ipynb #b7801008
+# %% ../nbs/02_answers.ipynb #92ead80d
 MAX_PLACES = 100 # Longer lists are noise
 def _lines(text, a, b): return [(a+m.start(), a+m.end()) for m in re.finditer('[^\n]+', text[a:b]) if not m[0].isspace()]
 def _is_entry(part): return bool(re.search(r'\w', part)) and not part.rstrip(' *_').endswith(':') and not _is_prose(part)
@@ -62,8 +62,8 @@ def _parts(text, a, b, announced):
         return [s for i,(x,y) in enumerate(chunks) for s in _entries(text, x, y, i)]
     if bulleted: return bulleted[:MAX_PLACES]
     lines = lines[:1] if announced else lines
-    if len(lines)==1 and ';' in text[a:b] and not _is_prose(text[a:b]):
-        return [(a+m.start(), a+m.end()) for m in re.finditer('[^;\n]+', text[a:lines[0][1]])][:MAX_PLACES]
+    fields = [(a+m.start(), a+m.end()) for m in re.finditer('[^;\n]+', text[a:lines[0][1]])][:MAX_PLACES] if len(lines)==1 else []
+    if len(fields) > 1 and not any(_is_prose(text[x:y]) for x,y in fields): return fields
     if len(lines)==1 or all(not _is_prose(_trim(text, x, y)[2]) for x,y in lines[:MAX_PLACES]): return lines[:MAX_PLACES]
 
 # %% ../nbs/02_answers.ipynb #d999e28e
@@ -77,7 +77,7 @@ def _entries(text, a, b, i):
     good = [(x, y) for x,y in lines if _is_entry(text[x:y])] or [(x, y) for x,y in lines if not text[x:y].rstrip().endswith(':')]
     return good[:1] if i else good[-1:]
 
-# %% ../nbs/02_answers.ipynb #0befe370
+# %% ../nbs/02_answers.ipynb #9fba0463
 MAX_PLACES = 100 # Longer lists are noise
 def _lines(text, a, b): return [(a+m.start(), a+m.end()) for m in re.finditer('[^\n]+', text[a:b]) if not m[0].isspace()]
 def _is_entry(part): return bool(re.search(r'\w', part)) and not part.rstrip(' *_').endswith(':') and not _is_prose(part)
@@ -91,8 +91,8 @@ def _parts(text, a, b, announced):
         return [s for i,(x,y) in enumerate(chunks) for s in _entries(text, x, y, i)]
     if bulleted: return bulleted[:MAX_PLACES]
     lines = lines[:1] if announced else lines
-    if len(lines)==1 and ';' in text[a:b] and not _is_prose(text[a:b]):
-        return [(a+m.start(), a+m.end()) for m in re.finditer('[^;\n]+', text[a:lines[0][1]])][:MAX_PLACES]
+    fields = [(a+m.start(), a+m.end()) for m in re.finditer('[^;\n]+', text[a:lines[0][1]])][:MAX_PLACES] if len(lines)==1 else []
+    if len(fields) > 1 and not any(_is_prose(text[x:y]) for x,y in fields): return fields
     if len(lines)==1 or all(not _is_prose(_trim(text, x, y)[2]) for x,y in lines[:MAX_PLACES]): return lines[:MAX_PLACES]
 
 # %% ../nbs/02_answers.ipynb #9e8bf0e0
@@ -160,14 +160,14 @@ def parse_answer(
     begin = len(text) if not out and not announced else begin if listed and reasoning==start else reasoning
     return Answer(begin, tuple(r for r,_ in out), tuple(t for _,t in out))
 
-# %% ../nbs/02_answers.ipynb #380bfb57
+# %% ../nbs/02_answers.ipynb #3749547f
 def _entry(part, index, among, alone):
     "Places of one entry: one, or those that its prose names."
     if not re.search(r'\w', part) or part.endswith(':'): return []
     row, title = _place(part, index, among)
     if row != UNKNOWN: return [(row, title)]
-    tail = part.rpartition(': ')[2]
-    if tail != part and _is_prose(part) and not _is_prose(tail): return _entry(tail, index, among, alone)
+    head, _, tail = part.rpartition(': ')
+    if head and _is_prose(head) and not _is_prose(tail): return _entry(tail, index, among, alone)
     prose = _is_prose(part if alone else title)
     named = _mentions(part, index, among) if prose or alone else []
     return named or ([] if prose else [(row, title)])

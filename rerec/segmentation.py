@@ -26,10 +26,10 @@ class Segment:
     end:int # One past the last character
     items:tuple[int, ...] # Rows it names, in order, each once
 
-# %% ../nbs/06_segmentation.ipynb #0ae52d8a
+# %% ../nbs/06_segmentation.ipynb #c17a3983
 BORDER = re.compile(r'''\n[ \t]*\n\s*        # a blank line
     | \n                                     # a line
-    | (?<=[.!?;])(?<!^\d\.)(?<!^\d\d\.)(?<!\s\d\.)(?<!\s\d\d\.)["'”’)\]*_]*\s+(?=["'“‘(\[*_]*[^\W_a-z])  # a sentence and the next, which starts with no small letter
+    | (?<=[.!?;])(?<!^\d\.)(?<!^\d\d\.)(?<!\s\d\.)(?<!\s\d\d\.)["'”’)\]*_]*(?=[^\S\n]+["'“‘(\[*_]*[^\W_a-z])  # a sentence; the next starts with no small letter
     | (?<=[。！？])''', re.X | re.M)
 
 # %% ../nbs/06_segmentation.ipynb #3da5aecc
@@ -45,7 +45,7 @@ def units(
         if not inside and found[-1][0] < m.end() < len(text): found.append((m.end(), m[0].count('\n') > 1))
     return found
 
-# %% ../nbs/06_segmentation.ipynb #db358286
+# %% ../nbs/06_segmentation.ipynb #f5d539a1
 def segment(
     text:str, # An answer, reasoning included
     index:TitleIndex, # Titles of the catalogue
@@ -55,7 +55,7 @@ def segment(
     "Cut an answer into the steps of its reasoning (METHOD, section 2)."
     if by not in ('item', 'paragraph'): raise ValueError(f"by is 'item' or 'paragraph', got {by!r}")
     mentions = index.find(text, among or ())
-    begin = parse_answer(text, index, among or ()).start
+    begin = len(text[:parse_answer(text, index, among or ()).start].rstrip(' \t'))
     starts = sorted({*_cuts(text, mentions, by), *([begin] if 0 < begin < len(text) else [])})
     where = np.searchsorted(starts, [m.start for m in mentions], side='right') - 1
     named = [[] for _ in starts]
@@ -91,12 +91,12 @@ def byte_letters()->dict[str, int]: # 256 letters
     odd = [b for b in range(256) if b not in plain]
     return {chr(b): b for b in plain} | {chr(256 + i): b for i,b in enumerate(odd)}
 
-# %% ../nbs/06_segmentation.ipynb #7a107af7
+# %% ../nbs/06_segmentation.ipynb #8fb5919e
 def dialect(
     tokenizer, # A fast tokenizer of transformers
 )->str: # 'bytes', 'sentencepiece' or 'words'
     "How a vocabulary spells text, read off its decoder."
-    decoder = json.dumps(json.loads(tokenizer.backend_tokenizer.to_str()).get('decoder') or {})
+    decoder = json.dumps(json.loads(tokenizer.backend_tokenizer.to_str()).get('decoder') or {}, ensure_ascii=False)
     if 'ByteLevel' in decoder: return 'bytes'
     return 'sentencepiece' if 'Metaspace' in decoder or '▁' in decoder else 'words'
 
