@@ -44,8 +44,9 @@ def differs(output, answer):
 def test_agreement_with_the_official_lists(outputs, answers):
     assert len(outputs)==487
     different = {i: d for i,(o,a) in enumerate(zip(outputs, answers)) if (d := differs(o, a))}
-    print(len(different), different)
-    assert len(different) <= 14, different
+    known = {5: 'thoughts cut off', 67: 'sixth title, official list ends at five', 185: 'entry without a title', 203: 'official title lost its first letters',
+        254: 'remarks taken as titles', 367: 'official list holds the introduction', 425: 'official title holds its heading'}
+    assert different.keys()==known.keys(), different # 480 of 487 agree
 
 def test_a_known_title_is_found_wherever_the_official_item_is_one(indexes, outputs, answers):
     "Official items that are a title of the catalogue, letter by letter, all appear in ours."
@@ -70,9 +71,9 @@ def test_thoughts_that_never_end_are_no_answer(outputs, answers):
 
 def test_fast_on_long_texts(indexes, outputs):
     text = '\n'.join(o['response'] for o in outputs)[:100_000]
-    begin = time.perf_counter()
+    begin = time.process_time()
     indexes['movie'].find(text); parse_answer(text, indexes['movie'])
-    assert time.perf_counter() - begin < 5
+    assert time.process_time() - begin < 5
 
 def test_figures(outputs, answers):
     "What the README of a run may say about these outputs."
