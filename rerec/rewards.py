@@ -6,16 +6,17 @@
 __all__ = ['on_offer', 'mean_of_places', 'query_alignment', 'preference_alignment', 'RewardTerms', 'dual_graph_terms',
            'completion_text', 'DualGraphReward', 'written_terms', 'normalised']
 
-# %% ../nbs/05_rewards.ipynb #87cfc0a5
+# %% ../nbs/05_rewards.ipynb #cab77d1d
 from collections.abc import Sequence
 from dataclasses import dataclass
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import embedding, normalize, pad
-from .answers import TitleIndex, parse_answer
+from .answers import parse_answer
 from .graphs import AttributeGraph
 from .metrics import first_times, ndcg_at_k, pad_rows
+from .titles import TitleIndex
 
 # %% ../nbs/05_rewards.ipynb #d378d903
 def on_offer(
@@ -56,7 +57,7 @@ def query_alignment(
     facts = pad(graph.degrees.to(truth.device), (0, 1))[truth] # -1 is the added 0
     return mean_of_places(shared/facts.clamp(min=1)[:,None,:], places, truth, listed)
 
-# %% ../nbs/05_rewards.ipynb #8e571b7d
+# %% ../nbs/05_rewards.ipynb #c12534fe
 def preference_alignment(
     items:Float[Tensor, 'n d'], # Embedding of each item, 0 for an item nobody likes
     places:Int[Tensor, 'b k'], # Listed rows, -1 for an unknown title
@@ -67,8 +68,8 @@ def preference_alignment(
     "Cosine between the embeddings of the listed items and of the right ones."
     places, truth = places[:,:k], pad(truth, (0, int(truth.shape[1]==0)), value=-1)
     unit = normalize(items).to(places.device)
-    blocks = zip(*(o.clamp(min=0).split(8192) for o in (places, truth)))
-    cosines = torch.cat([embedding(p, unit) @ embedding(t, unit).mT for p,t in blocks])
+    blocks = zip(*(o.clamp(min=0).split(4096) for o in (places, truth)))
+    cosines = torch.cat([torch.linalg.vecdot(embedding(p, unit)[:,:,None], embedding(t, unit)[:,None]) for p,t in blocks])
     return mean_of_places(cosines, places, truth, listed)
 
 # %% ../nbs/05_rewards.ipynb #8a963f09

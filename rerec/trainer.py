@@ -169,7 +169,7 @@ class StopAfterEpochs(TrainerCallback):
     def on_step_end(self, args, state, control, **kwargs):
         if self.curriculum.epoch >= self.epochs - 1 and self.curriculum.left <= 0: control.should_training_stop = True
 
-# %% ../nbs/09_trainer.ipynb #9251dd0b
+# %% ../nbs/09_trainer.ipynb #42425723
 class ReRecTrainer(CurriculumTrainer):
     "TRL's GRPOTrainer with reasoning-aware advantages, an online curriculum and task metrics."
     _tag_names = ['trl', 'rerec']
@@ -182,10 +182,12 @@ class ReRecTrainer(CurriculumTrainer):
     ):
         super().__init__(*args, **kwargs)
         if missing := {'truth', 'candidates'} - set(self.train_dataset.column_names): raise ValueError(f'the training data lacks the column(s) {sorted(missing)}')
-        self.titles, self.segment_by = titles, segment_by
+        self.titles, self.segment_by, self.last_batch = titles, segment_by, None
     def _generate_and_score_completions(self, inputs):
         output = super()._generate_and_score_completions(inputs)
-        if self.model.training: output['advantages'] = self._token_advantages(output)
+        if self.model.training:
+            output['advantages'] = self._token_advantages(output)
+            self.last_batch = {k: output[k].cpu() for k in ('completion_ids', 'completion_mask', 'advantages')} # for pictures
         return output
     def _token_advantages(self, output):
         mask = output['completion_mask'].bool() & output.get('tool_mask', output['completion_mask']).bool()

@@ -56,19 +56,20 @@ def simulate_likes(
         out += [(u, int(i)) for i in rng.permutation(np.flatnonzero(rng.random(n_items) < p))]
     return out
 
-# %% ../nbs/11_world.ipynb #5591aa21
+# %% ../nbs/11_world.ipynb #acba854b
 @dataclass(frozen=True)
 class World(Catalogue):
-    "A catalogue with its facts at hand."
+    "A catalogue with the facts that can be asked for at hand."
     @cached_property
-    def facts_of(self)->dict: # Row to set of (relation, value)
-        out = defaultdict(set)
-        for i,r,v in self.facts: out[i].add((r, v))
-        return out
-    @cached_property
-    def holders(self)->dict: # (relation, value) to rows
+    def holders(self)->dict: # (relation, value) to rows; only facts that items share can be asked for
         out = defaultdict(list)
         for i,r,v in self.facts: out[r, v].append(i)
+        return {f: rows for f,rows in out.items() if len(rows) > 1}
+    @cached_property
+    def facts_of(self)->dict: # Row to set of shared (relation, value)
+        out = defaultdict(set)
+        for fact,rows in self.holders.items():
+            for i in rows: out[i].add(fact)
         return out
     @cached_property
     def lead(self)->dict: # (row, relation) to the first value listed: main genre, leading star
@@ -245,12 +246,12 @@ def mini_prompt(
     listed = '\n'.join(f'{k} {catalogue.items[j].title}' for k,j in enumerate(query.candidates, 1))
     return f'{query.text}\n{listed}\nThink :\n'
 
-# %% ../nbs/11_world.ipynb #da8725f6
+# %% ../nbs/11_world.ipynb #58bc19bc
 @dataclass(frozen=True)
 class Demonstrator:
     "Writes answers with stated faults."
     world:World # Facts
-    slips:float=.1 # Chance that a verdict is wrong
+    slips:float=.05 # Chance that a verdict is wrong
     believes:float=.6 # Chance to take a false statement at its word
     halves:float=.5 # Chance to look at one of two anchors only
     def write(self, query:MiniQuery, rng:random.Random)->str: return demonstrate(self, query, rng)
