@@ -1,0 +1,16 @@
+"A reward function reaches another process whole: notebooks cannot show it, since their classes live in no module."
+import pickle, subprocess, sys
+from rerec.core import tiny_world
+from rerec.graphs import AttributeGraph, InteractionGraph, train_lightgcn
+from rerec.rewards import DualGraphReward
+from rerec.titles import TitleIndex
+
+def test_a_pickled_reward_gives_the_same_rewards_elsewhere(tmp_path):
+    world = tiny_world()
+    items = train_lightgcn(InteractionGraph.from_catalogue(world), dim=8, epochs=5).items
+    reward = DualGraphReward(AttributeGraph.from_catalogue(world), items, TitleIndex(world.items))
+    asked = dict(completions=['Answer: Heat [SEP] The Insider', 'Answer: Alien', ''], truth=[[7]]*3, candidates=[list(range(8))]*3)
+    (tmp_path/'reward.pickle').write_bytes(pickle.dumps((reward, asked)))
+    code = f"import pickle; r,a = pickle.load(open({str(tmp_path/'reward.pickle')!r}, 'rb')); print(r.__name__, r(**a))"
+    said = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True).stdout
+    assert said.strip()==f'dual_graph {reward(**asked)}' and reward(**asked)[0] > 1
