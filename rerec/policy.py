@@ -44,15 +44,22 @@ def mini_policy(
     model.generation_config.pad_token_id, model.generation_config.eos_token_id = tokenizer.pad_token_id, tokenizer.eos_token_id
     return model
 
-# %% ../nbs/12_policy.ipynb #268b9471
-def exercise(world:World, rng:random.Random, n_rounds:int=5)->tuple[str, str]: # (prompt, completion)
+# %% ../nbs/12_policy.ipynb #84cef35f
+def exercise(
+    world:World, # True facts
+    rng:random.Random, # Source of chance
+    n_rounds:int=5, # Facts asked for
+    told:float=.5, # Share of rounds in which the fact is told through another item
+)->tuple[str, str]: # (prompt, completion)
     "A list, and items of it asked for by one fact each."
-    rows = rng.sample(world.rows[rng.choice(DOMAINS)], 5)
+    rows, title = rng.sample(world.rows[rng.choice(DOMAINS)], 5), lambda j: world.items[j].title
     having = {f: [j for j in rows if f in world.facts_of[j]] for f in sorted({f for j in rows for f in world.facts_of[j]})}
-    telling = [f for f,js in having.items() if len(js) <= 2]
-    asked = rng.sample(telling, min(n_rounds, len(telling)))
-    lines = [f'need {f[1]} .\nAnswer : {world.items[rng.choice(having[f])].title}' for f in asked]
-    return '\n'.join(f'{k} {world.items[j].title}' for k,j in enumerate(rows, 1)) + '\nThink :\n', '\n'.join(lines)
+    telling, lines = [f for f,js in having.items() if len(js) <= 2], []
+    for fact in rng.sample(telling, min(n_rounds, len(telling))):
+        others = [j for j in world.holders[fact] if j not in rows and world.lead[j, fact[0]]==fact[1]]
+        via = f'{title(rng.choice(others))} : ' if others and rng.random() < told else ''
+        lines.append(f'need {via}{fact[1]} .\nAnswer : {title(rng.choice(having[fact]))}')
+    return '\n'.join(f'{k} {title(j)}' for k,j in enumerate(rows, 1)) + '\nThink :\n', '\n'.join(lines)
 
 # %% ../nbs/12_policy.ipynb #21a7d2c0
 def warm_start_data(

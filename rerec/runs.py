@@ -29,13 +29,13 @@ from .titles import TitleIndex
 from .trainer import ReRecConfig, ReRecTrainer, latest_checkpoint
 from .world import Demonstrator, mini_prompt, mini_world, split_mini
 
-# %% ../nbs/13_runs.ipynb #4ae6d222
+# %% ../nbs/13_runs.ipynb #290f5aa9
 @dataclass(frozen=True)
 class MiniRun:
     "The embedded job: small world, small policy."
     seed:int = 0 # Of everything
     folder:str = 'runs/mini' # Where the run is kept
-    warm_steps:int = 1100 # Supervised steps of 32 rows
+    warm_steps:int = 900 # Supervised steps of 32 rows
     steps:int = 80 # Reinforcement steps
     n_candidates:int = 5 # Items on offer
     sizes:dict = field(default_factory=lambda: dict(demos=6000, train=800, validation=150, test=300, unseen=150)) # Queries for each purpose
