@@ -77,25 +77,7 @@ def _entries(text, a, b, i):
     good = [(x, y) for x,y in lines if _is_entry(text[x:y])] or [(x, y) for x,y in lines if not text[x:y].rstrip().endswith(':')]
     return good[:1] if i else good[-1:]
 
-# %% ../nbs/02_answers.ipynb #dda4981a
-MAX_PLACES = 100 # Longer lists are noise
-def _lines(text, a, b): return [(a+m.start(), a+m.end()) for m in re.finditer('[^\n]+', text[a:b]) if not m[0].isspace()]
-def _is_entry(part): return bool(re.search(r'\w', part)) and not part.rstrip(' *_').endswith(':') and not _is_prose(part)
-def _parts(text, a, b, announced):
-    "Spans of a list's entries; None means prose."
-    lines = _lines(text, a, b)
-    bulleted = [(x, y) for x,y in lines if _BULLET.match(text, x, y)]
-    if announced and lines and lines[0] not in bulleted: b, bulleted = _paragraph_end(text, lines[0][0], b), []
-    if cuts := [m.span() for m in _SEPARATOR.finditer(text, a, b)][:MAX_PLACES]:
-        chunks = zip([a] + [y for _,y in cuts], [x for x,_ in cuts] + [b])
-        return [s for i,(x,y) in enumerate(chunks) for s in _entries(text, x, y, i)]
-    if bulleted: return bulleted[:MAX_PLACES]
-    lines = lines[:1] if announced else lines
-    fields = [(a+m.start(), a+m.end()) for m in re.finditer('[^;\n]+', text[a:lines[0][1]])][:MAX_PLACES] if len(lines)==1 else []
-    if len(fields) > 1 and not any(_is_prose(text[x:y]) for x,y in fields): return fields
-    if len(lines)==1 or all(not _is_prose(_trim(text, x, y)[2]) for x,y in lines[:MAX_PLACES]): return lines[:MAX_PLACES]
-
-# %% ../nbs/02_answers.ipynb #55ffa23a
+# %% ../nbs/02_answers.ipynb #dfbe0a67
 def _trim(text, a, b):
     "Strip list marks, quotes and emphasis: (start, end, what is left)."
     part = text[a:b]
@@ -104,13 +86,13 @@ def _trim(text, a, b):
     left = part.lstrip(' \t\r\n"“”«»\'‘’`*_[]-•–')
     return a+begin+len(part)-len(left), a+begin+len(part), left
 
-# %% ../nbs/02_answers.ipynb #0e8e0c07
+# %% ../nbs/02_answers.ipynb #8e3f5406
 _CUTS = re.compile(r'["”’\'*_]*(?:\s+by\s|,?\s+\((?!\d{4}\))|["”*]+[\s:])')
 _ASIDE = re.compile(r'\s+[-–—]\s|:\s')
 _LABEL = re.compile(r'[^:]*\b(?:for|title|movies?|films?|books?|pick|recommendation|choice)\b[^:]*: ', re.I)
 def _describes(words): return any(w[0].islower() and w not in FUNCTION_WORDS and w not in ARTICLES for w in words[:12])
 
-# %% ../nbs/02_answers.ipynb #df620aaf
+# %% ../nbs/02_answers.ipynb #bf09856e
 def _readings(part):
     "Ways to read an entry: whole, then without what is said about it, then without what stands before it. A written year stays."
     dated = re.match(r'.{1,150}?\((\d{4})\)', part)
@@ -121,7 +103,7 @@ def _readings(part):
     cut = [whole[:e].rstrip('"”') + year*(not whole[:e].endswith(year or ' ')) for e in ends[:8] + asides[:8]]
     return [whole, *cut] + ([whole[label.end():]] if label else []), len(ends) > 0
 
-# %% ../nbs/02_answers.ipynb #cb4fabaf
+# %% ../nbs/02_answers.ipynb #b3e17340
 def _place(part, index, among):
     "(row, title) of one entry: an exact reading wins over a near one."
     readings, cut = _readings(part)
@@ -129,7 +111,7 @@ def _place(part, index, among):
         if (row := index.resolve(r, among, cutoff=1.)) != UNKNOWN: return row, r
     return index.resolve(readings[cut], among), readings[cut]
 
-# %% ../nbs/02_answers.ipynb #877a9ae6
+# %% ../nbs/02_answers.ipynb #81568adb
 _SENTENCE = re.compile(r'[^\n]+?(?:(?<!\bMr)(?<!\bMrs)(?<!\bDr)(?<!\bSt)(?<!\b[A-Z])[.!?]["”)*]*(?=\s)|$|(?=\n))')
 _OFFER = re.compile(r'recommend|enjoy|\btry\b|consider|suggest|option|instead|check out|might like', re.I)
 def _mentions(text, index, among):
@@ -141,7 +123,7 @@ def _mentions(text, index, among):
             for m in index.find(s[0], among): seen.setdefault(m.items[0], s[0][m.start:m.end])
     return list(seen.items())
 
-# %% ../nbs/02_answers.ipynb #d6acbe66
+# %% ../nbs/02_answers.ipynb #2c9dda4f
 def parse_answer(
     text:str, # All that the model wrote, reasoning included
     index:TitleIndex, # Titles of the catalogue
@@ -160,7 +142,7 @@ def parse_answer(
     begin = len(text) if not out and not announced else begin if listed and reasoning==start else reasoning
     return Answer(begin, tuple(r for r,_ in out), tuple(t for _,t in out))
 
-# %% ../nbs/02_answers.ipynb #3749547f
+# %% ../nbs/02_answers.ipynb #aa3b28fb
 def _entry(part, index, among, alone):
     "Places of one entry: one, or those that its prose names."
     if not re.search(r'\w', part) or part.endswith(':'): return []
@@ -172,7 +154,7 @@ def _entry(part, index, among, alone):
     named = _mentions(part, index, among) if prose or alone else []
     return named or ([] if prose else [(row, title)])
 
-# %% ../nbs/02_answers.ipynb #0b824efc
+# %% ../nbs/02_answers.ipynb #9c56bf56
 _NEUTRAL = str.maketrans('<>[]', '‹›()')
 def neutralise(
     text:str, # From a file or a user
@@ -181,7 +163,7 @@ def neutralise(
     plain = ''.join(' ' if unicodedata.category(c) in ('Cc', 'Cf', 'Cs', 'Zl', 'Zp') else c for c in text)
     return ' '.join(plain.translate(_NEUTRAL).split())
 
-# %% ../nbs/02_answers.ipynb #28ca9200
+# %% ../nbs/02_answers.ipynb #3c6dba87
 TASK = '''Recommend from the candidates what fits the request best. First reason about the candidates. Then end with one line:
 Answer: <title>
 or, for several, titles separated by [SEP], best first.'''
