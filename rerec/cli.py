@@ -32,8 +32,9 @@ def make_parser()->argparse.ArgumentParser:
     for add in (add_train, add_score, add_bench): add(commands)
     return top
 
-# %% ../nbs/17_cli.ipynb #8e552689
+# %% ../nbs/17_cli.ipynb #5c8b3b29
 def add_train(commands):
+    "Flags of `rerec train`."
     p = commands.add_parser('train', help='train a policy with ReRec', epilog=TRAIN_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--seed', type=int, default=0, help='of everything (default 0)')
     p.add_argument('--name', help='folder under runs/ (default mini-SEED, or the name of the model)')
@@ -47,14 +48,16 @@ def add_train(commands):
     p.add_argument('--set', action='append', default=[], metavar='NAME=VALUE', help='any field of ReRecConfig, as often as needed')
     p.set_defaults(run=run_train)
 
-# %% ../nbs/17_cli.ipynb #2425a725
+# %% ../nbs/17_cli.ipynb #bb65e904
 def add_score(commands):
+    "Flags of `rerec score`."
     p = commands.add_parser('score', help='reward stored answers of language models', epilog=SCORE_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('file', help='JSON lines with model, query_id and response')
     p.add_argument('--data', help='folder that holds a folder for each domain (default: that of the file)')
     p.add_argument('--json', action='store_true', help='print JSON instead of a table')
     p.set_defaults(run=run_score)
 def add_bench(commands):
+    "Flags of `rerec bench`."
     p = commands.add_parser('bench', help='measure speed as ratios in one run')
     p.add_argument('only', nargs='*', help='names of measurements (default: all)')
     p.set_defaults(run=run_bench)

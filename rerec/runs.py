@@ -29,22 +29,22 @@ from .titles import TitleIndex
 from .trainer import ReRecConfig, ReRecTrainer, latest_checkpoint
 from .world import Demonstrator, mini_prompt, mini_world, split_mini
 
-# %% ../nbs/16_runs.ipynb #e1eb551d
+# %% ../nbs/16_runs.ipynb #22c3d48d
 @dataclass(frozen=True)
 class MiniRun:
     "The embedded job: small world, small policy."
     seed:int = 0 # Of everything
     folder:str = 'runs/mini' # Where the run is kept
-    warm_steps:int = 750 # Supervised steps of 32 rows
-    steps:int = 120 # Reinforcement steps
+    warm_steps:int = 650 # Supervised steps of 32 rows
+    steps:int = 130 # Reinforcement steps
     n_candidates:int = 5 # Items on offer
-    sizes:dict = field(default_factory=lambda: dict(demos=6000, train=960, validation=200, test=300, unseen=150)) # Queries for each purpose
+    sizes:dict = field(default_factory=lambda: dict(demos=6000, train=1440, validation=200, test=300, unseen=150)) # Queries for each purpose
     trainer:dict = field(default_factory=dict) # Fields of ReRecConfig
     resume:bool = False # Go on from the last checkpoint
 
-# %% ../nbs/16_runs.ipynb #a5f9b156
+# %% ../nbs/16_runs.ipynb #da0b828c
 MINI_TRAINER = dict(per_device_train_batch_size=128, num_generations=8, max_completion_length=48, learning_rate=5e-4, lr_scheduler_type='linear',
-    warmup_steps=20, adam_beta2=.999, max_grad_norm=.3, beta=0., use_cpu=True, bf16=False, gradient_checkpointing=False, eval_strategy='steps', eval_steps=20, save_steps=20,
+    warmup_steps=20, adam_beta2=.999, max_grad_norm=.3, beta=0., tau=.35, use_cpu=True, bf16=False, gradient_checkpointing=False, eval_strategy='steps', eval_steps=20, save_steps=20,
     logging_steps=5, save_total_limit=3, metric_for_best_model='accuracy', greater_is_better=True, load_best_model_at_end=True, disable_tqdm=True, report_to=[])
 
 # %% ../nbs/16_runs.ipynb #c8145111

@@ -22,7 +22,7 @@ BLOCK = '''
 import sys
 class Absent:
     def find_spec(self, name, *_):
-        if name.split('.')[0] in {'fastcore', 'nbdev', 'execnb', 'hypothesis', 'networkx', 'pytest', 'gguf', 'smalldocs'}: raise ImportError(f'{name} is a developer tool')
+        if name.split('.')[0] in {'fastcore', 'nbdev', 'execnb', 'hypothesis', 'smalldocs'}: raise ImportError(f'{name} is a developer tool')
 sys.meta_path.insert(0, Absent())
 sys.path.insert(0, sys.argv[1])
 import importlib
