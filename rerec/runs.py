@@ -29,22 +29,22 @@ from .titles import TitleIndex
 from .trainer import ReRecConfig, ReRecTrainer, latest_checkpoint
 from .world import Demonstrator, mini_prompt, mini_world, split_mini
 
-# %% ../nbs/16_runs.ipynb #22c3d48d
+# %% ../nbs/16_runs.ipynb #86e76fdc
 @dataclass(frozen=True)
 class MiniRun:
     "The embedded job: small world, small policy."
     seed:int = 0 # Of everything
     folder:str = 'runs/mini' # Where the run is kept
-    warm_steps:int = 650 # Supervised steps of 32 rows
-    steps:int = 130 # Reinforcement steps
+    warm_steps:int = 900 # Supervised steps of 32 rows
+    steps:int = 100 # Reinforcement steps
     n_candidates:int = 5 # Items on offer
-    sizes:dict = field(default_factory=lambda: dict(demos=6000, train=1440, validation=200, test=300, unseen=150)) # Queries for each purpose
+    sizes:dict = field(default_factory=lambda: dict(demos=6000, train=1440, validation=150, test=300, unseen=150)) # Queries for each purpose
     trainer:dict = field(default_factory=dict) # Fields of ReRecConfig
     resume:bool = False # Go on from the last checkpoint
 
-# %% ../nbs/16_runs.ipynb #da0b828c
-MINI_TRAINER = dict(per_device_train_batch_size=128, num_generations=8, max_completion_length=48, learning_rate=5e-4, lr_scheduler_type='linear',
-    warmup_steps=20, adam_beta2=.999, max_grad_norm=.3, beta=0., tau=.35, use_cpu=True, bf16=False, gradient_checkpointing=False, eval_strategy='steps', eval_steps=20, save_steps=20,
+# %% ../nbs/16_runs.ipynb #47535ae7
+MINI_TRAINER = dict(per_device_train_batch_size=128, num_generations=8, max_completion_length=48, learning_rate=4e-4, lr_scheduler_type='linear',
+    warmup_steps=20, adam_beta2=.999, max_grad_norm=.3, beta=0., tau=.3, use_cpu=True, bf16=False, gradient_checkpointing=False, eval_strategy='steps', eval_steps=20, save_steps=20,
     logging_steps=5, save_total_limit=3, metric_for_best_model='accuracy', greater_is_better=True, load_best_model_at_end=True, disable_tqdm=True, report_to=[])
 
 # %% ../nbs/16_runs.ipynb #c8145111
@@ -264,13 +264,13 @@ def plot_answer(tokens:list[str], advantages:list[float], claim:str): # (figure,
     ax.set(xlim=(0, 1), ylim=(y - .15, .2)); ax.axis('off')
     return fig, ax
 
-# %% ../nbs/16_runs.ipynb #7548c530
+# %% ../nbs/16_runs.ipynb #585f0861
 def telling_answer(batch:dict, tokenizer): # (tokens, advantages), or None if no answer was blamed in part
     "An answer of a training batch in which some segments are blamed and some are not."
     for ids, mask, advantages in zip(batch['completion_ids'], batch['completion_mask'].bool(), batch['advantages']):
         if len(set(advantages[mask].tolist())) > 1: return tokenizer.convert_ids_to_tokens(ids[mask].tolist()), advantages[mask].tolist()
 
-# %% ../nbs/16_runs.ipynb #a3e95630
+# %% ../nbs/16_runs.ipynb #4448a248
 def draw_report(folder:Path, evaluations:dict, history:list[dict], telling)->list[str]: # Names of the PNG files
     "All pictures of a run, from what was stored."
     import matplotlib.pyplot as plt
@@ -284,7 +284,7 @@ def draw_report(folder:Path, evaluations:dict, history:list[dict], telling)->lis
     for name, (fig, _) in drawn.items(): fig.savefig(folder/f'{name}.png', dpi=110); plt.close(fig)
     return list(drawn)
 
-# %% ../nbs/16_runs.ipynb #fb5aac66
+# %% ../nbs/16_runs.ipynb #6781f786
 def write_report(folder:Path, title:str, config:dict, result:dict, tables:dict[str, str], examples:str, pictures:list[str])->Path: # report.md
     "Everything a reader of the run wants on one page."
     facts = f"{result['provenance']['device']}, torch {result['provenance']['torch']}, commit {result['provenance']['commit']}, {result['seconds']:.0f} s, seed {result['seed']}"
@@ -292,7 +292,7 @@ def write_report(folder:Path, title:str, config:dict, result:dict, tables:dict[s
     body = ''.join(f'\n## {name}\n\n{table}\n' for name,table in tables.items()) + ''.join(f'\n![{p}]({p}.png)\n' for p in pictures)
     return write_atomic(folder/'report.md', head + body + f'\n## Answers before and after\n\n{examples}\n\n## Settings\n\n```json\n{json.dumps(config, indent=1, default=str)}\n```\n')
 
-# %% ../nbs/16_runs.ipynb #e6f600a9
+# %% ../nbs/16_runs.ipynb #9e1b0c1f
 def train_mini(
     run:MiniRun=MiniRun(), # Settings
 )->dict: # What result.json holds
@@ -309,7 +309,7 @@ def train_mini(
     publish(folder/'model', lambda p: save_policy(trainer.model, tok, p))
     return conclude(run, folder, began, trainer, before, dict(test=parts.test, unseen=parts.unseen), world, titles, taste, asked)
 
-# %% ../nbs/16_runs.ipynb #2cac82a6
+# %% ../nbs/16_runs.ipynb #a442788e
 def open_run(run)->Path: # The folder
     "Make the folder of a run; an old one is only used to resume, and only with the settings it began with."
     folder, known = Path(run.folder), {k: v for k,v in asdict(run).items() if k not in ('resume', 'folder')}
@@ -320,7 +320,7 @@ def open_run(run)->Path: # The folder
     else: write_json(folder/'config.json', dict(settings=known, **provenance()))
     return folder
 
-# %% ../nbs/16_runs.ipynb #8d575c08
+# %% ../nbs/16_runs.ipynb #068e227c
 def conclude(run, folder, began, trainer, before, tests:dict, catalogue, titles, taste, asked)->dict: # What result.json holds
     "Touch the test parts once; store figures, pictures and report."
     tok, telling = trainer.processing_class, telling_answer(trainer.last_batch, trainer.processing_class) if trainer.last_batch else None
@@ -336,7 +336,7 @@ def conclude(run, folder, began, trainer, before, tests:dict, catalogue, titles,
     print(f"\naccuracy {result['warm_start_accuracy']:.3f} -> {result['accuracy']:.3f} in {result['seconds']:.0f} s; report: {folder/'report.md'}")
     return result
 
-# %% ../nbs/16_runs.ipynb #57fe3ea0
+# %% ../nbs/16_runs.ipynb #57842132
 @dataclass(frozen=True)
 class RealRun:
     "A benchmark folder and a language model."
@@ -353,7 +353,7 @@ class RealRun:
     trainer:dict = field(default_factory=dict) # Fields of ReRecConfig
     resume:bool = False # Go on from the last checkpoint
 
-# %% ../nbs/16_runs.ipynb #11b87869
+# %% ../nbs/16_runs.ipynb #7ecf78df
 REAL_TRAINER = dict(per_device_train_batch_size=8, num_generations=4, learning_rate=1e-5, lr_scheduler_type='constant', beta=0., temperature=1.,
     use_cpu=not torch.cuda.is_available(), bf16=torch.cuda.is_available(), gradient_checkpointing=False, eval_strategy='steps', eval_steps=10, save_steps=5, logging_steps=1,
     save_total_limit=3, disable_tqdm=True, report_to=[])
@@ -365,7 +365,7 @@ def real_queries(run:RealRun): # (catalogue, titles, train, validation, test)
     if shared := leakage(train, [*validation, *test]): raise ValueError(f'the split leaks: {shared}')
     return catalogue, TitleIndex(catalogue.items), train, validation[:run.n_validation], test[:run.n_test]
 
-# %% ../nbs/16_runs.ipynb #1563e604
+# %% ../nbs/16_runs.ipynb #f89b5022
 def train_real(
     run:RealRun, # Settings
 )->dict: # What result.json holds
@@ -385,7 +385,7 @@ def train_real(
     before = load_policy(run.model, dtype='bfloat16' if torch.cuda.is_available() else 'float32')[0].to(trainer.model.device)
     return conclude(run, folder, began, trainer, before, dict(test=test), catalogue, titles, taste, asked)
 
-# %% ../nbs/16_runs.ipynb #c866f172
+# %% ../nbs/16_runs.ipynb #70b19437
 LLAMA_3B = dict(per_device_train_batch_size=12, gradient_accumulation_steps=8, num_generations=12, learning_rate=1e-6, beta=1e-3, temperature=.6, max_completion_length=512,
     lr_scheduler_type='constant_with_warmup', warmup_steps=20, bf16=True, use_cpu=False, gradient_checkpointing=True, use_vllm=True, vllm_mode='colocate',
     eval_steps=50, save_steps=50, metric_for_best_model='accuracy', greater_is_better=True, load_best_model_at_end=True)

@@ -53,11 +53,12 @@ def article_forms(
     else: return title, title, title
     return article + ' '*(article[-1] != "'") + bare, f'{bare}, {article}', bare
 
-# %% ../nbs/03_titles.ipynb #7d967182
+# %% ../nbs/03_titles.ipynb #342e358b
 _LOST = 'aceinouy³' # What a lost Latin-1 character may have been, folded
 def _spellings(name):
     "A name, also without apostrophes and dots inside words; up to two lost characters are guessed."
     names = [name, re.sub(r"(?<=\w)['’.](?=\w)", '', name)]
+    if len(name) - name.count('\ufffd') < 4: return names
     for _ in range(2): names = [n.replace('\ufffd', c, 1) for n in names for c in (_LOST if '\ufffd' in n else 'x')]
     return names
 
@@ -110,20 +111,22 @@ class TitleIndex:
         rows = [r for r in rows if r in (among or ())] or rows[:1 if sure else len(rows)]
         return rows[0] if len(rows)==1 or sure and rows else UNKNOWN
 
-# %% ../nbs/03_titles.ipynb #7296dfd7
+# %% ../nbs/03_titles.ipynb #526a5a97
 _HYPHEN_LEFT, _HYPHEN_RIGHT = re.compile(r'\w[-‐]\Z'), re.compile(r"[-‐]\w|['’](?!s\b)[a-z]{1,2}\b")
 _SEQUEL = re.compile(r' (?:(?:Part|Episode|Vol(?:ume)?\.?|Chapter) )?(?:\d{1,2}|I{2,3}|IV|VI{0,3}|IX|X)\b(?![-%])', re.I)
 _SUBTITLE = re.compile(r"(?:: | - )(?:(?:[A-Z0-9][\w'’-]*|of|the|and|a|an|in|to|for|with|on|at|de|la) ){1,9}\((\d{4})\)")
+_QUOTED_ON = re.compile(r'[^"”“\n]{0,80}?\w[^"”“\n]{0,80}["”]')
 _YEAR_AFTER = re.compile(r'[\s"”’\'*_]{0,4}[(\[](\d{4})\b[^()\[\]\n]{0,30}[)\]]|,? (\d{4})\b')
 
 # %% ../nbs/03_titles.ipynb #1d46bb89
 _Spot = namedtuple('_Spot', 'written left right words free_left free_right quiet') # A hit and its surroundings
 
-# %% ../nbs/03_titles.ipynb #22109cd7
+# %% ../nbs/03_titles.ipynb #7d9435a4
 def _continues(index, spot, rows):
     "Do the words around make it a longer word or another film of the series?"
     if _HYPHEN_LEFT.search(spot.left) or _HYPHEN_RIGHT.match(spot.right) or _SEQUEL.match(spot.right): return True
     if len(spot.words) > 1 and spot.words[-1] in ARTICLES and ',' not in spot.written: return True
+    if spot.left.endswith(('"', '“')) and _QUOTED_ON.match(spot.right): return True
     more = _SUBTITLE.match(spot.right)
     return bool(more) and not any(index.years[r]==int(more[1]) for r in rows)
 
@@ -151,13 +154,13 @@ def _reads_as_title(spot):
     opens = bool(_SENTENCE_START.search(spot.left))
     return not (not content and (opens or spot.right.startswith(("'", '’'))) or _in_a_name(spot))
 
-# %% ../nbs/03_titles.ipynb #24cefe85
+# %% ../nbs/03_titles.ipynb #44409bfa
 def _in_a_name(spot):
     "Does a capitalised word beside it make it part of a name (Emma Thompson, Dead Heat)?"
     after, before = re.match(r' ([^\W\d_])(?!\b)', spot.right), re.search(r'(\w+) \Z', spot.left)
     if spot.free_right and after and after[1].isupper(): return True
     named = spot.free_left and before and before[1][0].isupper()
-    return bool(named) and not _SENTENCE_START.search(spot.left[:before.start()])
+    return bool(named) and (spot.left[:before.start()].endswith(('"', '“')) or not _SENTENCE_START.search(spot.left[:before.start()]))
 
 # %% ../nbs/03_titles.ipynb #1a0f4ee5
 def _meaning(index, form, spot):
