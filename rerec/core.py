@@ -107,7 +107,7 @@ class DataError(ValueError):
         super().__init__((f'{where}: ' if where else '') + problem + (f' -> {remedy}' if remedy else ''))
         self.path, self.line, self.field = path, line, field
 
-# %% ../nbs/00_core.ipynb #8e9d954b
+# %% ../nbs/00_core.ipynb #7f8baa17
 def write_atomic(
     path:str|Path, # Where the text should stand; folders are made
     text:str, # All of it
@@ -119,6 +119,7 @@ def write_atomic(
     try:
         with os.fdopen(handle, 'w', encoding='utf-8') as f:
             f.write(text); f.flush(); os.fsync(f.fileno())
+        os.chmod(name, 0o644) # temporary files are born readable by their owner only
         os.replace(name, path)
     except BaseException: Path(name).unlink(missing_ok=True); raise
     return path
