@@ -362,7 +362,7 @@ def real_queries(run:RealRun): # (catalogue, titles, train, validation, test)
     catalogue, queries = load_benchmark(run.data, TitleIndex)
     queries = add_candidates(queries, catalogue, n=run.n_candidates, seed=run.seed)
     train, validation, test = split_queries(queries, run.seed)
-    if shared := leakage(train, [*validation, *test]): raise ValueError(f'the split leaks: {shared}')
+    if any((shared := leakage(train, [*validation, *test])).values()): raise ValueError(f'the split leaks: {shared}')
     return catalogue, TitleIndex(catalogue.items), train, validation[:run.n_validation], test[:run.n_test]
 
 # %% ../nbs/16_runs.ipynb #f89b5022
