@@ -17,7 +17,8 @@ test: install                  ## everything CI checks, in one pytest summary
 bench: install                 ## speed as ratios measured in one run
 	$(B)/rerec bench $(ARGS)
 
-docs: install build/katex      ## the site in _docs/, with its maths served from the site itself
+docs: install                  ## the site in _docs/; npm, if it is there, fetches katex so that maths needs no CDN
+	@test -d build/katex || { mkdir -p build/npm && cd build/npm && npm pack --silent katex@0.16.11 && tar xzf katex-0.16.11.tgz && mv package/dist ../katex; } || true
 	$(B)/python tools/docs.py site --katex build/katex
 
 install: $(VENV)/.ok           ## .venv with pinned versions
@@ -37,9 +38,6 @@ run: install                   ## run all notebooks and keep their outputs
 
 readme: install                ## README.md from nbs/index.ipynb
 	$(B)/python tools/docs.py readme
-
-build/katex:
-	mkdir -p build && cd build && npm pack --silent katex@0.16.11 && tar xzf katex-0.16.11.tgz && mv package/dist katex
 
 clean:                         ## remove what can be made again, runs excepted
 	rm -rf _proc _docs build dist *.egg-info

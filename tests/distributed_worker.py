@@ -1,10 +1,10 @@
-"Run under torchrun or alone: two steps of ReRecTrainer on given completions; process 0 writes what came out."
+"""Run under torchrun or alone: four steps of ReRecTrainer on given completions; process 0 writes what came out.
+Twelve answers in groups of four: with two processes, the second group is cut in the middle."""
 import json, os, sys
 import torch
 from datasets import Dataset
 from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-from trl import GRPOTrainer
 from rerec.core import seed_everything, tiny_queries, tiny_world
 from rerec.graphs import AttributeGraph
 from rerec.rewards import DualGraphReward
@@ -48,6 +48,8 @@ if __name__ == '__main__':
     data = Dataset.from_list([dict(prompt='?', truth=list(q.truth), candidates=list(q.candidates)) for q in queries])
     t = Given(model=model, reward_funcs=reward, args=args, train_dataset=data, processing_class=tok, titles=TitleIndex(world.items))
     assert t.accelerator.num_processes == n == int(sys.argv[2]), (t.accelerator.num_processes, n)
+    before = [p.double().norm().item() for p in model.parameters()]
     t.train()
+    assert before!=[p.double().norm().item() for p in model.parameters()], 'nothing was learned'
     if t.accelerator.is_main_process:
-        with open(sys.argv[1], 'w') as f: json.dump(dict(advantages=t.seen, curriculum=t.curriculum.state_dict()), f)
+        with open(sys.argv[1], 'w') as f: json.dump(dict(advantages=t.seen, curriculum=t.curriculum.state_dict(), weights=[p.double().norm().item() for p in model.parameters()]), f)

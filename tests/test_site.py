@@ -21,8 +21,9 @@ def test_sidebar_lists_each_page_once_in_reading_order():
 
 def test_home_page_lists_each_page_with_its_sentence():
     text = '\n'.join(docs.source(c) for c in docs.cells(root/'nbs/index.ipynb'))
-    rows = re.findall(r'^\| \[(.+?)\]\((\d\d_\w+\.ipynb)\) \| (.+) \|$', text, re.M)
-    assert rows==[(headline(p)[0], p.name, headline(p)[1]) for p in notebooks if p.name in order[1:]]
+    table = [l for l in text.splitlines() if re.match(r'\| \[.*\]\(\d\d_', l)]
+    expected = [f'| [{headline(p)[0]}]({p.name}) | {headline(p)[1]} |' for p in notebooks if p.name in order[1:]]
+    assert table==expected, 'index.ipynb needs this table:\n' + '\n'.join(expected)
 
 def test_pages_link_to_pages(notebook):
     "Every link between notebooks names one that exists; sooner found here than in the rendered site."

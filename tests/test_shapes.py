@@ -1,0 +1,74 @@
+"The shapes that signatures promise are those that the code takes and gives: beartype watches while functions are called."
+import subprocess, sys
+from pathlib import Path
+root = Path(__file__).resolve().parent.parent
+
+WATCHED = '''
+from jaxtyping import TypeCheckError, install_import_hook
+names = ['metrics', 'facts', 'graphs', 'rewards', 'segmentation', 'advantages', 'curriculum']
+with install_import_hook([f'rerec.{n}' for n in names], 'beartype.beartype'):
+    import rerec.metrics as metrics, rerec.facts, rerec.graphs as graphs, rerec.rewards as rewards
+    import rerec.segmentation as segmentation, rerec.advantages as advantages, rerec.curriculum as curriculum
+import numpy as np, torch
+from rerec.core import tiny_queries, tiny_world
+from rerec.titles import TitleIndex
+torch.manual_seed(0)
+
+def refused(f, *args, **kwargs):
+    try: f(*args, **kwargs)
+    except TypeCheckError: return
+    raise SystemExit(f'{f.__name__} took arguments of the wrong shape or kind')
+
+# metrics
+places, truth = metrics.pad_rows([[7, 1], [6], []]), metrics.pad_rows([[7], [1, 6], [2]])
+for f in (metrics.ndcg_at_k, metrics.recall_at_k, metrics.precision_at_k): assert f(places, truth, k=2).shape==(3,)
+assert metrics.accuracy(places, truth).tolist()==[1, 1, 0] and metrics.place_hits(places, truth).shape==places.shape
+assert metrics.misled(places, metrics.pad_rows([[1], [6], [2]])).tolist()==[0, 1, 0]
+refused(metrics.ndcg_at_k, places, truth[:2])
+refused(metrics.ndcg_at_k, places.float(), truth)
+refused(metrics.accuracy, places[0], truth)
+
+# graphs and rewards
+world, queries = tiny_world(), tiny_queries()
+attributes, people = graphs.AttributeGraph.from_catalogue(world), graphs.InteractionGraph.from_catalogue(world)
+taste = graphs.train_lightgcn(people, dim=8, epochs=2)
+assert attributes.overlap(torch.tensor([5, 0]), torch.tensor([7, -1])).shape==(2,)
+refused(attributes.overlap, torch.tensor([5, 0]), torch.tensor([7]))
+assert rewards.query_alignment(attributes, places, truth).shape==rewards.preference_alignment(taste.items, places, truth).shape==(3,)
+refused(rewards.query_alignment, attributes, places, truth[:1])
+refused(rewards.preference_alignment, taste.items[0], places, truth)
+reward = rewards.DualGraphReward(attributes, taste.items, TitleIndex(world.items))
+terms = reward.terms(['Answer: The Insider', 'Answer: Heat', 'nothing'], [[7]]*3, [list(range(8))]*3)
+assert terms.total.shape==terms.ndcg.shape==(3,) and len(reward(completions=['Answer: Heat'], truth=[[7]], candidates=[None]))==1
+
+# segments
+text = 'Heat is by Mann.\\nAliens is not.\\nAnswer: Aliens'
+parts = segmentation.segment(text, TitleIndex(world.items))
+starts = torch.arange(0, len(text), 3)
+assert segmentation.token_segments(starts, parts).shape==starts.shape and segmentation.names(parts, 1).shape==(len(parts),)
+
+# advantages
+r, blamed, mask = torch.rand(8), torch.rand(8, 5) > .7, torch.ones(8, 5).bool()
+assert advantages.group_advantages(r.view(2, 4)).shape==(2, 4)
+assert advantages.reasoning_aware_advantages(r, blamed, mask, group_size=4).shape==(8, 5)
+assert advantages.token_rewards(r, blamed, .5).shape==(8, 5)
+mean, spread = advantages.group_statistics(r, mask.sum(1), (blamed & mask).sum(1), 4, .5)
+assert mean.shape==spread.shape==(2,)
+assert advantages.quiet_groups(r > .5, 4).shape==advantages.without_spread(spread).shape==(2,)
+refused(advantages.group_advantages, r)
+refused(advantages.reasoning_aware_advantages, r[:7], blamed, mask, group_size=4)
+refused(advantages.reasoning_aware_advantages, r, blamed.float(), mask, group_size=4)
+refused(advantages.token_rewards, r, blamed[:, 0], .5)
+
+# curriculum
+c = curriculum.Curriculum(5, tau=.1, seed=0)
+asked = c.take(5)
+c.update(np.array(asked), np.linspace(0, 1, 5))
+assert sorted(asked)==list(range(5)) and len(c.take(3))==3
+print('watched', len(names))
+'''
+
+def test_shapes_are_as_annotated(tmp_path):
+    (tmp_path/'watched.py').write_text(WATCHED)
+    r = subprocess.run([sys.executable, tmp_path/'watched.py'], capture_output=True, text=True, cwd=root, env={'PYTHONPATH': str(root), 'OMP_NUM_THREADS': '1', 'PATH': '/usr/bin:/bin', 'HOME': str(tmp_path)})
+    assert r.stdout.strip()=='watched 7', r.stdout + r.stderr[-3000:]
