@@ -229,7 +229,7 @@ def example_answers(
         blocks.append(f'**{q.kind}, {q.domain}:** {q.text}\n\nRight: {right}\n' + ''.join(f'\n{name}:\n```text\n{t[q.id]}\n```\n' for name,t in zip(('before', 'after'), texts)))
     return '\n'.join(blocks)
 
-# %% ../nbs/16_runs.ipynb #3bcf9bc8
+# %% ../nbs/16_runs.ipynb #9a5306d8
 def read_metrics(folder:str|Path, stage:str='rerec')->list[dict]: # One for each log
     "The stored log of a stage."
     rows = [json.loads(l) for l in (Path(folder)/'metrics.jsonl').read_text(encoding='utf-8').splitlines()]
@@ -240,7 +240,7 @@ def plot_series(rows:list[dict], keys:dict, claim:str, ylabel:str): # (figure, a
     for shade, (key, label) in zip(('0', '.45', '.7', '.2', '.6'), keys.items()):
         points = [(r['step'], r[key]) for r in rows if key in r]
         if points: ax.plot(*zip(*points), marker='.', color=shade, ls=('-', '--', ':', '-.', '-')[list(keys).index(key)], label=label)
-    ax.legend(frameon=False, fontsize=7)
+    if ax.lines: ax.legend(frameon=False, fontsize=7)
     return fig, ax
 
 # %% ../nbs/16_runs.ipynb #b3d80260
@@ -353,7 +353,7 @@ class RealRun:
     trainer:dict = field(default_factory=dict) # Fields of ReRecConfig
     resume:bool = False # Go on from the last checkpoint
 
-# %% ../nbs/16_runs.ipynb #7ecf78df
+# %% ../nbs/16_runs.ipynb #ff873956
 REAL_TRAINER = dict(per_device_train_batch_size=8, num_generations=4, learning_rate=1e-5, lr_scheduler_type='constant', beta=0., temperature=1.,
     use_cpu=not torch.cuda.is_available(), bf16=torch.cuda.is_available(), gradient_checkpointing=False, eval_strategy='steps', eval_steps=10, save_steps=5, logging_steps=1,
     save_total_limit=3, disable_tqdm=True, report_to=[])

@@ -44,8 +44,13 @@ def sweep(
             write_json(out, rows)
     return rows
 
-# %% ../nbs/19_training.ipynb #1bcc6496
-def sweep_row(run:MiniRun, setup, change:dict, seed:int)->dict:
+# %% ../nbs/19_training.ipynb #10d48405
+def sweep_row(
+    run:MiniRun, # Where the warm start is
+    setup, # `MiniSetup` of the run
+    change:dict, # Settings that differ from the defaults
+    seed:int, # Of sampling and order
+)->dict: # Setting, seed, accuracies, seconds
     "One row of a sweep."
     world, titles, began = setup.world, setup.titles, time.time()
     taste, model = learn_taste(run, world), warm_up(run, setup)

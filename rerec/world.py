@@ -121,8 +121,13 @@ def write_explicit(world, domain, rng):
     words = ' and '.join(rng.choice(SAY[r]).format(v) for r,v in rng.sample(conditions, len(conditions)))
     return dict(truth=i, conditions=conditions, text=rng.choice(OPEN).format(n=rng.choice(NOUN[domain]), p=words))
 
-# %% ../nbs/14_world.ipynb #b416a860
-def draw_anchor(world, domain, rng, relations):
+# %% ../nbs/14_world.ipynb #2ba65bfe
+def draw_anchor(
+    world, # Facts
+    domain, # Of the item
+    rng, # Source of chance
+    relations, # Relations to draw from
+):
     "An item, one of its facts, and another item that has the fact as its lead: (row, relation, value, anchor) or None."
     i, r = rng.choice(world.rows[domain]), rng.choice(relations)
     options = [(v, a) for rr,v in sorted(world.facts_of[i]) if rr==r for a in world.holders[r, v] if a != i and world.lead[a, r]==v]
