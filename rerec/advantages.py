@@ -49,7 +49,7 @@ def token_rewards(
     r = rewards[:, None]
     return torch.where(penalised, r - w_penalty*r.abs(), r)
 
-# %% ../nbs/10_advantages.ipynb #c4209dab
+# %% ../nbs/10_advantages.ipynb #ceefaf1c
 def group_statistics(
     rewards:Float[Tensor, 'b'], # Rewards of all answers, siblings side by side
     n_tokens:Int[Tensor, 'b'], # Tokens of each answer
@@ -63,12 +63,13 @@ def group_statistics(
     r, n, m = (x.double().view(-1, group_size) for x in (rewards, n_tokens, n_penalised))
     if baseline == 'response': return r.mean(1), r.std(1, correction=correction)
     if baseline != 'token': raise ValueError(f"baseline is 'token' or 'response', got {baseline!r}")
-    low, total = r - w_penalty*r.abs(), n.sum(1).clamp(min=1)
+    r, total = r.masked_fill(n == 0, 0), n.sum(1).clamp(min=1)
+    low = r - w_penalty*r.abs()
     mean = ((n - m)*r + m*low).sum(1) / total
     square = lambda x: (x - mean[:, None])**2
     return mean, (((n - m)*square(r) + m*square(low)).sum(1) / total).sqrt()
 
-# %% ../nbs/10_advantages.ipynb #6f3fc369
+# %% ../nbs/10_advantages.ipynb #e93499f0
 def reasoning_aware_advantages(
     rewards:Float[Tensor, 'b'], # One for each answer
     penalised:Bool[Tensor, 'b t'], # Tokens in blamed segments
@@ -86,7 +87,7 @@ def reasoning_aware_advantages(
     mean, spread = (x.repeat_interleave(group_size) for x in (mean, spread))
     return place_advantages(rewards, penalised, mask, mean, spread, w_penalty, eps, floor)
 
-# %% ../nbs/10_advantages.ipynb #88e771df
+# %% ../nbs/10_advantages.ipynb #7e22e276
 def place_advantages(
     rewards:Float[Tensor, 'b'], # One for each answer of this process
     penalised:Bool[Tensor, 'b t'], # Tokens in blamed segments
@@ -102,7 +103,7 @@ def place_advantages(
     scores = standardise(values, mean[:, None].double(), spread[:, None].double(), eps, floor)
     return scores.masked_fill(~mask, 0).float()
 
-# %% ../nbs/10_advantages.ipynb #bf49ac2a
+# %% ../nbs/10_advantages.ipynb #17b7aeac
 def quiet_groups(
     right:Bool[Tensor, 'b'], # Whether each answer's first item is a ground truth
     group_size:int, # Answers per prompt, G
@@ -111,9 +112,9 @@ def quiet_groups(
     count = right.view(-1, group_size).sum(1)
     return (count == 0) | (count == group_size)
 
-# %% ../nbs/10_advantages.ipynb #b3260405
+# %% ../nbs/10_advantages.ipynb #bc9e2f5c
 def without_spread(
     spread:Float[Tensor, 'p'], # As from `group_statistics`
 )->Bool[Tensor, 'p']: # True: all tokens earn the same
     "Groups from which nothing can be learned."
-    return spread <= NO_SPREAD
+    return ~(spread > NO_SPREAD)

@@ -38,7 +38,7 @@ def stays(
     keep[back] = keep[hardest] = True
     return keep
 
-# %% ../nbs/11_curriculum.ipynb #8e7f2ea8
+# %% ../nbs/11_curriculum.ipynb #7b9df10c
 ORDERS = ('easy_to_hard', 'hard_to_easy', 'random', 'none')
 def in_order(
     difficulty:Float[Array, 'q'], # nan counts as 0.5
@@ -53,7 +53,7 @@ def in_order(
     d = np.nan_to_num(difficulty[rows], nan=.5)
     return rows[np.argsort(d if order == 'easy_to_hard' else -d, kind='stable')]
 
-# %% ../nbs/11_curriculum.ipynb #a21dcd97
+# %% ../nbs/11_curriculum.ipynb #69b40854
 class Curriculum:
     "Decides which queries a trainer plays next, from the rewards they earned."
     def __init__(self,
@@ -66,6 +66,7 @@ class Curriculum:
     ):
         if n_queries < 1: raise ValueError('a curriculum needs at least one query')
         if order not in ORDERS: raise ValueError(f'order is one of {ORDERS}, got {order!r}')
+        if not all(0 <= x <= 1 for x in (tau, revisit, floor)): raise ValueError('tau, revisit and floor are shares from 0 to 1')
         self.n_queries, self.tau, self.seed, self.order, self.revisit, self.floor = n_queries, tau, seed, order, revisit, floor
         self.epoch, self.drawn, self.history = 0, 0, []
         self.difficulty = np.full(n_queries, np.nan)
@@ -79,7 +80,7 @@ class Curriculum:
     def state_dict(self)->dict: return _state_dict(self)
     def load_state_dict(self, state:dict): _load_state_dict(self, state)
 
-# %% ../nbs/11_curriculum.ipynb #f33076f9
+# %% ../nbs/11_curriculum.ipynb #6c3de6e8
 def _take(self, n):
     "The next `n` query rows; makes the next epoch when this one is used up."
     if not self.left: _start_next_epoch(self)
@@ -88,16 +89,17 @@ def _take(self, n):
     self.drawn += n
     return rows
 
-# %% ../nbs/11_curriculum.ipynb #b2152a8e
+# %% ../nbs/11_curriculum.ipynb #1296ec3c
 def _update(self, queries, r_hat):
     "Count rollouts: rows with repeats, and the share of the best reward that each earned."
     q, shortfall = np.asarray(queries, int), 1 - np.asarray(r_hat, float)
     if shortfall.shape != q.shape: raise ValueError(f'{q.shape} queries but {shortfall.shape} rewards')
+    if ((q < 0) | (q >= self.n_queries)).any(): raise ValueError(f'queries are rows from 0 to {self.n_queries - 1}')
     if ((shortfall < 0) | (shortfall > 1) | np.isnan(shortfall)).any(): raise ValueError('r_hat must lie in [0, 1]')
     np.add.at(self.short, q, shortfall)
     np.add.at(self.played, q, 1)
 
-# %% ../nbs/11_curriculum.ipynb #6ac084da
+# %% ../nbs/11_curriculum.ipynb #a06ee8da
 def _start_next_epoch(self):
     "Turn the epoch's rollouts into difficulties, write history, and plan anew."
     self.difficulty = difficulty(self.short, self.played, self.difficulty)
@@ -110,14 +112,14 @@ def _start_next_epoch(self):
     keep = stays(self.difficulty, tau, self.revisit, max(self.floor, 1/self.n_queries), self._rng(2))
     self.plan = in_order(self.difficulty, keep, self.order, self._rng(0))
 
-# %% ../nbs/11_curriculum.ipynb #23ce8348
+# %% ../nbs/11_curriculum.ipynb #cc23270b
 def _state_dict(self):
     "All that is needed to go on, as plain numbers."
     unknown = np.isnan(self.difficulty)
-    return dict(n_queries=self.n_queries, seed=self.seed, epoch=self.epoch, drawn=self.drawn, history=self.history, plan=self.plan.tolist(),
+    return dict(n_queries=self.n_queries, seed=self.seed, epoch=self.epoch, drawn=self.drawn, history=list(self.history), plan=self.plan.tolist(),
         short=self.short.tolist(), played=self.played.tolist(), difficulty=[None if u else float(d) for u,d in zip(unknown, self.difficulty)])
 
-# %% ../nbs/11_curriculum.ipynb #b5789a64
+# %% ../nbs/11_curriculum.ipynb #11f78929
 def _load_state_dict(self, state):
     "Go on where `state_dict` was taken."
     if state['n_queries'] != self.n_queries: raise ValueError(f"saved with {state['n_queries']} queries, "

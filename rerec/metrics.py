@@ -35,7 +35,7 @@ def first_times(
 )->Bool[Tensor, 'b k']: # False for -1 and for an item that already stood further left
     "Where does an item stand for the first time?"
     same = rows[:, :, None]==rows[:, None, :]
-    return (rows>=0) & ~same.tril(-1).any(-1)
+    return (rows>=0) & ~(same & same.new_ones(same.shape[1:]).tril(-1)).any(-1)
 
 # %% ../nbs/05_metrics.ipynb #159f7b1d
 def place_hits(

@@ -26,8 +26,8 @@ class Segment:
     end:int # One past the last character
     items:tuple[int, ...] # Rows it names, in order, each once
 
-# %% ../nbs/09_segmentation.ipynb #c17a3983
-BORDER = re.compile(r'''\n[ \t]*\n\s*        # a blank line
+# %% ../nbs/09_segmentation.ipynb #9b31f381
+BORDER = re.compile(r'''\n[ \t\r]*\n\s*      # a blank line
     | \n                                     # a line
     | (?<=[.!?;])(?<!^\d\.)(?<!^\d\d\.)(?<!\s\d\.)(?<!\s\d\d\.)["'”’)\]*_]*(?=[^\S\n]+["'“‘(\[*_]*[^\W_a-z])  # a sentence; the next starts with no small letter
     | (?<=[。！？])''', re.X | re.M)
@@ -45,7 +45,7 @@ def units(
         if not inside and found[-1][0] < m.end() < len(text): found.append((m.end(), m[0].count('\n') > 1))
     return found
 
-# %% ../nbs/09_segmentation.ipynb #f5d539a1
+# %% ../nbs/09_segmentation.ipynb #e53d392e
 def segment(
     text:str, # An answer, reasoning included
     index:TitleIndex, # Titles of the catalogue
@@ -62,7 +62,7 @@ def segment(
     for s,m in zip(where, mentions): named[s] += m.items
     return tuple(Segment(a, b, tuple(dict.fromkeys(n))) for a,b,n in zip(starts, [*starts[1:], len(text)], named))
 
-# %% ../nbs/09_segmentation.ipynb #b8276a33
+# %% ../nbs/09_segmentation.ipynb #cdfd8db0
 def _cuts(text, mentions, by):
     "Where segments start: at blank lines and, by item, where a unit turns to another item."
     pieces = units(text, [(m.start, m.end) for m in mentions])
@@ -76,7 +76,7 @@ def _cuts(text, mentions, by):
         current |= items
     return cuts
 
-# %% ../nbs/09_segmentation.ipynb #b032872a
+# %% ../nbs/09_segmentation.ipynb #98b80b60
 def names(
     segments:Sequence[Segment], # Of one answer
     item:int, # Row of an item
@@ -84,48 +84,51 @@ def names(
     "Which segments name an item."
     return torch.tensor([item in s.items for s in segments], dtype=torch.bool)
 
-# %% ../nbs/09_segmentation.ipynb #dab0488c
+# %% ../nbs/09_segmentation.ipynb #374a21ef
 def byte_letters()->dict[str, int]: # 256 letters
     "Byte-level BPE's printable letter for each byte."
     plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
     odd = [b for b in range(256) if b not in plain]
     return {chr(b): b for b in plain} | {chr(256 + i): b for i,b in enumerate(odd)}
 
-# %% ../nbs/09_segmentation.ipynb #8fb5919e
+# %% ../nbs/09_segmentation.ipynb #b65513ff
 def dialect(
     tokenizer, # A fast tokenizer of transformers
 )->str: # 'bytes', 'sentencepiece' or 'words'
     "How a vocabulary spells text, read off its decoder."
     decoder = json.dumps(json.loads(tokenizer.backend_tokenizer.to_str()).get('decoder') or {}, ensure_ascii=False)
     if 'ByteLevel' in decoder: return 'bytes'
+    if '"WordPiece"' in decoder or '"BPEDecoder"' in decoder: raise ValueError('WordPiece and end-of-word vocabularies are not known here')
     return 'sentencepiece' if 'Metaspace' in decoder or '▁' in decoder else 'words'
 
-# %% ../nbs/09_segmentation.ipynb #b35464cd
+# %% ../nbs/09_segmentation.ipynb #35bef0d5
 def token_bytes(
     tokenizer, # A fast tokenizer of transformers
 )->list[bytes]: # For each id of the vocabulary
     "What each token stands for; nothing for special tokens."
     kind, letters = dialect(tokenizer), byte_letters()
-    added, special = tokenizer.added_tokens_decoder, set(tokenizer.all_special_ids)
+    added, named = tokenizer.added_tokens_decoder, set(tokenizer.all_special_ids)
+    special = named | {i for i,a in added.items() if a.special}
+    size = max(tokenizer.get_vocab().values(), default=-1) + 1
     def spell(i, t):
         if i in special or t is None: return b''
         if i in added: return t.encode()
         if kind == 'bytes': return bytes(letters[c] for c in t) if all(c in letters for c in t) else t.encode()
         if kind == 'sentencepiece' and (m := re.fullmatch('<0x([0-9A-F]{2})>', t)): return bytes([int(m[1], 16)])
         return t.replace('▁', ' ').encode() if kind == 'sentencepiece' else t.encode()
-    table = [spell(i, t) for i,t in enumerate(tokenizer.convert_ids_to_tokens(range(len(tokenizer))))]
+    table = [spell(i, t) for i,t in enumerate(tokenizer.convert_ids_to_tokens(range(size)))]
     return [b' ' + t if t else t for t in table] if kind == 'words' else table
 
-# %% ../nbs/09_segmentation.ipynb #267af55d
+# %% ../nbs/09_segmentation.ipynb #eb0ea2a1
 @lru_cache(maxsize=8)
-def _table(tokenizer): return token_bytes(tokenizer), dialect(tokenizer)
+def _table(tokenizer, size): return token_bytes(tokenizer), dialect(tokenizer)
 def token_starts(
     tokenizer, # A fast tokenizer of transformers
     ids:Sequence[int], # Tokens of one answer
 )->tuple[str, Int[Tensor, 't']]: # (text, character where each token starts)
     "The text of an answer, and where in it each token starts."
-    table, kind = _table(tokenizer)
-    pieces = [table[i] for i in ids]
+    table, kind = _table(tokenizer, len(tokenizer))
+    pieces = [table[i] if 0 <= i < len(table) else b'' for i in ids]
     if kind != 'bytes' and (first := next((i for i,p in enumerate(pieces) if p), None)) is not None: pieces[first] = pieces[first].removeprefix(b' ')
     text = b''.join(pieces).decode('utf-8', 'surrogateescape')
     offsets = np.cumsum([0, *map(len, pieces)])[:-1]
@@ -135,7 +138,7 @@ def token_starts(
     starts = np.searchsorted(np.cumsum(width), offsets, side='right')
     return re.sub('[\udc80-\udcff]', '\ufffd', text), torch.from_numpy(starts)
 
-# %% ../nbs/09_segmentation.ipynb #fa721497
+# %% ../nbs/09_segmentation.ipynb #ef525a6b
 def token_segments(
     starts:Int[Tensor, 't'], # Character where each token starts
     segments:Sequence[Segment], # Of the same text
