@@ -6,7 +6,7 @@
 __all__ = ['BORDER', 'Segment', 'units', 'segment', 'names', 'byte_letters', 'dialect', 'token_bytes', 'token_starts',
            'token_segments']
 
-# %% ../nbs/09_segmentation.ipynb #0c12ea2b
+# %% ../nbs/09_segmentation.ipynb #cbebbd75
 import json, re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
-from .answers import parse_answer
+from .answers import Answer, parse_answer
 from .titles import TitleIndex
 
 # %% ../nbs/09_segmentation.ipynb #3e3a563e
@@ -45,17 +45,19 @@ def units(
         if not inside and found[-1][0] < m.end() < len(text): found.append((m.end(), m[0].count('\n') > 1))
     return found
 
-# %% ../nbs/09_segmentation.ipynb #e53d392e
+# %% ../nbs/09_segmentation.ipynb #17917d63
 def segment(
     text:str, # An answer, reasoning included
     index:TitleIndex, # Titles of the catalogue
     among:Collection[int]=(), # Candidates: they win over namesakes
     by:str='item', # One segment for each 'item' discussed, or each 'paragraph'
+    answer:Answer|None=None, # The parsed answer, if it is known already
 )->tuple[Segment, ...]: # In order; together they are exactly the text
     "Cut an answer into the steps of its reasoning (METHOD, section 2)."
     if by not in ('item', 'paragraph'): raise ValueError(f"by is 'item' or 'paragraph', got {by!r}")
     mentions = index.find(text, among or ())
-    begin = len(text[:parse_answer(text, index, among or ()).start].rstrip(' \t'))
+    answer = answer or parse_answer(text, index, among or ())
+    begin = len(text[:answer.start].rstrip(' \t'))
     starts = sorted({*_cuts(text, mentions, by), *([begin] if 0 < begin < len(text) else [])})
     where = np.searchsorted(starts, [m.start for m in mentions], side='right') - 1
     named = [[] for _ in starts]

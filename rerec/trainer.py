@@ -24,16 +24,17 @@ from .curriculum import Curriculum
 from .segmentation import names, segment, token_segments, token_starts
 from .titles import UNKNOWN
 
-# %% ../nbs/12_trainer.ipynb #b6700080
+# %% ../nbs/12_trainer.ipynb #9b6d809d
 @dataclass
 class ReRecConfig(GRPOConfig):
-    "TRL's GRPO settings and the nine that ReRec adds."
+    "TRL's GRPO settings and the ten that ReRec adds."
     w1:float = field(default=0.3, metadata={'help': 'Weight of query alignment (QAS) in the reward.'})
     w2:float = field(default=0.2, metadata={'help': 'Weight of preference alignment (PAS) in the reward.'})
     w_penalty:float = field(default=0.5, metadata={'help': 'Share of its reward that a segment loses if it names the wrong recommended item; 0 is plain GRPO.'})
     baseline:str = field(default='token', metadata={'help': 'Mean and spread over "token"s of a group, or over its "response"s.'})
     floor:float = field(default=0.01, metadata={'help': 'Smallest spread of rewards that a group is divided by.'})
     skip_quiet:bool = field(default=False, metadata={'help': 'Ignore groups whose answers are all right or all wrong.'})
+    difficulty:str = field(default='reward', metadata={'help': 'A query is easy if its answers earn much "reward", or if their first item is right ("ndcg@1", as in the official code).'})
     tau:float = field(default=0.1, metadata={'help': 'Queries with a difficulty below this count as mastered; 0 drops none.'})
     order:str = field(default='easy_to_hard', metadata={'help': 'Order of an epoch: easy_to_hard, hard_to_easy, random, or none for no curriculum.'})
     revisit:float = field(default=0.1, metadata={'help': 'Share of the mastered queries that return in each epoch.'})
@@ -41,25 +42,26 @@ class ReRecConfig(GRPOConfig):
     def __post_init__(self):
         super().__post_init__()
         if not 0 <= self.w_penalty <= 1: raise ValueError(f'w_penalty is a share from 0 to 1, got {self.w_penalty}')
+        if self.difficulty not in ('reward', 'ndcg@1'): raise ValueError(f"difficulty is 'reward' or 'ndcg@1', got {self.difficulty!r}")
         if self.save_strategy == 'steps' and self.save_steps >= 1: self._check_save_steps()
     def _check_save_steps(self):
         every, cycle = int(self.save_steps), self.steps_per_generation*self.num_iterations / self.gradient_accumulation_steps
         if every % cycle: raise ValueError(f'save_steps={every} falls between two generations, so a resumed run would differ '
             f'from an unbroken one: make it a multiple of {cycle:g}')
 
-# %% ../nbs/12_trainer.ipynb #96185d75
+# %% ../nbs/12_trainer.ipynb #94e86644
 def blame(
     text:str, # One answer, reasoning included
     titles, # `TitleIndex` of the catalogue
     truth:list[int], # Rows of the right items
     among:list[int]|None = None, # Rows on offer
     by:str = 'item', # How to cut, as in `segment`
-): # (segments, Bool 's' that is true where a segment names the wrong recommended item, first recommended row)
+): # (segments, Bool 's' that is true where one names the wrong recommended item, first recommended row); no segments if there is none to blame
     "Cut an answer into segments and find those that name the item wrongly recommended (METHOD, section 2)."
-    first = parse_answer(text, titles, among).first
-    parts = segment(text, titles, among, by=by)
-    wrong = first != UNKNOWN and first not in truth
-    return parts, names(parts, first) & wrong, first
+    answer = parse_answer(text, titles, among)
+    wrong = answer.first != UNKNOWN and answer.first not in truth
+    parts = segment(text, titles, among, by, answer) if wrong else ()
+    return parts, names(parts, answer.first), answer.first
 
 # %% ../nbs/12_trainer.ipynb #d43cabac
 def penalised_tokens(
@@ -122,7 +124,7 @@ def latest_checkpoint(
     found = [p.parent for p in Path(folder).glob(f'checkpoint-*/{SEAL}')]
     return max(found, key=lambda p: int(p.name.split('-')[1]), default=None)
 
-# %% ../nbs/12_trainer.ipynb #b9df791e
+# %% ../nbs/12_trainer.ipynb #5691006a
 class CurriculumTrainer(TaskTrainer):
     "Plays the queries the curriculum chooses, and saves its state with the model."
     def __init__(self, *args, **kwargs):
@@ -135,16 +137,18 @@ class CurriculumTrainer(TaskTrainer):
         g, acc, n_local = self.num_generations, self.accelerator, len(inputs)
         self.played = self.curriculum.take(n_local*acc.num_processes // g)
         self.rows = [self.train_dataset[i] for i in my_rows(self.played, g, acc.process_index, n_local)]
-        return super()._generate_and_score_completions(self.rows)
+        output = super()._generate_and_score_completions(self.rows)
+        self._mark(self._solved(output))
+        return output
     def _calculate_rewards(self, *args):
         found = super()._calculate_rewards(*args)
         self.rewards, self.unscored = (found*self.reward_weights.to(found.device)).nansum(1), found.isnan().all(1)
-        if self.model.training: self._mark()
         return found
-    def _mark(self):
-        "Tell the curriculum what the step's answers earned, and log where it stands."
-        played = torch.tensor(self.played).repeat_interleave(self.num_generations)
-        self.curriculum.update(played, reward_share(self.rewards.cpu(), self.args.w1, self.args.w2))
+    def _solved(self, output): # 0 to 1 for each answer of the step, on every process
+        return reward_share(self.rewards, self.args.w1, self.args.w2)
+    def _mark(self, solved):
+        "Tell the curriculum how well the step's answers did, and log where it stands."
+        self.curriculum.update(torch.tensor(self.played).repeat_interleave(self.num_generations), solved.cpu())
         for k,v in (('left', self.curriculum.left), ('epoch', self.curriculum.epoch)): self._metrics['train'][f'curriculum/{k}'].append(float(v))
     def _save_checkpoint(self, model, trial):
         super()._save_checkpoint(model, trial)
@@ -169,7 +173,7 @@ class StopAfterEpochs(TrainerCallback):
     def on_step_end(self, args, state, control, **kwargs):
         if self.curriculum.epoch >= self.epochs - 1 and self.curriculum.left <= 0: control.should_training_stop = True
 
-# %% ../nbs/12_trainer.ipynb #42425723
+# %% ../nbs/12_trainer.ipynb #e8e940d3
 class ReRecTrainer(CurriculumTrainer):
     "TRL's GRPOTrainer with reasoning-aware advantages, an online curriculum and task metrics."
     _tag_names = ['trl', 'rerec']
@@ -186,18 +190,22 @@ class ReRecTrainer(CurriculumTrainer):
     def _generate_and_score_completions(self, inputs):
         output = super()._generate_and_score_completions(inputs)
         if self.model.training:
-            output['advantages'] = self._token_advantages(output)
+            output['advantages'] = self._token_advantages()
             self.last_batch = {k: output[k].cpu() for k in ('completion_ids', 'completion_mask', 'advantages')} # for pictures
         return output
-    def _token_advantages(self, output):
-        mask = output['completion_mask'].bool() & output.get('tool_mask', output['completion_mask']).bool()
+    def _solved(self, output):
+        "Reads the answers: which tokens are to blame, and what the other processes have to know of them."
         truths, among = [r['truth'] for r in self.rows], [r['candidates'] for r in self.rows]
-        penalised, firsts = penalised_tokens(output['completion_ids'], output['completion_mask'].bool(), self.processing_class, self.titles, truths, among, self.segment_by)
-        right = torch.tensor([f in t for f,t in zip(firsts, truths)], device=mask.device)
-        counts = gather(torch.stack([mask.sum(1), (penalised & mask).sum(1), right], 1))
-        mean, spread = self._group_spread(counts)
-        mine = slice(self.accelerator.process_index*len(mask), (self.accelerator.process_index + 1)*len(mask))
-        return place_advantages(self.rewards[mine], penalised, mask & ~self.unscored[mine, None], mean[mine], spread[mine], self.args.w_penalty, floor=self.args.floor)
+        told, n = output['completion_mask'].bool(), len(self.rows)
+        self.mine = slice(self.accelerator.process_index*n, (self.accelerator.process_index + 1)*n)
+        self.mask = told & output.get('tool_mask', told).bool() & ~self.unscored[self.mine, None]
+        self.penalised, firsts = penalised_tokens(output['completion_ids'], told, self.processing_class, self.titles, truths, among, self.segment_by)
+        right = torch.tensor([f in t for f,t in zip(firsts, truths)], device=told.device)
+        self.counts = gather(torch.stack([self.mask.sum(1), (self.penalised & self.mask).sum(1), right], 1))
+        return super()._solved(output) if self.args.difficulty == 'reward' else self.counts[:, 2].double()
+    def _token_advantages(self):
+        mean, spread = self._group_spread(self.counts)
+        return place_advantages(self.rewards[self.mine], self.penalised, self.mask, mean[self.mine], spread[self.mine], self.args.w_penalty, floor=self.args.floor)
     def _group_spread(self, counts):
         "Statistics of the groups of all processes, repeated for each answer; logs what they say."
         c, g, log = self.args, self.num_generations, self._metrics['train']

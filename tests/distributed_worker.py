@@ -28,9 +28,9 @@ class Given(ReRecTrainer):
             a, b = world.titles[(query + place) % 8], world.titles[(3*query + 2*place) % 8]
             texts.append(f'{a} no \n {b} yes \n Answer: {b}' + ' \n yes'*place)
         return [tok(t).input_ids + [tok.eos_token_id] for t in texts], None
-    def _token_advantages(self, output):
-        out = super()._token_advantages(output)
-        rows = [r[m.bool()].tolist() for r, m in zip(out, output['completion_mask'])]
+    def _token_advantages(self):
+        out = super()._token_advantages()
+        rows = [r[m].tolist() for r, m in zip(out, self.mask)]
         both = [None]*self.accelerator.num_processes
         if len(both) > 1: torch.distributed.all_gather_object(both, rows)
         else: both = [rows]
