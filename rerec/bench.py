@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['MEASUREMENTS', 'ratio_of', 'movie_sized', 'facts_for', 'walked_rewards', 'reward_pairs', 'bench_rewards',
-           'bench_service', 'movielens_sized', 'example_loop', 'bench_lightgcn', 'step_trainers', 'step_times',
-           'bench_step', 'bench', 'as_line']
+           'bench_service', 'movielens_sized', 'example_loop', 'bench_lightgcn', 'step_trainers', 'step_records',
+           'equal_work', 'bench_step', 'bench', 'as_line']
 
 # %% ../nbs/18_bench.ipynb #2e95a6cb
 import json, os, tempfile, threading, time, urllib.request
@@ -160,23 +160,33 @@ def step_trainers(folder:str|Path, steps:int=6, warm_steps:int=200): # (ReRecTra
     for t in both: t.remove_callback(PrinterCallback)
     return both
 
-# %% ../nbs/18_bench.ipynb #9ed89a9f
-def step_times(trainers, rounds:int=4)->list[float]: # Median seconds of a step, for each trainer
+# %% ../nbs/18_bench.ipynb #02ad8ead
+def step_records(trainers, rounds:int=8)->np.ndarray: # Of each step: (seconds, longest answer, mean length, which trainer)
     "Train them in turns; the first step of each round is left out."
-    took = [[] for _ in trainers]
+    found, keys = [], ('step_time', 'completions/max_length', 'completions/mean_length')
     for _ in range(rounds):
-        for seconds,t in zip(took, trainers):
+        for i,t in enumerate(trainers):
             t.train()
-            seconds += [float(r['step_time']) for r in t.state.log_history if 'step_time' in r][1:]
-    return [float(np.median(s)) for s in took]
+            found += [[float(r[k]) for k in keys] + [i] for r in t.state.log_history if 'step_time' in r][1:]
+    return np.array(found)
 
-# %% ../nbs/18_bench.ipynb #34de27d4
+# %% ../nbs/18_bench.ipynb #cd3ddd2c
+def equal_work(
+    steps, # Rows (seconds, longest, mean length, 0 for ours or 1 for theirs)
+)->tuple[float, float]: # Seconds of ours and of theirs, for answers of the same average lengths
+    "What a step would take if both sampled answers of the same lengths."
+    seconds, longest, mean, theirs = np.asarray(steps, float).T
+    shape = np.stack([np.ones_like(seconds), longest - longest.mean(), mean - mean.mean(), theirs], 1)
+    a, *_, d = np.linalg.lstsq(shape, seconds, rcond=None)[0]
+    return float(a), float(a + d)
+
+# %% ../nbs/18_bench.ipynb #6390a642
 def bench_step(data=None)->list[dict]:
     "A ReRecTrainer step against a plain GRPOTrainer step."
-    with tempfile.TemporaryDirectory() as d: ours, plain = step_times(step_trainers(d))
+    with tempfile.TemporaryDirectory() as d: ours, plain = equal_work(step_records(step_trainers(d)))
     return [dict(name='step', input='embedded job', ours=f'{ours:.3f} s', theirs=f'plain GRPO, {plain:.3f} s', ratio=ours/plain, asked='<= 1.05')]
 
-# %% ../nbs/18_bench.ipynb #7bf9032a
+# %% ../nbs/18_bench.ipynb #e55ba1c4
 MEASUREMENTS = dict(rewards=bench_rewards, service=bench_service, lightgcn=bench_lightgcn, step=bench_step)
 def bench(
     only:list[str]|None=None, # Names of measurements; None for all

@@ -121,7 +121,7 @@ def token_bytes(
     table = [spell(i, t) for i,t in enumerate(tokenizer.convert_ids_to_tokens(range(size)))]
     return [b' ' + t if t else t for t in table] if kind == 'words' else table
 
-# %% ../nbs/09_segmentation.ipynb #eb0ea2a1
+# %% ../nbs/09_segmentation.ipynb #1673eb11
 @lru_cache(maxsize=8)
 def _table(tokenizer, size): return token_bytes(tokenizer), dialect(tokenizer)
 def token_starts(
@@ -134,6 +134,7 @@ def token_starts(
     if kind != 'bytes' and (first := next((i for i,p in enumerate(pieces) if p), None)) is not None: pieces[first] = pieces[first].removeprefix(b' ')
     text = b''.join(pieces).decode('utf-8', 'surrogateescape')
     offsets = np.cumsum([0, *map(len, pieces)])[:-1]
+    if text.isascii(): return text, torch.from_numpy(offsets)
     code = np.frombuffer(text.encode('utf-32-le', 'surrogatepass'), np.uint32)
     escaped = (code >= 0xDC80) & (code <= 0xDCFF)
     width = np.where(escaped, 1, 1 + (code > 0x7F) + (code > 0x7FF) + (code > 0xFFFF))

@@ -6,11 +6,12 @@
 __all__ = ['SEAL', 'ReRecConfig', 'blame', 'penalised_tokens', 'my_rows', 'TaskTrainer', 'latest_checkpoint', 'CurriculumTrainer',
            'reward_share', 'StopAfterEpochs', 'ReRecTrainer']
 
-# %% ../nbs/12_trainer.ipynb #cda43015
+# %% ../nbs/12_trainer.ipynb #a1045538
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+import numpy as np
 import torch
 from accelerate.utils import gather
 from jaxtyping import Bool, Float, Int
@@ -63,7 +64,7 @@ def blame(
     parts = segment(text, titles, among, by, answer) if wrong else ()
     return parts, names(parts, answer.first), answer.first
 
-# %% ../nbs/12_trainer.ipynb #d43cabac
+# %% ../nbs/12_trainer.ipynb #ae3c11f5
 def penalised_tokens(
     ids:Int[Tensor, 'b t'], # Completion ids, padded on the right
     mask:Bool[Tensor, 'b t'], # True for the tokens of the answer
@@ -74,13 +75,13 @@ def penalised_tokens(
     by:str = 'item', # How to cut
 )->tuple[Bool[Tensor, 'b t'], list[int]]: # (tokens in blamed segments, first recommended row of each answer)
     "Mark the tokens of segments that name a wrongly recommended item."
-    penalised, firsts = torch.zeros_like(mask), []
+    penalised, firsts = np.zeros(mask.shape, bool), []
     for i, (row, n) in enumerate(zip(ids.tolist(), mask.sum(1).tolist())):
         text, starts = token_starts(tokenizer, row[:n])
         parts, blamed, first = blame(text, titles, truths[i], candidates[i] or None, by)
         firsts.append(first)
-        if blamed.any(): penalised[i, :n] = blamed.to(mask.device)[token_segments(starts, parts).to(mask.device)]
-    return penalised, firsts
+        if parts: penalised[i, :n] = blamed[token_segments(starts, parts)]
+    return torch.from_numpy(penalised).to(mask.device), firsts
 
 # %% ../nbs/12_trainer.ipynb #1f583ba1
 def my_rows(
@@ -124,7 +125,7 @@ def latest_checkpoint(
     found = [p.parent for p in Path(folder).glob(f'checkpoint-*/{SEAL}')]
     return max(found, key=lambda p: int(p.name.split('-')[1]), default=None)
 
-# %% ../nbs/12_trainer.ipynb #5691006a
+# %% ../nbs/12_trainer.ipynb #9b10d000
 class CurriculumTrainer(TaskTrainer):
     "Plays the queries the curriculum chooses, and saves its state with the model."
     def __init__(self, *args, **kwargs):
@@ -136,7 +137,9 @@ class CurriculumTrainer(TaskTrainer):
         if not self.model.training: return super()._generate_and_score_completions(inputs)
         g, acc, n_local = self.num_generations, self.accelerator, len(inputs)
         self.played = self.curriculum.take(n_local*acc.num_processes // g)
-        self.rows = [self.train_dataset[i] for i in my_rows(self.played, g, acc.process_index, n_local)]
+        mine = my_rows(self.played, g, acc.process_index, n_local)
+        once = {i: self.train_dataset[i] for i in dict.fromkeys(mine)}
+        self.rows = [dict(once[i]) for i in mine]
         output = super()._generate_and_score_completions(self.rows)
         self._mark(self._solved(output))
         return output
