@@ -29,7 +29,7 @@ def pad_rows(
     full = [[*r[:width], *[-1]*(width - len(r))] for r in rows]
     return torch.tensor(full, dtype=torch.long).reshape(len(rows), width)
 
-# %% ../nbs/05_metrics.ipynb #e51ab115
+# %% ../nbs/05_metrics.ipynb #b4a1c14a
 def first_times(
     rows:Int[Tensor, 'b k'], # Item rows, -1 for none
 )->Bool[Tensor, 'b k']: # False for -1 and for an item that already stood further left

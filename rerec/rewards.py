@@ -68,7 +68,7 @@ def query_alignment(
     facts = graph.degrees.to(truth.device)[truth].clamp(min=1) # where truth is -1, any number will do
     return mean_of_places(shared/facts[:,None,:], places, truth, listed)
 
-# %% ../nbs/08_rewards.ipynb #cc9d0592
+# %% ../nbs/08_rewards.ipynb #f435eceb
 def preference_alignment(
     items:Float[Tensor, 'n d'], # Embedding of each item, 0 for an item nobody likes
     places:Int[Tensor, 'b k'], # Listed rows, -1 for an unknown title
@@ -79,7 +79,7 @@ def preference_alignment(
     "Cosine between the embeddings of the listed items and of the right ones."
     places, truth, listed = first_places(places, truth, k, listed)
     unit = normalize(items).to(places.device)
-    blocks = zip(*(o.clamp(min=0).split(4096) for o in (places, truth)))
+    blocks = zip(*(o.clamp(min=0).split(1024) for o in (places, truth)))
     cosines = torch.cat([torch.linalg.vecdot(embedding(p, unit)[:,:,None], embedding(t, unit)[:,None]) for p,t in blocks])
     return mean_of_places(cosines, places, truth, listed)
 
