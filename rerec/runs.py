@@ -42,12 +42,12 @@ class MiniRun:
     trainer:dict = field(default_factory=dict) # Fields of ReRecConfig
     resume:bool = False # Go on from the last checkpoint
 
-# %% ../nbs/17_runs.ipynb #47535ae7
+# %% ../nbs/17_runs.ipynb #e6e1f44e
 MINI_TRAINER = dict(per_device_train_batch_size=128, num_generations=8, max_completion_length=48, learning_rate=4e-4, lr_scheduler_type='linear',
     warmup_steps=20, adam_beta2=.999, max_grad_norm=.3, beta=0., tau=.3, use_cpu=True, bf16=False, gradient_checkpointing=False, eval_strategy='steps', eval_steps=20, save_steps=20,
     logging_steps=5, save_total_limit=3, metric_for_best_model='accuracy', greater_is_better=True, load_best_model_at_end=True, disable_tqdm=True, report_to=[])
 
-# %% ../nbs/17_runs.ipynb #c8145111
+# %% ../nbs/17_runs.ipynb #944a0430
 class MetricsFile(TrainerCallback):
     "Appends every log to a file of JSON lines."
     def __init__(self, path:str|Path, stage:str): self.path, self.stage = Path(path), stage
@@ -61,13 +61,13 @@ class MetricsFile(TrainerCallback):
         row = dict(stage=self.stage, step=state.global_step, **{k: as_number(v) for k,v in logs.items()})
         with self.path.open('a', encoding='utf-8') as f: f.write(json.dumps(row) + '\n')
 
-# %% ../nbs/17_runs.ipynb #dc0245f7
+# %% ../nbs/17_runs.ipynb #96b32702
 def as_number(value): # A float where it can be one
     "Loggers sometimes hand numbers over as text."
     try: return float(value)
     except (TypeError, ValueError): return value
 
-# %% ../nbs/17_runs.ipynb #4a13a0c3
+# %% ../nbs/17_runs.ipynb #a1b9d9c2
 SHOWN = dict(reward='reward', accuracy='accuracy', frac_reward_zero_std='no spread', **{'curriculum/left': 'left', 'loss': 'loss'})
 class ProgressBar(TrainerCallback):
     "One line: how far, and how well."
@@ -81,7 +81,7 @@ class ProgressBar(TrainerCallback):
     def on_train_end(self, args, state, control, **kwargs):
         if self.bar: self.bar.close()
 
-# %% ../nbs/17_runs.ipynb #0b956730
+# %% ../nbs/17_runs.ipynb #88c715ad
 def provenance()->dict: # Versions, commit, device
     "What a figure has to be traced to."
     import importlib.metadata as meta
@@ -91,7 +91,7 @@ def provenance()->dict: # Versions, commit, device
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else f'{platform.machine()}, {torch.get_num_threads()} threads'
     return dict(commit=commit, device=device, python=platform.python_version(), **libraries)
 
-# %% ../nbs/17_runs.ipynb #331b8876
+# %% ../nbs/17_runs.ipynb #770e9b99
 def as_rows(
     queries:Sequence[Query], # With candidates
     catalogue:Catalogue, # Their items
@@ -100,7 +100,7 @@ def as_rows(
     "Queries as the trainer reads them."
     return Dataset.from_list([dict(prompt=prompt(q, catalogue), truth=list(q.truth), candidates=list(q.candidates)) for q in queries])
 
-# %% ../nbs/17_runs.ipynb #47a66516
+# %% ../nbs/17_runs.ipynb #e870dc0d
 def task_metrics(
     queries:Sequence[Query], # A validation split
     catalogue:Catalogue, # Their items
@@ -114,7 +114,7 @@ def task_metrics(
         return dict(accuracy=float(rows['hit'].mean()), ndcg=float(rows['ndcg'].mean()), **{f'accuracy_{k}': float(v) for k,v in by_kind.items()})
     return metrics
 
-# %% ../nbs/17_runs.ipynb #c9ba8dbb
+# %% ../nbs/17_runs.ipynb #be0449a8
 def sft_checkpoint(folder:str|Path)->Path|None: # The newest checkpoint that was finished
     "Where an interrupted warm start goes on; transformers writes `trainer_state.json` last."
     found = [p.parent for p in Path(folder).glob('checkpoint-*/trainer_state.json') if is_json(p)]
@@ -123,7 +123,7 @@ def is_json(path): # Half a file is not
     try: json.loads(Path(path).read_text()); return True
     except ValueError: return False
 
-# %% ../nbs/17_runs.ipynb #26a9e748
+# %% ../nbs/17_runs.ipynb #70df7fb2
 def publish(
     folder:str|Path, # Final place
     save:Callable, # Writes into the folder it is given
@@ -138,7 +138,7 @@ def publish(
     draft.rename(folder)
     return folder
 
-# %% ../nbs/17_runs.ipynb #acb246fd
+# %% ../nbs/17_runs.ipynb #0d1d49e2
 @dataclass(frozen=True)
 class MiniSetup:
     "All that the embedded job starts from."
@@ -155,7 +155,7 @@ def mini_setup(run:MiniRun)->MiniSetup:
     words = [p + c for p,c in demos] + [mini_prompt(q, world) for q in parts.demos + parts.train] + [' '.join(map(str, range(100)))]
     return MiniSetup(world, parts, TitleIndex(world.items), mini_tokenizer(world, words), demos)
 
-# %% ../nbs/17_runs.ipynb #3974c428
+# %% ../nbs/17_runs.ipynb #536dc30e
 def warm_up(run:MiniRun, setup:MiniSetup): # A policy after the warm start
     "Train the warm start, go on with it, or read it if it is done."
     done, steps = Path(run.folder)/'warm_start', Path(run.folder)/'checkpoints'/'warm_start'
@@ -167,14 +167,14 @@ def warm_up(run:MiniRun, setup:MiniSetup): # A policy after the warm start
         publish(done, lambda p: save_policy(model, setup.tokenizer, p))
     return load_policy(done)[0]
 
-# %% ../nbs/17_runs.ipynb #6d47b792
+# %% ../nbs/17_runs.ipynb #4b143669
 def learn_taste(run, catalogue:Catalogue, **settings)->LightGCN: # Embeddings of users and items
     "Train LightGCN on the likes, or read it if it is done."
     path = Path(run.folder)/'lightgcn.safetensors'
     if not path.exists(): train_lightgcn(InteractionGraph.from_catalogue(catalogue), seed=run.seed, **settings).save(path)
     return LightGCN.load(path)
 
-# %% ../nbs/17_runs.ipynb #46efa8e9
+# %% ../nbs/17_runs.ipynb #6c784649
 def reinforce(run, model, tokenizer, rows:Dataset, reward, titles, evaluator, settings:dict, **kwargs): # (trainer, log)
     "Fine-tune with ReRec, from the last whole checkpoint if there is one."
     steps = Path(run.folder)/'checkpoints'/'rerec'
@@ -187,7 +187,7 @@ def reinforce(run, model, tokenizer, rows:Dataset, reward, titles, evaluator, se
     trainer.train(resume_from_checkpoint=str(last) if last else None)
     return trainer
 
-# %% ../nbs/17_runs.ipynb #faf9e204
+# %% ../nbs/17_runs.ipynb #2a398db7
 def compare_all(
     policies:dict, # Name to model
     tokenizer, # Of the policies
@@ -203,7 +203,7 @@ def compare_all(
     found = {n: evaluate_scores(s, queries, catalogue, seed=seed) for n,s in scorers.items()}
     return found | {n: evaluate(m, tokenizer, queries, catalogue, titles, **settings) for n,m in policies.items()}
 
-# %% ../nbs/17_runs.ipynb #c3e4a589
+# %% ../nbs/17_runs.ipynb #4d98ec15
 def figures(evaluations:dict[str, Evaluation], before:str, after:str)->dict: # For result.json
     "The final figures, over all, by domain and by kind, with the paired difference."
     a, b = evaluations[after], evaluations[before]
@@ -212,7 +212,7 @@ def figures(evaluations:dict[str, Evaluation], before:str, after:str)->dict: # F
         ndcg={n: e.ndcg for n,e in evaluations.items()}, accuracies={n: e.accuracy for n,e in evaluations.items()},
         by_domain_and_kind={n: e.by() for n,e in evaluations.items()})
 
-# %% ../nbs/17_runs.ipynb #3ff01321
+# %% ../nbs/17_runs.ipynb #df2633df
 def example_answers(
     before:Evaluation, # Warm start
     after:Evaluation, # ReRec, on the same queries
@@ -229,7 +229,7 @@ def example_answers(
         blocks.append(f'**{q.kind}, {q.domain}:** {q.text}\n\nRight: {right}\n' + ''.join(f'\n{name}:\n```text\n{t[q.id]}\n```\n' for name,t in zip(('before', 'after'), texts)))
     return '\n'.join(blocks)
 
-# %% ../nbs/17_runs.ipynb #9a5306d8
+# %% ../nbs/17_runs.ipynb #02c4b6eb
 def read_metrics(folder:str|Path, stage:str='rerec')->list[dict]: # One for each log
     "The stored log of a stage."
     rows = [json.loads(l) for l in (Path(folder)/'metrics.jsonl').read_text(encoding='utf-8').splitlines()]
@@ -243,7 +243,7 @@ def plot_series(rows:list[dict], keys:dict, claim:str, ylabel:str): # (figure, a
     if ax.lines: ax.legend(frameon=False, fontsize=7)
     return fig, ax
 
-# %% ../nbs/17_runs.ipynb #b3d80260
+# %% ../nbs/17_runs.ipynb #bd056f4c
 def plot_curriculum(history:list[dict]): # (figure, axes)
     "Difficulty and size of the epochs."
     fig, ax = claim_plot('Difficulty over epochs', 'epoch', 'mean difficulty of queries played')
@@ -251,7 +251,7 @@ def plot_curriculum(history:list[dict]): # (figure, axes)
     for h in history: ax.annotate(f"{h['queries']} queries\n{h['mastered']} mastered", (h['epoch'], h['difficulty']), fontsize=6, xytext=(3, 3), textcoords='offset points')
     return fig, ax
 
-# %% ../nbs/17_runs.ipynb #4febb4c6
+# %% ../nbs/17_runs.ipynb #245ef203
 def plot_answer(tokens:list[str], advantages:list[float], claim:str): # (figure, axes)
     "Tokens of one answer on the colour of their advantage."
     import matplotlib.pyplot as plt
@@ -264,13 +264,13 @@ def plot_answer(tokens:list[str], advantages:list[float], claim:str): # (figure,
     ax.set(xlim=(0, 1), ylim=(y - .15, .2)); ax.axis('off')
     return fig, ax
 
-# %% ../nbs/17_runs.ipynb #585f0861
+# %% ../nbs/17_runs.ipynb #dfb2a988
 def telling_answer(batch:dict, tokenizer): # (tokens, advantages), or None if no answer was blamed in part
     "An answer of a training batch in which some segments are blamed and some are not."
     for ids, mask, advantages in zip(batch['completion_ids'], batch['completion_mask'].bool(), batch['advantages']):
         if len(set(advantages[mask].tolist())) > 1: return tokenizer.convert_ids_to_tokens(ids[mask].tolist()), advantages[mask].tolist()
 
-# %% ../nbs/17_runs.ipynb #4448a248
+# %% ../nbs/17_runs.ipynb #e7f45d59
 def draw_report(folder:Path, evaluations:dict, history:list[dict], telling)->list[str]: # Names of the PNG files
     "All pictures of a run, from what was stored."
     import matplotlib.pyplot as plt
@@ -284,7 +284,7 @@ def draw_report(folder:Path, evaluations:dict, history:list[dict], telling)->lis
     for name, (fig, _) in drawn.items(): fig.savefig(folder/f'{name}.png', dpi=110); plt.close(fig)
     return list(drawn)
 
-# %% ../nbs/17_runs.ipynb #6781f786
+# %% ../nbs/17_runs.ipynb #1d773aee
 def write_report(folder:Path, title:str, config:dict, result:dict, tables:dict[str, str], examples:str, pictures:list[str])->Path: # report.md
     "Everything a reader of the run wants on one page."
     facts = f"{result['provenance']['device']}, torch {result['provenance']['torch']}, commit {result['provenance']['commit']}, {result['seconds']:.0f} s, seed {result['seed']}"
@@ -292,7 +292,7 @@ def write_report(folder:Path, title:str, config:dict, result:dict, tables:dict[s
     body = ''.join(f'\n## {name}\n\n{table}\n' for name,table in tables.items()) + ''.join(f'\n![{p}]({p}.png)\n' for p in pictures)
     return write_atomic(folder/'report.md', head + body + f'\n## Answers before and after\n\n{examples}\n\n## Settings\n\n```json\n{json.dumps(config, indent=1, default=str)}\n```\n')
 
-# %% ../nbs/17_runs.ipynb #9e1b0c1f
+# %% ../nbs/17_runs.ipynb #d6858e57
 def train_mini(
     run:MiniRun=MiniRun(), # Settings
 )->dict: # What result.json holds
@@ -309,7 +309,7 @@ def train_mini(
     publish(folder/'model', lambda p: save_policy(trainer.model, tok, p))
     return conclude(run, folder, began, trainer, before, dict(test=parts.test, unseen=parts.unseen), world, titles, taste, asked)
 
-# %% ../nbs/17_runs.ipynb #a442788e
+# %% ../nbs/17_runs.ipynb #89cf5b12
 def open_run(run)->Path: # The folder
     "Make the folder of a run; an old one is only used to resume, and only with the settings it began with."
     folder, known = Path(run.folder), {k: v for k,v in asdict(run).items() if k not in ('resume', 'folder')}
@@ -320,7 +320,7 @@ def open_run(run)->Path: # The folder
     else: write_json(folder/'config.json', dict(settings=known, **provenance()))
     return folder
 
-# %% ../nbs/17_runs.ipynb #068e227c
+# %% ../nbs/17_runs.ipynb #2f98b45d
 def conclude(run, folder, began, trainer, before, tests:dict, catalogue, titles, taste, asked)->dict: # What result.json holds
     "Touch the test parts once; store figures, pictures and report."
     tok, telling = trainer.processing_class, telling_answer(trainer.last_batch, trainer.processing_class) if trainer.last_batch else None
@@ -336,7 +336,7 @@ def conclude(run, folder, began, trainer, before, tests:dict, catalogue, titles,
     print(f"\naccuracy {result['warm_start_accuracy']:.3f} -> {result['accuracy']:.3f} in {result['seconds']:.0f} s; report: {folder/'report.md'}")
     return result
 
-# %% ../nbs/17_runs.ipynb #57842132
+# %% ../nbs/17_runs.ipynb #2629e1b6
 @dataclass(frozen=True)
 class RealRun:
     "A benchmark folder and a language model."
@@ -353,7 +353,7 @@ class RealRun:
     trainer:dict = field(default_factory=dict) # Fields of ReRecConfig
     resume:bool = False # Go on from the last checkpoint
 
-# %% ../nbs/17_runs.ipynb #ff873956
+# %% ../nbs/17_runs.ipynb #5040bf20
 REAL_TRAINER = dict(per_device_train_batch_size=8, num_generations=4, learning_rate=1e-5, lr_scheduler_type='constant', beta=0., temperature=1.,
     use_cpu=not torch.cuda.is_available(), bf16=torch.cuda.is_available(), gradient_checkpointing=False, eval_strategy='steps', eval_steps=10, save_steps=5, logging_steps=1,
     save_total_limit=3, disable_tqdm=True, report_to=[])
@@ -365,7 +365,7 @@ def real_queries(run:RealRun): # (catalogue, titles, train, validation, test)
     if any((shared := leakage(train, [*validation, *test])).values()): raise ValueError(f'the split leaks: {shared}')
     return catalogue, TitleIndex(catalogue.items), train, validation[:run.n_validation], test[:run.n_test]
 
-# %% ../nbs/17_runs.ipynb #f89b5022
+# %% ../nbs/17_runs.ipynb #d900599a
 def train_real(
     run:RealRun, # Settings
 )->dict: # What result.json holds
@@ -385,7 +385,7 @@ def train_real(
     before = load_policy(run.model, dtype='bfloat16' if torch.cuda.is_available() else 'float32')[0].to(trainer.model.device)
     return conclude(run, folder, began, trainer, before, dict(test=test), catalogue, titles, taste, asked)
 
-# %% ../nbs/17_runs.ipynb #70b19437
+# %% ../nbs/17_runs.ipynb #f18e1f41
 LLAMA_3B = dict(per_device_train_batch_size=12, gradient_accumulation_steps=8, num_generations=12, learning_rate=1e-6, beta=1e-3, temperature=.6, max_completion_length=512,
     lr_scheduler_type='constant_with_warmup', warmup_steps=20, bf16=True, use_cpu=False, gradient_checkpointing=True, use_vllm=True, vllm_mode='colocate',
     eval_steps=50, save_steps=50, metric_for_best_model='accuracy', greater_is_better=True, load_best_model_at_end=True)
