@@ -190,6 +190,7 @@ def difference(
     means = np.stack(drawn)[rng.integers(len(seeds), size=(len(seeds), n)), np.arange(n)].mean(0)
     return float(np.mean([d.mean() for d in apart])), *map(float, np.quantile(means, [.025, .975]))
 def hits_of(row:dict, part:str, kind:str|None)->np.ndarray: # 0 or 1 for each query
+    "What a row says of each query; of one kind where one is named."
     hits, kinds = np.array([int(h) for h in row[part]['hits']], float), row[part]['kinds']
     return hits if kind is None else hits[[kinds[2*i:2*i + 2]==kind[:2] for i in range(len(hits))]]
 
