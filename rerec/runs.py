@@ -39,6 +39,7 @@ class MiniRun:
     steps:int = 100 # Reinforcement steps
     n_candidates:int = 5 # Items on offer
     sizes:dict = field(default_factory=lambda: dict(demos=6000, train=1440, validation=150, test=300, unseen=150)) # Queries for each purpose
+    demonstrator:dict = field(default_factory=dict) # Fields of `Demonstrator`, where it differs
     trainer:dict = field(default_factory=dict) # Fields of ReRecConfig
     resume:bool = False # Go on from the last checkpoint
 
@@ -151,7 +152,7 @@ def mini_setup(run:MiniRun)->MiniSetup:
     "World, queries, tokenizer and demonstrations of a run."
     world = mini_world()
     parts = split_mini(world, run.seed, run.sizes, run.n_candidates)
-    demos = warm_start_data(Demonstrator(world), parts.demos, 32*run.warm_steps, seed=run.seed)
+    demos = warm_start_data(Demonstrator(world, **run.demonstrator), parts.demos, 32*run.warm_steps, seed=run.seed)
     words = [p + c for p,c in demos] + [mini_prompt(q, world) for q in parts.demos + parts.train] + [' '.join(map(str, range(100)))]
     return MiniSetup(world, parts, TitleIndex(world.items), mini_tokenizer(world, words), demos)
 

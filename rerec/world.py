@@ -259,6 +259,7 @@ class Demonstrator:
     slips:float=.05 # Chance that a verdict is wrong
     believes:float=.6 # Chance to take a false statement at its word
     halves:float=.5 # Chance to look at one of two anchors only
+    looks:int=2 # Candidates it examines
     def write(self, query:MiniQuery, rng:random.Random)->str: return demonstrate(self, query, rng)
 
 # %% ../nbs/16_world.ipynb #e5aed07b
@@ -288,11 +289,11 @@ def see_need(demo:Demonstrator, q:MiniQuery, rng)->tuple[str, tuple]: # (opening
 
 # %% ../nbs/16_world.ipynb #a33e27b2
 def demonstrate(demo:Demonstrator, q:MiniQuery, rng)->str: # Reasoning and answer
-    "One answer: the need, two candidates examined, the choice."
+    "One answer: the need, some candidates examined, the choice."
     world, (opening, wanted) = demo.world, see_need(demo, q, rng)
     verdicts = {j: [(c in world.facts_of[j]) != (rng.random() < demo.slips) for c in wanted] for j in q.candidates}
-    best, second = sorted(q.candidates, key=lambda j: (-sum(verdicts[j]), rng.random()))[:2]
+    best, *others = sorted(q.candidates, key=lambda j: (-sum(verdicts[j]), rng.random()))[:demo.looks]
     lines = [f"need {opening}{' and '.join(v for _,v in wanted)} ."]
-    for j in rng.sample((best, second), 2):
+    for j in rng.sample((best, *others), len(others) + 1):
         lines.append(f'{world.items[j].title} : ' + ' , '.join(f"{v} {'yes' if yes else 'no'}" for (_,v),yes in zip(wanted, verdicts[j])))
     return '\n'.join([*lines, f'Answer : {world.items[best].title}'])
