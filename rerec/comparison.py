@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from transformers import PrinterCallback
+from .baselines import bm25_scores, histories, sasrec_scores, train_sasrec
 from .core import write_json
 from .evaluation import Evaluation, evaluate, evaluate_scores, lightgcn_scores, popularity_scores, random_scores
 from .graphs import AttributeGraph
@@ -224,7 +225,9 @@ def learning_curve(
 SCORERS = { # name: (world, LightGCN, seed) -> score(query, rows)
     'random': lambda world, taste, seed: random_scores(seed),
     'popularity': lambda world, taste, seed: popularity_scores(world),
-    'LightGCN': lambda world, taste, seed: lightgcn_scores(taste.users, taste.items, world)}
+    'BM25': lambda world, taste, seed: bm25_scores(world),
+    'LightGCN': lambda world, taste, seed: lightgcn_scores(taste.users, taste.items, world),
+    'SASRec': lambda world, taste, seed: sasrec_scores(train_sasrec(histories(world), len(world), seed=seed), world)}
 def judge_scores(score, setup:MiniSetup)->dict: # test, unseen: sheets
     return {n: sheet(evaluate_scores(score, getattr(setup.parts, n), setup.world)) for n in ('test', 'unseen')} | dict(reasoning={})
 
