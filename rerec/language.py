@@ -11,6 +11,7 @@ import json, random, time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+import torch
 from transformers import TrainingArguments
 from .comparison import learning_curve, sheet, slug
 from .core import Catalogue, Query, seed_everything, write_json
@@ -60,22 +61,21 @@ class LanguageRun(RealRun):
     "A benchmark folder, a chat model, a warm start, and a way to go on."
     method:str = 'ReRec' # 'ReRec', 'GRPO' (plain credit, NDCG alone), 'SFT', or 'warm start' and 'untuned' for no more than that
     warm_steps:int = 60 # Supervised steps of 8 demonstrations
+    bf16:bool = True # Matrix products in bfloat16; weights stay float32
     warm:str = 'runs/language/warm' # Folder of the warm start, shared by methods
 METHODS = dict(ReRec={}, GRPO=dict(w1=0., w2=0., w_penalty=0., baseline='response', order='none'), SFT=None, **{'warm start': None, 'untuned': None})
 
 
 # %% ../nbs/25_language.ipynb #745bbe05
 def supervised(
+    run:LanguageRun, # Seed, and arithmetic
     steps:int, # Of 8 rows
     folder:str|Path, # For checkpoints
-    seed:int, # Order of the rows
     lr:float=2e-4, # Step size, for an adapter
 )->TrainingArguments:
     "Settings of supervised learning with an adapter, on whatever device there is."
-    import torch
-    gpu = torch.cuda.is_available()
-    return TrainingArguments(output_dir=str(folder), max_steps=steps, seed=seed, per_device_train_batch_size=8, learning_rate=lr, warmup_steps=steps//10, lr_scheduler_type='linear',
-        bf16=gpu, use_cpu=not gpu, logging_steps=5, save_strategy='steps', save_steps=20, save_total_limit=2, report_to=[], disable_tqdm=True)
+    return TrainingArguments(output_dir=str(folder), max_steps=steps, seed=run.seed, per_device_train_batch_size=8, learning_rate=lr, warmup_steps=steps//10, lr_scheduler_type='linear',
+        bf16=run.bf16, use_cpu=not torch.cuda.is_available(), logging_steps=5, save_strategy='steps', save_steps=20, save_total_limit=2, report_to=[], disable_tqdm=True)
 
 
 # %% ../nbs/25_language.ipynb #b22e1e7e
@@ -92,7 +92,7 @@ def teach(
     said = [(as_text(tokenizer, m), a) for m,a in pairs]
     adapted = get_peft_model(model, adapter(run.lora_rank))
     watch = [ProgressBar(Path(folder).name), MetricsFile(Path(folder).parent/'metrics.jsonl', Path(folder).name)]
-    log = warm_start(adapted, tokenizer, said, supervised(steps, folder, run.seed), watch, sft_checkpoint(folder))
+    log = warm_start(adapted, tokenizer, said, supervised(run, steps, folder), watch, sft_checkpoint(folder))
     return adapted, log
 def as_text(tokenizer, messages:list[dict])->str: # Up to where the answer begins
     "A chat prompt as the model reads it."
@@ -135,7 +135,7 @@ def run_language(
     model, tok = load_policy(run.model if run.method=='untuned' else str(warmed(run, catalogue, train)), dtype='float32')
     model, log = go_on(run, model, tok, catalogue, titles, train, validation)
     publish(folder/'model', lambda p: (model.save_pretrained(p), tok.save_pretrained(p)))
-    judged = evaluate(model, tok, test, catalogue, titles, batch_size=16, max_new_tokens=run.max_new_tokens)
+    with torch.autocast(model.device.type, torch.bfloat16, enabled=run.bf16): judged = evaluate(model, tok, test, catalogue, titles, batch_size=16, max_new_tokens=run.max_new_tokens)
     answers = REAL_TRAINER | run.trainer
     row = dict(method=run.method, seed=run.seed, setting=f'{run.n_candidates} candidates', settings=asdict(run), test=sheet(judged), examples=list(judged.rows.text[:3]),
         curve=learning_curve(log, answers['per_device_train_batch_size']), seconds=spent(folder, time.time() - began), provenance=provenance())
@@ -150,7 +150,7 @@ def go_on(run:LanguageRun, model, tok, catalogue:Catalogue, titles, train, valid
     if run.method=='SFT':
         rows = [(render_prompt(q, catalogue), f'Answer: {catalogue.items[q.truth[0]]}') for q in train]
         return teach(model, tok, rows, run, Path(run.folder)/'checkpoints'/'SFT', run.steps)
-    taste, settings = learn_taste(run, catalogue), REAL_TRAINER | dict(max_completion_length=run.max_new_tokens) | METHODS[run.method]
+    taste, settings = learn_taste(run, catalogue), REAL_TRAINER | dict(max_completion_length=run.max_new_tokens, bf16=run.bf16) | METHODS[run.method]
     check = task_metrics(validation, catalogue, titles, batch_size=16, max_new_tokens=run.max_new_tokens)
     reward = lambda c: DualGraphReward(AttributeGraph.from_catalogue(catalogue), taste.items, titles, w1=c.w1, w2=c.w2)
     trainer = reinforce(run, model, tok, as_rows(train, catalogue), reward, titles, check, settings, peft_config=adapter(run.lora_rank))
