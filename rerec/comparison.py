@@ -298,8 +298,10 @@ def difference(
     seeds = sorted(a.keys() & b.keys())
     if not seeds: raise ValueError('the two methods have no seed in common')
     apart, rng = [a[s] - b[s] for s in seeds], np.random.default_rng(0)
-    drawn = [[rng.choice(d, (n, len(d))).mean(1) for d in apart][i] for i in range(len(apart))]
-    means = np.stack(drawn)[rng.integers(len(seeds), size=(len(seeds), n)), np.arange(n)].mean(0)
+    sizes, shares = np.array([len(d) for d in apart]), np.array([[(d==v).mean() for v in (-1, 0, 1)] for d in apart])
+    picked = rng.integers(len(seeds), size=(n, len(seeds)))
+    lost, _, won = np.moveaxis(rng.multinomial(sizes[picked], shares[picked]), -1, 0) # resampled queries of each seed picked
+    means = ((won - lost)/sizes[picked]).mean(1)
     return float(np.mean([d.mean() for d in apart])), *map(float, np.quantile(means, [.025, .975]))
 def hits_of(row:dict, part:str, kind:str|None)->np.ndarray: # 0 or 1 for each query
     "What a row says of each query; of one kind where one is named."
