@@ -28,10 +28,11 @@ from .titles import UNKNOWN
 # %% ../nbs/12_trainer.ipynb #9b6d809d
 @dataclass
 class ReRecConfig(GRPOConfig):
-    "TRL's GRPO settings and the ten that ReRec adds."
+    "TRL's GRPO settings and the eleven that ReRec adds."
     w1:float = field(default=0.3, metadata={'help': 'Weight of query alignment (QAS) in the reward.'})
     w2:float = field(default=0.2, metadata={'help': 'Weight of preference alignment (PAS) in the reward.'})
     w_penalty:float = field(default=0.5, metadata={'help': 'Share of its reward that a segment loses if it names the wrong recommended item; 0 is plain GRPO.'})
+    fixed_penalty:float = field(default=0.0, metadata={'help': 'Reward that such a segment loses besides, whatever its answer earned (ours).'})
     baseline:str = field(default='token', metadata={'help': 'Mean and spread over "token"s of a group, or over its "response"s.'})
     floor:float = field(default=0.01, metadata={'help': 'Smallest spread of rewards that a group is divided by.'})
     skip_quiet:bool = field(default=False, metadata={'help': 'Ignore groups whose answers are all right or all wrong.'})
@@ -211,11 +212,11 @@ class ReRecTrainer(CurriculumTrainer):
         return super()._solved(output) if self.args.difficulty == 'reward' else self.counts[:, 2].double()
     def _token_advantages(self):
         mean, spread = self._group_spread(self.counts)
-        return place_advantages(self.rewards[self.mine], self.penalised, self.mask, mean[self.mine], spread[self.mine], self.args.w_penalty, floor=self.args.floor)
+        return place_advantages(self.rewards[self.mine], self.penalised, self.mask, mean[self.mine], spread[self.mine], self.args.w_penalty, floor=self.args.floor, fixed=self.args.fixed_penalty)
     def _group_spread(self, counts):
         "Statistics of the groups of all processes, repeated for each answer; logs what they say."
         c, g, log = self.args, self.num_generations, self._metrics['train']
-        mean, spread = group_statistics(self.rewards, counts[:, 0], counts[:, 1], g, c.w_penalty, c.baseline, correction=1)
+        mean, spread = group_statistics(self.rewards, counts[:, 0], counts[:, 1], g, c.w_penalty, c.baseline, 1, c.fixed_penalty)
         quiet, silent = quiet_groups(counts[:, 2] > 0, g), without_spread(spread)
         if c.skip_quiet: spread = spread.masked_fill(quiet, 0)
         shares = dict(accuracy=counts[:, 2], penalised=counts[:, 1]/counts[:, 0].clamp(min=1), frac_quiet=quiet, frac_reward_zero_std=silent)
