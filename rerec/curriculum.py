@@ -25,14 +25,14 @@ def stays(
     difficulty:Float[Array, 'q'], # nan: not played yet
     tau:float, # Below this a query is mastered
     revisit:float, # Share of the mastered that return, drawn at random
-    floor:float, # Smallest share of all queries to keep
+    keep_at_least:float, # Smallest share of all queries to keep
     rng:np.random.Generator, # Source of chance
 )->Bool[Array, 'q']: # True: in the next epoch
     "Which queries the next epoch plays."
     keep = ~(difficulty < tau)
     mastered = np.flatnonzero(~keep)
     back = rng.permutation(mastered)[:math.ceil(revisit*len(mastered))]
-    lacking = max(0, math.ceil(floor*len(difficulty)) - keep.sum() - len(back))
+    lacking = max(0, math.ceil(keep_at_least*len(difficulty)) - keep.sum() - len(back))
     rest = np.setdiff1d(mastered, back)
     hardest = rest[np.argsort(-difficulty[rest], kind='stable')][:lacking]
     keep[back] = keep[hardest] = True
@@ -62,12 +62,12 @@ class Curriculum:
         seed:int=0, # Of every shuffle
         order:str='easy_to_hard', # One of ORDERS; 'none' drops nothing
         revisit:float=0.1, # Share of the mastered that return each epoch
-        floor:float=0.25, # Smallest share of all queries an epoch may shrink to
+        keep_at_least:float=0.25, # Smallest share of all queries an epoch may shrink to
     ):
         if n_queries < 1: raise ValueError('a curriculum needs at least one query')
         if order not in ORDERS: raise ValueError(f'order is one of {ORDERS}, got {order!r}')
-        if not all(0 <= x <= 1 for x in (tau, revisit, floor)): raise ValueError('tau, revisit and floor are shares from 0 to 1')
-        self.n_queries, self.tau, self.seed, self.order, self.revisit, self.floor = n_queries, tau, seed, order, revisit, floor
+        if not all(0 <= x <= 1 for x in (tau, revisit, keep_at_least)): raise ValueError('tau, revisit and keep_at_least are shares from 0 to 1')
+        self.n_queries, self.tau, self.seed, self.order, self.revisit, self.keep_at_least = n_queries, tau, seed, order, revisit, keep_at_least
         self.epoch, self.drawn, self.history = 0, 0, []
         self.difficulty = np.full(n_queries, np.nan)
         self.short, self.played = np.zeros(n_queries), np.zeros(n_queries, int)
@@ -109,7 +109,7 @@ def _start_next_epoch(self):
     self.epoch, self.drawn = self.epoch + 1, 0
     self.short[:], self.played[:] = 0, 0
     tau = 0 if self.order == 'none' else self.tau
-    keep = stays(self.difficulty, tau, self.revisit, max(self.floor, 1/self.n_queries), self._rng(2))
+    keep = stays(self.difficulty, tau, self.revisit, max(self.keep_at_least, 1/self.n_queries), self._rng(2))
     self.plan = in_order(self.difficulty, keep, self.order, self._rng(0))
 
 # %% ../nbs/11_curriculum.ipynb #cc23270b

@@ -28,7 +28,7 @@ from .titles import UNKNOWN
 # %% ../nbs/12_trainer.ipynb #9b6d809d
 @dataclass
 class ReRecConfig(GRPOConfig):
-    "TRL's GRPO settings and the eleven that ReRec adds."
+    "TRL's GRPO settings and the twelve that ReRec adds."
     w1:float = field(default=0.3, metadata={'help': 'Weight of query alignment (QAS) in the reward.'})
     w2:float = field(default=0.2, metadata={'help': 'Weight of preference alignment (PAS) in the reward.'})
     w_penalty:float = field(default=0.5, metadata={'help': 'Share of its reward that a segment loses if it names the wrong recommended item; 0 is plain GRPO.'})
@@ -40,6 +40,7 @@ class ReRecConfig(GRPOConfig):
     tau:float = field(default=0.1, metadata={'help': 'Queries with a difficulty below this count as mastered; 0 drops none.'})
     order:str = field(default='easy_to_hard', metadata={'help': 'Order of an epoch: easy_to_hard, hard_to_easy, random, or none for no curriculum.'})
     revisit:float = field(default=0.1, metadata={'help': 'Share of the mastered queries that return in each epoch.'})
+    keep_at_least:float = field(default=0.25, metadata={'help': 'Smallest share of all queries that an epoch may shrink to.'})
     loss_type:str = field(default='dapo', metadata={'help': 'TRL loss; "dapo" divides by all output tokens, as the paper does.'})
     def __post_init__(self):
         super().__post_init__()
@@ -135,7 +136,7 @@ class CurriculumTrainer(TaskTrainer):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         c = self.args
-        self.curriculum = Curriculum(len(self.train_dataset), tau=c.tau, seed=c.seed, order=c.order, revisit=c.revisit)
+        self.curriculum = Curriculum(len(self.train_dataset), tau=c.tau, seed=c.seed, order=c.order, revisit=c.revisit, keep_at_least=c.keep_at_least)
         if c.max_steps <= 0: self.add_callback(StopAfterEpochs(self.curriculum, c.num_train_epochs))
     def _generate_and_score_completions(self, inputs):
         if not self.model.training: return super()._generate_and_score_completions(inputs)
