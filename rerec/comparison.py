@@ -84,7 +84,8 @@ class Setting:
     next_item:bool = False # Test on held-out likes
 SETTINGS = dict(embedded=Setting(), epochs=Setting(n_train=320), next=Setting(next_item=True),
     slips=Setting(dict(demonstrator=dict(slips=.3, believes=0., halves=0., looks=5)), answer=96),
-    ten=Setting(dict(n_candidates=10)))
+    ten=Setting(dict(n_candidates=10)),
+    lists=Setting(dict(demonstrator=dict(lists=3)), answer=64))
 
 
 # %% ../nbs/20_comparison.ipynb #34819358

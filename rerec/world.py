@@ -260,6 +260,7 @@ class Demonstrator:
     believes:float=.6 # Chance to take a false statement at its word
     halves:float=.5 # Chance to look at one of two anchors only
     looks:int=2 # Candidates it examines
+    lists:int=1 # Titles it recommends, best first
     def write(self, query:MiniQuery, rng:random.Random)->str: return demonstrate(self, query, rng)
 
 # %% ../nbs/16_world.ipynb #e5aed07b
@@ -292,8 +293,8 @@ def demonstrate(demo:Demonstrator, q:MiniQuery, rng)->str: # Reasoning and answe
     "One answer: the need, some candidates examined, the choice."
     world, (opening, wanted) = demo.world, see_need(demo, q, rng)
     verdicts = {j: [(c in world.facts_of[j]) != (rng.random() < demo.slips) for c in wanted] for j in q.candidates}
-    best, *others = sorted(q.candidates, key=lambda j: (-sum(verdicts[j]), rng.random()))[:demo.looks]
+    ranked = sorted(q.candidates, key=lambda j: (-sum(verdicts[j]), rng.random()))
     lines = [f"need {opening}{' and '.join(v for _,v in wanted)} ."]
-    for j in rng.sample((best, *others), len(others) + 1):
+    for j in rng.sample(ranked[:demo.looks], min(demo.looks, len(ranked))):
         lines.append(f'{world.items[j].title} : ' + ' , '.join(f"{v} {'yes' if yes else 'no'}" for (_,v),yes in zip(wanted, verdicts[j])))
-    return '\n'.join([*lines, f'Answer : {world.items[best].title}'])
+    return '\n'.join([*lines, 'Answer : ' + ' [SEP] '.join(world.items[j].title for j in ranked[:demo.lists])])
