@@ -219,7 +219,7 @@ def learning_curve(
     lengths = [(r['step'], float(r['completions/mean_length'])) for r in log if 'completions/mean_length' in r]
     ends, means = zip(*lengths) if lengths else ((0,), (0.,))
     so_far = np.cumsum(np.diff([0, *ends])*means)*answers
-    checked = {r['step']: float(r['eval_accuracy']) for r in log if 'eval_accuracy' in r}
+    checked = {r['step']: round(float(r['eval_accuracy']), 4) for r in log if 'eval_accuracy' in r}
     return [dict(step=s, tokens=round(n), accuracy=checked.get(s)) for s,n in zip(ends, so_far.tolist())]
 
 
@@ -276,7 +276,9 @@ def run_method(
     row = dict(method=name, seed=seed, setting=setting, steps=run.steps, tokens=curve[-1]['tokens'], **judged, curve=curve, seconds=time.time() - began, provenance=provenance())
     write_json(path, row)
     return row
-def slug(name:str)->str: return name.lower().replace(' ', '-').replace('.', '')
+def slug(
+    name:str, # Of a method
+)->str: return name.lower().replace(' ', '-').replace('.', '') # as part of a file's name
 
 
 # %% ../nbs/20_comparison.ipynb #b008a8e6
