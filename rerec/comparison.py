@@ -61,6 +61,7 @@ SWEPT = {
     'penalty 0.25': Method(settings=dict(w_penalty=.25)),
     'penalty 1': Method(settings=dict(w_penalty=1.)),
     'fixed penalty': Method(settings=dict(fixed_penalty=.5)),
+    'NDCG alone': Method(weights=NDCG),
     'tau 0.15': Method(settings=dict(tau=.15)),
     'tau 0.5': Method(settings=dict(tau=.5)),
     'G 4': Method(settings=dict(num_generations=4)),
