@@ -162,8 +162,9 @@ def run_bench(a):
     "`rerec bench`"
     rows = dict(methods=bench_methods, language=bench_language)
     if a.only and a.only[0] in rows: return rows[a.only[0]](a)
-    from rerec.bench import bench
-    bench(a.only or None, a.data)
+    from rerec.bench import MEASUREMENTS, bench
+    from rerec.costs import COSTS
+    bench(a.only or None, a.data, measurements=MEASUREMENTS | COSTS)
 def chosen(name:str|None, known, what:str)->list[str]: # Names to run
     "One name, if it is known, or all of them."
     if name and name not in known: raise DataError(f'no {what} is called {name!r}', remedy=f'choose from {", ".join(known)}')
