@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['SERVICE', 'FIGURES', 'RANX', 'MEASUREMENTS', 'ratio_of', 'movie_sized', 'facts_for', 'walked_rewards', 'reward_pairs',
            'bench_rewards', 'served', 'bench_service', 'movielens_sized', 'example_loop', 'bench_lightgcn',
-           'figures_of', 'ranx_figures', 'ranked_lists', 'bench_metrics', 'bench', 'as_line']
+           'figures_of', 'rivals', 'ranx_figures', 'ranked_lists', 'bench_metrics', 'beside_recbole', 'bench_recbole',
+           'bench', 'as_line']
 
 # %% ../nbs/22_bench.ipynb #2e95a6cb
 import json, os, pickle, socket, subprocess, sys, tempfile, time
@@ -15,6 +16,7 @@ from math import ceil
 from pathlib import Path
 import numpy as np
 import torch
+from .baselines import measure_lightgcn, measure_sasrec
 from .core import claim_plot, write_json
 from .data import load_benchmark
 from .facts import AttributeGraph
@@ -191,10 +193,14 @@ def figures_of(places, truth)->dict[str, float]: # Means over the queries
     return {k: v.double().mean().item() for k,v in zip(FIGURES, each)}
 
 # %% ../nbs/22_bench.ipynb #d21e8f34
+def rivals(python:str|None=None)->str: # A Python that has them
+    "Where RecBole and ranx live, which do not fit the versions of this package."
+    python = python or os.environ.get('REREC_RIVALS', '.venv-rivals/bin/python')
+    if not Path(python).exists(): raise ImportError(f'{python} is missing: make rivals, or set REREC_RIVALS to a Python with ranx and RecBole')
+    return python
 def ranx_figures(places, truth, python:str|None=None)->dict: # found: as from `figures_of`; seconds
     "What ranx says of the same lists, in another environment."
-    python = python or os.environ.get('REREC_RIVALS', '.venv-rivals/bin/python')
-    if not Path(python).exists(): raise ImportError(f'{python} is missing: make rivals, or set REREC_RIVALS to a Python with ranx')
+    python = rivals(python)
     run = {f'q{q}': {f'd{d}': float(-j) for j,d in enumerate(row)} for q,row in enumerate(places.tolist())}
     right = {f'q{q}': {f'd{d}': 1 for d in row if d >= 0} for q,row in enumerate(truth.tolist())}
     with tempfile.TemporaryDirectory() as d:
@@ -220,8 +226,20 @@ def bench_metrics(data=None, n_queries:int=10_000)->list[dict]:
     if apart > 1e-6: raise AssertionError(f'ranx disagrees by {apart:.2g}')
     return [dict(name='metrics', input='simulated', ours=f'{n_queries/a:,.0f} lists/s', theirs=f"ranx, {n_queries/theirs['seconds']:,.0f} lists/s", ratio=theirs['seconds']/a, apart=apart, asked='')]
 
+# %% ../nbs/22_bench.ipynb #86ef1cb4
+def beside_recbole(
+    found:dict, # Model to what `measure_lightgcn` or `measure_sasrec` found
+)->list[dict]: # A row for each
+    "Seconds and NDCG@10 of both, as rows of the table."
+    told = lambda o: f"{o['seconds']:.1f} s, NDCG@10 {o['ndcg']:.3f}"
+    return [dict(name='recbole', input=f'ml-100k {m}', ours=told(f['ours']), theirs=f"RecBole, {told(f['theirs'])}", ratio=f['theirs']['seconds']/f['ours']['seconds'], asked='>= 10' if m=='lightgcn' else '') for m,f in found.items()]
+def bench_recbole(data=None)->list[dict]: # `data` is not used
+    "LightGCN and SASRec against RecBole, really run."
+    with tempfile.TemporaryDirectory() as d: return beside_recbole(dict(lightgcn=measure_lightgcn(rivals(), d), sasrec=measure_sasrec(rivals(), d)))
+
+
 # %% ../nbs/22_bench.ipynb #e55ba1c4
-MEASUREMENTS = dict(rewards=bench_rewards, service=bench_service, lightgcn=bench_lightgcn, metrics=bench_metrics)
+MEASUREMENTS = dict(rewards=bench_rewards, service=bench_service, lightgcn=bench_lightgcn, metrics=bench_metrics, recbole=bench_recbole)
 def bench(
     only:list[str]|None=None, # Names of measurements; None for all
     data:str|Path|None=None, # A benchmark folder; without it and without REREC_DATA, input is simulated
