@@ -82,15 +82,16 @@ QUESTIONS = ( # (question, ours, theirs, job)
 def screen(
     rows:Sequence[dict], # Of the comparison
     questions=QUESTIONS, # What to ask
+    least:int=3, # Seeds below which there is no answer yet
 )->pd.DataFrame: # A line for each question that has rows
     "What the evidence says, in one table."
     found = {}
     for question, ours, theirs, job in questions:
         a, b = ([r for r in rows if r['setting']==job and r['method']==m] for m in (ours, theirs))
-        if not {r['seed'] for r in a} & {r['seed'] for r in b}: continue
+        if (seeds := len({r['seed'] for r in a} & {r['seed'] for r in b})) < least: continue
         d, mean = difference(a, b), lambda name, some: f"{name} {np.mean([r['test']['accuracy'] for r in some]):.3f}"
         answer = {'better': 'yes', 'worse': 'no: worse', 'within noise': 'not told apart'}[verdict(d)]
-        found[question] = dict(answer=answer, difference=written(d), accuracies=f'{mean(ours, a)}, {mean(theirs, b)}', job=f"{job}, {len({r['seed'] for r in a} & {r['seed'] for r in b})} seeds")
+        found[question] = dict(answer=answer, difference=written(d), accuracies=f'{mean(ours, a)}, {mean(theirs, b)}', job=f'{job}, {seeds} seeds')
     return pd.DataFrame(found).T
 
 
