@@ -193,9 +193,9 @@ def recbole(
     if run.returncode: raise RuntimeError(f'{python} could not run RecBole -> make rivals: {run.stderr[-800:]}')
     return json.loads(run.stdout.splitlines()[-1]), {k: torch.from_numpy(v) for k,v in np.load(folder/'recbole.npz').items()}
 
-# %% ../nbs/15_baselines.ipynb #61266831
-LIGHTGCN = dict(theirs=dict(embedding_size=64, n_layers=3, epochs=60, seed=2020),
-    ours=dict(dim=64, layers=3, epochs=80, lr=.03, batch_size=20_000, seed=2020))
+# %% ../nbs/15_baselines.ipynb #786cfb0a
+LIGHTGCN = dict(theirs=dict(embedding_size=64, n_layers=3, epochs=60, learning_rate=.005, seed=2020),
+    ours=dict(dim=64, layers=3, epochs=60, lr=.03, batch_size=20_000, seed=2020))
 def measure_lightgcn(
     python:str|Path, # Of the environment with RecBole
     folder:str|Path, # For what it leaves
