@@ -165,7 +165,7 @@ def instruction_probes()->list[Probe]: # Three for each kind
     "Instructions that a program can check."
     return [Probe(kind, prompt.format(TOPICS[(3*i + j) % len(TOPICS)]), checks) for i,(kind, (prompt, *checks)) in enumerate(TEMPLATES.items()) for j in range(3)]
 
-# %% ../nbs/21_forgetting.ipynb #625a267c
+# %% ../nbs/21_forgetting.ipynb #3590493a
 def passes_loosely(
     text:str, # An answer
     probe:Probe,
@@ -175,14 +175,14 @@ def passes_loosely(
     cut = ['\n'.join(part) for part in (lines, lines[1:], lines[:-1], lines[1:-1])]
     return any(passes(s, probe) for c in cut for s in (c, c.replace('*', '')))
 
-# %% ../nbs/21_forgetting.ipynb #2e2849dc
+# %% ../nbs/21_forgetting.ipynb #d84e4885
 def knowledge_probes()->list[Probe]: # One for each question
-    "Simple questions; an answer may not name the answers of other questions on the same subject."
+    "Simple questions; an answer may name none of the answers to other questions on the same subject."
     rows = read_probes('questions.jsonl')
     def others(q): return [a for r in rows if r['subject']==q['subject'] for a in r['accept'] if a not in q['accept'] and not named(q['question'], a)]
-    return [Probe(q['subject'], q['question'] + ' Answer in a few words.', (('answers', q['accept'], others(q)),)) for q in rows]
+    return [Probe(q['subject'], q['question'] + ' Answer in a few words.', (('answers', q['accept'], others(q) + q.get('reject', [])),)) for q in rows]
 
-# %% ../nbs/21_forgetting.ipynb #5c53bb18
+# %% ../nbs/21_forgetting.ipynb #68e0c450
 def score_answers(
     answers:Sequence[str], # In the order of the probes
     probes:Sequence[Probe],
@@ -192,7 +192,7 @@ def score_answers(
     digits = lambda hits: ''.join(str(int(h)) for h in hits)
     return dict(zip(('share', 'low', 'high'), wilson(sum(strict), len(strict)))) | dict(hits=digits(strict), loose=digits(loose), answers=list(answers))
 
-# %% ../nbs/21_forgetting.ipynb #72d7595f
+# %% ../nbs/21_forgetting.ipynb #1b91faf3
 def fingerprint(
     texts:Sequence[str], # For the loss
     sets:dict[str, Sequence[Probe]], # Name to probes
@@ -204,7 +204,7 @@ def all_probes()->dict[str, list[Probe]]: # instructions, knowledge
     "The two sets of probes that ask for answers."
     return dict(instructions=instruction_probes(), knowledge=knowledge_probes())
 
-# %% ../nbs/21_forgetting.ipynb #5ba079eb
+# %% ../nbs/21_forgetting.ipynb #84921178
 def probe(
     model, # Any causal language model of transformers, with an adapter or not
     tokenizer, # Prompts go through its chat template, if it has one
@@ -221,7 +221,7 @@ def probe(
     sheets = {n: score_answers(ask(ps), ps) for n,ps in sets.items()}
     return dict(probes=fingerprint(texts, sets), text=dict(asdict(cost), per_token=cost.per_token, per_character=cost.per_character), **sheets)
 
-# %% ../nbs/21_forgetting.ipynb #d76acdcc
+# %% ../nbs/21_forgetting.ipynb #6ecb7520
 MEASURES = {'nats per character': ('text', None), 'instructions': ('instructions', 'hits'), 'instructions, loosely': ('instructions', 'loose'), 'knowledge': ('knowledge', 'hits')}
 def values_of(
     row:dict, # From `probe`
@@ -232,7 +232,7 @@ def values_of(
     if digits: return np.array([int(h) for h in row[part][digits]], float)
     return np.array(row['text']['nats'])/np.mean(row['text']['characters'])
 
-# %% ../nbs/21_forgetting.ipynb #b18c2d63
+# %% ../nbs/21_forgetting.ipynb #4f00f58b
 def forgotten(
     before:dict, # Row of a model
     after:dict, # Row of the same model after training
@@ -246,7 +246,7 @@ def forgotten(
         return dict(before=a.mean(), after=b.mean(), change=change, low=low, high=high, lost=lost, told_apart=bool(low > 0 or high < 0))
     return pd.DataFrame({m: line(m) for m in MEASURES}).T
 
-# %% ../nbs/21_forgetting.ipynb #45cec0f7
+# %% ../nbs/21_forgetting.ipynb #443281e8
 def probe_model(
     name:str, # On the hub, or a folder (an adapter's too), or 'smollm2'
     label:str, # What tables call it, such as 'untuned' or 'SFT'
@@ -270,7 +270,7 @@ def probe_model(
     write_json(out, [r for r in rows if r['model'] != label] + [row])
     return row
 
-# %% ../nbs/21_forgetting.ipynb #c0e48165
+# %% ../nbs/21_forgetting.ipynb #c0009e50
 def plot_shares(
     rows:Sequence[dict], # From `probe_model`
     claim:str, # What the reader should see
