@@ -22,7 +22,7 @@ def installed(tmp_path_factory):
 @group
 def test_wheel_holds_what_it_needs(installed):
     assert {p.name for p in (installed/'rerec').glob('*.py')}=={f'{p}.py' for p in pages} | {'__init__.py', '_modidx.py'}
-    for p in (root/'rerec/mini').glob('*.csv'): assert (installed/'rerec/mini'/p.name).read_bytes()==p.read_bytes()
+    for p in [*(root/'rerec/mini').glob('*.csv'), *(root/'rerec/probes').glob('*.jsonl')]: assert (installed/p.relative_to(root)).read_bytes()==p.read_bytes()
     assert not list(installed.rglob('*.ipynb'))
 
 USE = '''
