@@ -9,6 +9,7 @@ __all__ = ['MAX_PLACES', 'TASK', 'Answer', 'parse_answer', 'neutralise', 'render
 import re, unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import lru_cache
 from .core import Catalogue, Query
 from .titles import ARTICLES, FUNCTION_WORDS, Mention, TitleIndex, UNKNOWN, normal_form
 _all_ = ['Mention', 'TitleIndex', 'UNKNOWN']
@@ -130,6 +131,11 @@ def parse_answer(
     among:Collection[int]=(), # Candidates: they win over namesakes
 )->Answer: # Nothing crashes; no answer is an empty one
     "The list that an answer recommends."
+    return _parsed(text, index, frozenset(among or ()))
+
+# %% ../nbs/04_answers.ipynb #5be81c07
+@lru_cache(maxsize=2048)
+def _parsed(text, index, among):
     reasoning, start, end, announced = _answer_part(text)
     parts, out, begin = _parts(text, start, end, announced), [], None
     if parts is None: out = _mentions(text[start:end], index, among)

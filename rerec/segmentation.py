@@ -4,13 +4,15 @@
 
 # %% auto #0
 __all__ = ['BORDER', 'Segment', 'units', 'segment', 'names', 'byte_letters', 'dialect', 'token_bytes', 'token_starts',
-           'token_segments']
+           'batch_starts', 'token_segments']
 
 # %% ../nbs/09_segmentation.ipynb #cbebbd75
 import json, re
-from collections.abc import Collection, Sequence
+from bisect import bisect_right
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 import numpy as np
 import torch
 from jaxtyping import Bool, Int
@@ -59,9 +61,8 @@ def segment(
     answer = answer or parse_answer(text, index, among or ())
     begin = len(text[:answer.start].rstrip(' \t'))
     starts = sorted({*_cuts(text, mentions, by), *([begin] if 0 < begin < len(text) else [])})
-    where = np.searchsorted(starts, [m.start for m in mentions], side='right') - 1
     named = [[] for _ in starts]
-    for s,m in zip(where, mentions): named[s] += m.items
+    for m in mentions: named[bisect_right(starts, m.start) - 1] += m.items
     return tuple(Segment(a, b, tuple(dict.fromkeys(n))) for a,b,n in zip(starts, [*starts[1:], len(text)], named))
 
 # %% ../nbs/09_segmentation.ipynb #cdfd8db0
@@ -69,9 +70,8 @@ def _cuts(text, mentions, by):
     "Where segments start: at blank lines and, by item, where a unit turns to another item."
     pieces = units(text, [(m.start, m.end) for m in mentions])
     if by == 'paragraph': return [s for s,blank in pieces if blank]
-    where = np.searchsorted([s for s,_ in pieces], [m.start for m in mentions], side='right') - 1
-    named = [set() for _ in pieces]
-    for u,m in zip(where, mentions): named[u] |= set(m.items)
+    where, named = [s for s,_ in pieces], [set() for _ in pieces]
+    for m in mentions: named[bisect_right(where, m.start) - 1].update(m.items)
     cuts, current = [], set()
     for (start, blank), items in zip(pieces, named):
         if blank or (items and current and not items <= current): cuts.append(start); current = set()
@@ -129,11 +129,22 @@ def token_starts(
     ids:Sequence[int], # Tokens of one answer
 )->tuple[str, Int[Tensor, 't']]: # (text, character where each token starts)
     "The text of an answer, and where in it each token starts."
-    table, kind = _table(tokenizer, len(tokenizer))
+    return next(batch_starts(tokenizer, [ids]))
+def batch_starts(
+    tokenizer, # A fast tokenizer of transformers
+    rows:Sequence[Sequence[int]], # Tokens of each answer
+)->Iterator[tuple[str, Int[Tensor, 't']]]: # As from `token_starts`, one after the other
+    "The same for many answers; the vocabulary is looked up once."
+    table = _table(tokenizer, len(tokenizer))
+    return (_spelled(*table, ids) for ids in rows)
+
+# %% ../nbs/09_segmentation.ipynb #4c1f7a2e
+def _spelled(table, kind, ids):
+    "Bytes of the tokens, put together and read as characters."
     pieces = [table[i] if 0 <= i < len(table) else b'' for i in ids]
     if kind != 'bytes' and (first := next((i for i,p in enumerate(pieces) if p), None)) is not None: pieces[first] = pieces[first].removeprefix(b' ')
     text = b''.join(pieces).decode('utf-8', 'surrogateescape')
-    offsets = np.cumsum([0, *map(len, pieces)])[:-1]
+    offsets = np.fromiter(accumulate(map(len, pieces), initial=0), np.int64, len(pieces))
     if text.isascii(): return text, torch.from_numpy(offsets)
     code = np.frombuffer(text.encode('utf-32-le', 'surrogatepass'), np.uint32)
     escaped = (code >= 0xDC80) & (code <= 0xDCFF)

@@ -23,6 +23,7 @@ UNKNOWN = -1 # The row of a title that no item of the catalogue has
 _CJK = r'\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff' # Scripts that put no space between words: each character is a word
 _ALONE = r'\xb2\xb3\xb9\xbc-\xbe&' # Characters that stand for a word of their own
 _WORD = re.compile(rf'[{_CJK}{_ALONE}]|(?:[^\W_{_CJK}{_ALONE}]|[\u0300-\u036f\ufffd])+')
+_PLAIN_WORD = re.compile('[a-z0-9]+') # The same in a lower-case ASCII text without &
 
 # %% ../nbs/03_titles.ipynb #51a6e58c
 class _Fold(dict):
@@ -112,7 +113,7 @@ class TitleIndex:
         return rows[0] if len(rows)==1 or sure and rows else UNKNOWN
 
 # %% ../nbs/03_titles.ipynb #526a5a97
-_HYPHEN_LEFT, _HYPHEN_RIGHT = re.compile(r'\w[-‐]\Z'), re.compile(r"[-‐]\w|['’](?!s\b)[a-z]{1,2}\b")
+_HYPHEN_LEFT, _HYPHEN_RIGHT = re.compile(r'\w[-‐]'), re.compile(r"[-‐]\w|['’](?!s\b)[a-z]{1,2}\b")
 _SEQUEL = re.compile(r' (?:(?:Part|Episode|Vol(?:ume)?\.?|Chapter) )?(?:\d{1,2}|I{2,3}|IV|VI{0,3}|IX|X)\b(?![-%])', re.I)
 _SUBTITLE = re.compile(r"(?:: | - )(?:(?:[A-Z0-9][\w'’-]*|of|the|and|a|an|in|to|for|with|on|at|de|la) ){1,9}\((\d{4})\)")
 _QUOTED_ON = re.compile(r'[^"”“\n]{0,80}?\w[^"”“\n]{0,80}["”]')
@@ -124,7 +125,7 @@ _Spot = namedtuple('_Spot', 'written left right words free_left free_right quiet
 # %% ../nbs/03_titles.ipynb #7d9435a4
 def _continues(index, spot, rows):
     "Do the words around make it a longer word or another film of the series?"
-    if _HYPHEN_LEFT.search(spot.left) or _HYPHEN_RIGHT.match(spot.right) or _SEQUEL.match(spot.right): return True
+    if _HYPHEN_LEFT.match(spot.left[-2:]) or _HYPHEN_RIGHT.match(spot.right) or _SEQUEL.match(spot.right): return True
     if len(spot.words) > 1 and spot.words[-1] in ARTICLES and ',' not in spot.written: return True
     if spot.left.endswith(('"', '“')) and _QUOTED_ON.match(spot.right): return True
     more = _SUBTITLE.match(spot.right)
@@ -167,17 +168,21 @@ def _meaning(index, form, spot):
     "(rows that a hit names, length of the year behind it); no rows if the words mean something else."
     year = _YEAR_AFTER.match(spot.right)
     written, bracketed = int(year[1] or year[2]) if year else None, bool(year and year[1])
-    dated = [r for table in (index.sure, index.short) for r in table.get(form, ()) if written and index.years[r]==written]
+    dated = written and [r for table in (index.sure, index.short) for r in table.get(form, ()) if index.years[r]==written]
     rows = dated or index.agree(index.sure.get(form, ()), written if bracketed else None)
     if not rows or not dated and _continues(index, spot, rows): return (), 0
     if not (dated or bracketed or _set_apart(spot) or _reads_as_title(spot)): return (), 0
     return tuple(rows), year.end() if bracketed and spot.right[:2] in (' (', ' [') else 0
 
 # %% ../nbs/03_titles.ipynb #712b0a88
+def _words(text):
+    "Where the words of a text are, and their normal forms."
+    plain = text.isascii() and '&' not in text # then lower case is all there is to do
+    found = list(_PLAIN_WORD.finditer(text.lower()) if plain else _WORD.finditer(text))
+    return found, [f' {m[0]} ' if plain else f' {m[0].translate(_FOLD)} ' for m in found]
 def _find(index, text, among):
     "Run the automaton over the normal form and carry its hits back to the text."
-    words = list(_WORD.finditer(text))
-    folded = [f' {m[0].translate(_FOLD)} ' for m in words]
+    words, folded = _words(text)
     where = [0, *accumulate(map(len, folded))]
     hits = [(p, bisect_right(where, a)-1, bisect_right(where, b-1)-1) for p,a,b in index._automaton.find_matches_as_indexes(''.join(folded))]
     taken, quiet, out = {i for _,a,b in hits for i in (a, b)}, text.islower(), []

@@ -22,7 +22,7 @@ from .advantages import group_statistics, place_advantages, quiet_groups, withou
 from .answers import parse_answer
 from .core import write_json
 from .curriculum import Curriculum
-from .segmentation import names, segment, token_segments, token_starts
+from .segmentation import batch_starts, names, segment, token_segments
 from .titles import UNKNOWN
 
 # %% ../nbs/12_trainer.ipynb #9b6d809d
@@ -76,11 +76,11 @@ def penalised_tokens(
 )->tuple[Bool[Tensor, 'b t'], list[int]]: # (tokens in blamed segments, first recommended row of each answer)
     "Mark the tokens of segments that name a wrongly recommended item."
     penalised, firsts = np.zeros(mask.shape, bool), []
-    for i, (row, n) in enumerate(zip(ids.tolist(), mask.sum(1).tolist())):
-        text, starts = token_starts(tokenizer, row[:n])
+    rows = [row[:n] for row,n in zip(ids.tolist(), mask.sum(1).tolist())]
+    for i, (text, starts) in enumerate(batch_starts(tokenizer, rows)):
         parts, blamed, first = blame(text, titles, truths[i], candidates[i] or None, by)
         firsts.append(first)
-        if parts: penalised[i, :n] = blamed[token_segments(starts, parts)]
+        if parts: penalised[i, :len(starts)] = blamed[token_segments(starts, parts)]
     return torch.from_numpy(penalised).to(mask.device), firsts
 
 # %% ../nbs/12_trainer.ipynb #1f583ba1
