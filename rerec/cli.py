@@ -137,8 +137,9 @@ def run_score(a):
     print(table.reset_index().to_json(orient='records', indent=1) if a.json else table.to_string())
 def run_bench(a):
     "`rerec bench`"
-    from rerec.bench import bench
-    bench(a.only or None, a.data)
+    from rerec.bench import MEASUREMENTS, bench
+    from rerec.costs import COSTS
+    bench(a.only or None, a.data, measurements=MEASUREMENTS | COSTS)
 
 # %% ../nbs/24_cli.ipynb #86a9a61e
 def main(

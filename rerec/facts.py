@@ -22,10 +22,10 @@ def fact_table(
 )->tuple[csr_array, tuple[tuple[str, str], ...]]: # Items x facts, with an empty row at the end; the fact of each column
     "Who has which fact, as a sparse table of ones, commonest facts first."
     column = {}
-    cells = {(int(i), column.setdefault((r, v), len(column))) for i,r,v in facts}
-    rows, cols = np.array(sorted(cells), dtype=np.int64).reshape(-1, 2).T
-    for i in (rows.min(initial=0), rows.max(initial=0)):
-        if cells and not 0 <= i < n_items: raise ValueError(f'a fact is about item {i}, but items are 0 to {n_items-1}')
+    said = np.fromiter((x for i,r,v in facts for x in (int(i), column.setdefault((r, v), len(column)))), np.int64).reshape(-1, 2)
+    for i in (said[:,0].min(initial=0), said[:,0].max(initial=0)):
+        if len(said) and not 0 <= i < n_items: raise ValueError(f'a fact is about item {i}, but items are 0 to {n_items-1}')
+    rows, cols = np.divmod(np.unique(said @ [len(column), 1]), max(len(column), 1)) # sorted, each once
     order = np.argsort(-np.bincount(cols, minlength=len(column)), kind='stable')
     names, ones = list(column), np.ones(len(rows), np.int8)
     return csr_array((ones, (rows, np.argsort(order)[cols])), (n_items + 1, len(names))), tuple(names[j] for j in order)
