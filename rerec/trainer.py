@@ -136,6 +136,10 @@ class CurriculumTrainer(TaskTrainer):
         c = self.args
         self.curriculum = Curriculum(len(self.train_dataset), tau=c.tau, seed=c.seed, order=c.order, revisit=c.revisit)
         if c.max_steps <= 0: self.add_callback(StopAfterEpochs(self.curriculum, c.num_train_epochs))
+    def get_train_dataloader(self): # it counts; which rows are read, the curriculum says
+        rows, self.train_dataset = self.train_dataset, [{}]*len(self.train_dataset)
+        try: return super().get_train_dataloader()
+        finally: self.train_dataset = rows
     def _generate_and_score_completions(self, inputs):
         if not self.model.training: return super()._generate_and_score_completions(inputs)
         g, acc, n_local = self.num_generations, self.accelerator, len(inputs)
