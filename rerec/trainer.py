@@ -10,8 +10,8 @@ __all__ = ['SEAL', 'ReRecConfig', 'blame', 'penalised_tokens', 'my_rows', 'TaskM
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import accumulate
 from pathlib import Path
+import numpy as np
 import torch
 from accelerate.utils import gather
 from jaxtyping import Bool, Float, Int
@@ -22,7 +22,7 @@ from .advantages import group_statistics, place_advantages, quiet_groups, withou
 from .answers import parse_answer
 from .core import write_json
 from .curriculum import Curriculum
-from .segmentation import batch_starts, names, segment
+from .segmentation import batch_starts, names, segment, token_segments
 from .titles import UNKNOWN
 
 # %% ../nbs/12_trainer.ipynb #9b6d809d
@@ -75,19 +75,13 @@ def penalised_tokens(
     by:str = 'item', # How to cut
 )->tuple[Bool[Tensor, 'b t'], list[int]]: # (tokens in blamed segments, first recommended row of each answer)
     "Mark the tokens of segments that name a wrongly recommended item."
-    lengths = mask.sum(1)
-    told = list(batch_starts(tokenizer, [row[:n] for row,n in zip(ids.tolist(), lengths.tolist())]))
-    found = [blame(text, titles, g, c or None, by) for (text, _),g,c in zip(told, truths, candidates)]
-    penalised = torch.zeros_like(mask)
-    penalised[torch.arange(mask.shape[1], device=mask.device) < lengths[:, None]] = _in_blamed(told, found).to(mask.device)
-    return penalised, [first for *_,first in found]
-def _in_blamed(told, found):
-    "Is each token in a blamed segment? One search: the answers stand one after the other, a character apart."
-    begins = [0, *accumulate(len(text) + 1 for text,_ in told)]
-    borders = [b + start for b,(parts,*_) in zip(begins, found) for start in (0, *(o.start for o in parts[1:]))]
-    blamed = torch.tensor([f for _,flags,_ in found for f in flags.tolist() or [False]], dtype=torch.bool)
-    tokens = torch.cat([torch.empty(0, dtype=torch.long), *(starts + b for b,(_,starts) in zip(begins, told))])
-    return blamed[torch.searchsorted(torch.tensor(borders, dtype=torch.long), tokens, right=True) - 1]
+    penalised, firsts = np.zeros(mask.shape, bool), []
+    rows = [row[:n] for row,n in zip(ids.tolist(), mask.sum(1).tolist())]
+    for i, (text, starts) in enumerate(batch_starts(tokenizer, rows)):
+        parts, blamed, first = blame(text, titles, truths[i], candidates[i] or None, by)
+        firsts.append(first)
+        if parts: penalised[i, :len(starts)] = blamed[token_segments(starts, parts)]
+    return torch.from_numpy(penalised).to(mask.device), firsts
 
 # %% ../nbs/12_trainer.ipynb #1f583ba1
 def my_rows(
