@@ -127,7 +127,7 @@ def within_answers(
     known = [x for x in map(auc, advantages, wrong) if not np.isnan(x)]
     return float(np.mean(known)) if known else float('nan')
 
-# %% ../nbs/19_steps.ipynb #936d7e92
+# %% ../nbs/19_steps.ipynb #e5a2c138
 def credit_shift(
     rewards:Float[Tensor, 'b'], # One for each answer, siblings side by side
     penalised:Bool[Tensor, 'b t'], # Tokens in blamed segments
@@ -144,7 +144,7 @@ def credit_shift(
     gap = inside(given, rest) - inside(given, bad)
     return dict(blamed=gap.nanmean().item(), moved=(given - without).abs()[told].mean().item(), size=without.abs()[told].mean().item(), share=bad[told].double().mean().item())
 
-# %% ../nbs/19_steps.ipynb #97a307d4
+# %% ../nbs/19_steps.ipynb #b0f75d5a
 @dataclass(frozen=True, eq=False)
 class Rollouts:
     "Answers with what training and truth say of their tokens, siblings side by side."
@@ -154,14 +154,15 @@ class Rollouts:
     right:Bool[Tensor, 'b'] # Is the first item right?
     penalised:Bool[Tensor, 'b t'] # Tokens in blamed segments
     wrong:Bool[Tensor, 'b t'] # Tokens in false steps
+    reasons:Bool[Tensor, 'b t'] # Tokens before the answer is given: the steps
     group_size:int # Answers to a query, G
     def of(self, kind:str): return self.where(torch.tensor([k==kind for k in self.kinds])) # one kind of query
     def where(self, rows:Bool[Tensor, 'b']): # whole groups only
-        cut = {k: getattr(self, k)[rows] for k in ('mask', 'rewards', 'right', 'penalised', 'wrong')}
+        cut = {k: getattr(self, k)[rows] for k in ('mask', 'rewards', 'right', 'penalised', 'wrong', 'reasons')}
         return replace(self, kinds=tuple(k for k,r in zip(self.kinds, rows.tolist()) if r), **cut)
     def advantages(self, w_penalty:float, **settings): return reasoning_aware_advantages(self.rewards, self.penalised, self.mask, self.group_size, w_penalty, **settings)
 
-# %% ../nbs/19_steps.ipynb #9c67b542
+# %% ../nbs/19_steps.ipynb #03bad0c3
 def read_rollouts(
     ids:Int[Tensor, 'b t'], # Answers to the queries, siblings side by side, padded on the right
     mask:Bool[Tensor, 'b t'], # Tokens of the answers
@@ -172,18 +173,19 @@ def read_rollouts(
     reward:DualGraphReward, # As in training
 )->Rollouts:
     "Reward answers and mark their tokens, as the trainer would, and as the truth would."
-    g, texts, wrong = len(ids)//len(queries), [], torch.zeros_like(mask)
+    g, texts, wrong, reasons = len(ids)//len(queries), [], torch.zeros_like(mask), torch.zeros_like(mask)
     asked = [q for q in queries for _ in range(g)]
     known = dict(truth=[list(q.truth) for q in asked], candidates=[list(q.candidates) for q in asked])
     for i, (row, n) in enumerate(zip(ids.tolist(), mask.sum(1).tolist())):
         text, starts = token_starts(tokenizer, row[:n])
         wrong[i, :n] = torch.from_numpy(np.append(false_characters(text, asked[i], world, titles), False)[starts])
+        reasons[i, :n] = starts < len(text[:parse_answer(text, titles, asked[i].candidates).start].rstrip())
         texts.append(text)
     penalised, firsts = penalised_tokens(ids, mask, tokenizer, titles, known['truth'], known['candidates'])
     right = torch.tensor([f in t for f,t in zip(firsts, known['truth'])])
-    return Rollouts(tuple(q.kind for q in asked), mask, torch.tensor(reward(completions=texts, **known)), right, penalised, wrong, g)
+    return Rollouts(tuple(q.kind for q in asked), mask, torch.tensor(reward(completions=texts, **known)), right, penalised, wrong, reasons, g)
 
-# %% ../nbs/19_steps.ipynb #2d288a6a
+# %% ../nbs/19_steps.ipynb #43609b0a
 def credit_figures(
     seen:Rollouts, # Of one kind of query, or of all
     w_penalty:float=.5, # Compared with no penalty
@@ -192,14 +194,15 @@ def credit_figures(
     "Where the penalty falls in wrong answers, and how hard."
     bad, none_right = ~seen.right, quiet_groups(seen.right, seen.group_size).repeat_interleave(seen.group_size)
     mean = lambda x, among: x[among].double().mean().item()
-    steps = [[x[i][seen.mask[i]].numpy() for i in bad.nonzero()[:, 0]] for x in (seen.wrong, seen.advantages(w_penalty, **settings), seen.advantages(0., **settings))]
+    said, wrong = seen.reasons & bad[:, None], seen.wrong & seen.reasons
+    steps = [[x[i][said[i]].numpy() for i in bad.nonzero()[:, 0]] for x in (wrong, seen.advantages(w_penalty, **settings), seen.advantages(0., **settings))]
     shift = lambda s: credit_shift(s.rewards, s.penalised, s.mask, s.group_size, w_penalty, **settings)
     return dict(answers=len(bad), wrong=mean(bad, slice(None)), none_right=mean(none_right, bad), reward=mean(seen.rewards, bad),
-        false=mean(seen.wrong.any(1), bad), auc=within_answers(steps[1], steps[0]), auc_without=within_answers(steps[2], steps[0]),
-        found=mean(seen.penalised, seen.wrong & bad[:, None]), meant=mean(seen.wrong, seen.penalised),
+        false=mean(wrong.any(1), bad), auc=within_answers(steps[1], steps[0]), auc_without=within_answers(steps[2], steps[0]),
+        found=mean(seen.penalised, wrong & said), blame=mean(seen.penalised, said), meant=mean(wrong, seen.penalised & said), untrue=mean(wrong, said),
         **shift(seen), mixed=shift(seen.where(~none_right))['blamed'], alone=shift(seen.where(none_right))['blamed'])
 
-# %% ../nbs/19_steps.ipynb #641bf9a9
+# %% ../nbs/19_steps.ipynb #1cea4c73
 def sample_answers(
     model, # A small policy
     tokenizer, # Its tokenizer
@@ -217,7 +220,7 @@ def sample_answers(
     ended = (new==tokenizer.eos_token_id).long()
     return new.clone(), (ended.cumsum(1) - ended)==0
 
-# %% ../nbs/19_steps.ipynb #43434f6f
+# %% ../nbs/19_steps.ipynb #e13bf821
 def credit_of_policy(
     model, # A small policy
     tokenizer, # Its tokenizer
@@ -236,7 +239,7 @@ def credit_of_policy(
     parts = dict(all=seen) | {k: seen.of(k) for k in KINDS if k in seen.kinds}
     return {k: credit_figures(s, w_penalty, **settings) for k,s in parts.items()}
 
-# %% ../nbs/19_steps.ipynb #350438c1
+# %% ../nbs/19_steps.ipynb #6d9f0dae
 def store_credit(
     folder:str|Path='runs/evidence/embedded', # Runs, one folder for each seed, with a warm start and `lightgcn.safetensors`
     seeds:Sequence[int]=range(5), # Which
@@ -252,7 +255,8 @@ def store_credit(
         began, run = time.time(), Path(folder)/str(seed)
         setup, (model, tok) = mini_setup(replace(MiniRun(), seed=seed)), load_policy(run/policy.format(seed=seed))
         reward = DualGraphReward(AttributeGraph.from_catalogue(setup.world), LightGCN.load(run/'lightgcn.safetensors').items, setup.titles)
-        found = credit_of_policy(model, tok, setup.parts.train[:n_queries], setup.world, setup.titles, reward, w_penalty, seed=seed, floor=floor)
+        known = credit_of_policy(model, tok, setup.parts.train[:n_queries], setup.world, setup.titles, reward, w_penalty, seed=seed, floor=floor)
+        found = {k: {name: None if np.isnan(x) else x for name,x in f.items()} for k,f in known.items()} # JSON knows no NaN
         rows.append(dict(policy=policy, seed=seed, n_queries=n_queries, w_penalty=w_penalty, floor=floor, figures=found, seconds=time.time() - began, provenance=provenance()))
         write_json(out, rows)
     return rows
