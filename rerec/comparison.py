@@ -296,10 +296,11 @@ def difference(
     theirs:list[dict], # Of another, over the same seeds
     part:str='test', # Or 'unseen'
     kind:str|None=None, # Only queries of this kind
+    domain:str|None=None, # Only queries of this domain
     n:int=4000, # Resamples
 )->tuple[float, float, float]: # Mean difference of accuracy with its 95 % interval
     "Paired two-stage bootstrap: over seeds, and over the queries of each."
-    a, b = ({r['seed']: hits_of(r, part, kind) for r in rows} for rows in (ours, theirs))
+    a, b = ({r['seed']: hits_of(r, part, kind, domain) for r in rows} for rows in (ours, theirs))
     seeds = sorted(a.keys() & b.keys())
     if not seeds: raise ValueError('the two methods have no seed in common')
     apart, rng = [a[s] - b[s] for s in seeds], np.random.default_rng(0)
@@ -308,10 +309,12 @@ def difference(
     lost, _, won = np.moveaxis(rng.multinomial(sizes[picked], shares[picked]), -1, 0) # resampled queries of each seed picked
     means = ((won - lost)/sizes[picked]).mean(1)
     return float(np.mean([d.mean() for d in apart])), *map(float, np.quantile(means, [.025, .975]))
-def hits_of(row:dict, part:str, kind:str|None)->np.ndarray: # 0 or 1 for each query
-    "What a row says of each query; of one kind where one is named."
-    hits, kinds = np.array([int(h) for h in row[part]['hits']], float), row[part]['kinds']
-    return hits if kind is None else hits[[kinds[2*i:2*i + 2]==kind[:2] for i in range(len(hits))]]
+def hits_of(row:dict, part:str, kind:str|None, domain:str|None=None)->np.ndarray: # 0 or 1 for each query
+    "What a row says of each query; of one kind or domain where one is named."
+    found, kinds = row[part], row[part]['kinds']
+    asked = [(kind is None or kinds[2*i:2*i + 2]==kind[:2]) and (domain is None or found['domains'][i]==domain[0]) for i in range(len(found['hits']))]
+    return np.array([int(h) for h in found['hits']], float)[asked]
+
 
 # %% ../nbs/20_comparison.ipynb #5df0f06e
 def methods_table(
