@@ -141,10 +141,9 @@ def config_of(
 def narrowed(
     queries, # Training queries
     only:dict, # Field to its allowed values
-    n:int|None=None, # The first n only
 )->tuple: # Those that fit
     "Training queries of some domains or kinds, to see what carries over to the others."
-    return tuple(q for q in queries if all(getattr(q, f) in values for f,values in only.items()))[:n]
+    return tuple(q for q in queries if all(getattr(q, f) in values for f,values in only.items()))
 
 
 # %% ../nbs/20_comparison.ipynb #14a6bc80

@@ -7,7 +7,7 @@ __all__ = ['MINI_TRAINER', 'SHOWN', 'REAL_TRAINER', 'LLAMA_3B', 'MiniRun', 'Metr
            'provenance', 'as_rows', 'task_metrics', 'sft_checkpoint', 'is_json', 'publish', 'MiniSetup', 'mini_setup',
            'warm_up', 'learn_taste', 'reinforce', 'compare_all', 'figures', 'example_answers', 'read_metrics',
            'plot_series', 'plot_curriculum', 'plot_answer', 'telling_answer', 'draw_report', 'write_report',
-           'train_mini', 'open_run', 'conclude', 'RealRun', 'real_queries', 'train_real', 'full_run']
+           'train_mini', 'open_run', 'conclude', 'RealRun', 'real_queries', 'adapter', 'train_real', 'full_run']
 
 # %% ../nbs/18_runs.ipynb #76949bcd
 import json, os, platform, shutil, subprocess, sys, time
@@ -367,11 +367,14 @@ def real_queries(run:RealRun): # (catalogue, titles, train, validation, test)
     return catalogue, TitleIndex(catalogue.items), train, validation[:run.n_validation], test[:run.n_test]
 
 # %% ../nbs/18_runs.ipynb #d900599a
+def adapter(rank:int): # A LoraConfig, or None for rank 0
+    "A LoRA adapter on every linear layer."
+    from peft import LoraConfig
+    return LoraConfig(r=rank, lora_alpha=2*rank, target_modules='all-linear', task_type='CAUSAL_LM') if rank else None
 def train_real(
     run:RealRun, # Settings
 )->dict: # What result.json holds
     "Fine-tune a language model on a benchmark folder with ReRec."
-    from peft import LoraConfig
     began, (catalogue, titles, train, validation, test) = time.time(), real_queries(run)
     folder = open_run(run)
     seed_everything(run.seed)
@@ -379,9 +382,8 @@ def train_real(
     model, tok = load_policy(run.model, dtype='bfloat16' if torch.cuda.is_available() else 'float32')
     asked = dict(batch_size=16, max_new_tokens=run.max_new_tokens)
     reward = lambda c: DualGraphReward(AttributeGraph.from_catalogue(catalogue), taste.items, titles, w1=c.w1, w2=c.w2)
-    lora = LoraConfig(r=run.lora_rank, lora_alpha=2*run.lora_rank, target_modules='all-linear', task_type='CAUSAL_LM') if run.lora_rank else None
     trainer = reinforce(run, model, tok, as_rows(train, catalogue), reward, titles, task_metrics(validation, catalogue, titles, **asked),
-        REAL_TRAINER | dict(max_completion_length=run.max_new_tokens), peft_config=lora)
+        REAL_TRAINER | dict(max_completion_length=run.max_new_tokens), peft_config=adapter(run.lora_rank))
     publish(folder/'model', lambda p: (trainer.model.save_pretrained(p), tok.save_pretrained(p)))
     before = load_policy(run.model, dtype='bfloat16' if torch.cuda.is_available() else 'float32')[0].to(trainer.model.device)
     return conclude(run, folder, began, trainer, before, dict(test=test), catalogue, titles, taste, asked)
