@@ -7,10 +7,10 @@ __all__ = ['MINI_TRAINER', 'SHOWN', 'REAL_TRAINER', 'LLAMA_3B', 'MiniRun', 'Metr
            'provenance', 'as_rows', 'task_metrics', 'sft_checkpoint', 'is_json', 'publish', 'MiniSetup', 'mini_setup',
            'warm_up', 'learn_taste', 'reinforce', 'compare_all', 'figures', 'example_answers', 'read_metrics',
            'plot_series', 'plot_curriculum', 'plot_answer', 'telling_answer', 'draw_report', 'write_report',
-           'train_mini', 'open_run', 'conclude', 'RealRun', 'real_queries', 'adapter', 'train_real', 'full_run']
+           'train_mini', 'open_run', 'conclude', 'RealRun', 'some', 'real_queries', 'adapter', 'train_real', 'full_run']
 
 # %% ../nbs/18_runs.ipynb #76949bcd
-import json, os, platform, shutil, subprocess, sys, time
+import json, os, platform, random, shutil, subprocess, sys, time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -358,13 +358,20 @@ class RealRun:
 REAL_TRAINER = dict(per_device_train_batch_size=8, num_generations=4, learning_rate=1e-5, lr_scheduler_type='constant', beta=0., temperature=1.,
     use_cpu=not torch.cuda.is_available(), bf16=torch.cuda.is_available(), gradient_checkpointing=False, eval_strategy='steps', eval_steps=10, save_steps=5, logging_steps=1,
     save_total_limit=3, disable_tqdm=True, report_to=[])
+def some(
+    queries:Sequence[Query], # Of one part, in the order of their file
+    n:int, # How many
+    seed:int=0, # Of the choice
+)->tuple[Query, ...]: # In the same order
+    "A random part of the queries: a file is sorted by kind, and its head holds one."
+    return tuple(queries[i] for i in sorted(random.Random(seed).sample(range(len(queries)), min(n, len(queries)))))
 def real_queries(run:RealRun): # (catalogue, titles, train, validation, test)
     "Usable queries with candidates, split without leakage."
     catalogue, queries = load_benchmark(run.data, TitleIndex)
     queries = add_candidates(queries, catalogue, n=run.n_candidates, seed=run.seed)
     train, validation, test = split_queries(queries, run.seed)
     if any((shared := leakage(train, [*validation, *test])).values()): raise ValueError(f'the split leaks: {shared}')
-    return catalogue, TitleIndex(catalogue.items), train, validation[:run.n_validation], test[:run.n_test]
+    return catalogue, TitleIndex(catalogue.items), train, some(validation, run.n_validation, run.seed), some(test, run.n_test, run.seed)
 
 # %% ../nbs/18_runs.ipynb #d900599a
 def adapter(rank:int): # A LoraConfig, or None for rank 0
