@@ -83,7 +83,7 @@ def encode_rows(
     rows:list[tuple[str, str]], # (prompt, completion)
 )->list[dict]: # input_ids and labels
     "Token ids, with a loss on the completion and the end of sequence only."
-    prompts, answers = (tokenizer([r[k] for r in rows]).input_ids for k in (0, 1))
+    prompts, answers = (tokenizer([r[k] for r in rows], add_special_tokens=own).input_ids for k,own in ((0, not tokenizer.chat_template), (1, False)))
     return [dict(input_ids=p + a + [tokenizer.eos_token_id], labels=[-100]*len(p) + a + [tokenizer.eos_token_id]) for p,a in zip(prompts, answers)]
 
 # %% ../nbs/17_policy.ipynb #ce6c6ce8
