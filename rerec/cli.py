@@ -181,9 +181,9 @@ def bench_methods(a):
         print(f"{a.setting} {name}, seed {a.seed}: accuracy {r['test']['accuracy']:.3f}, unseen {r['unseen']['accuracy']:.3f}, {r['tokens']:,} tokens, {r['seconds']:.0f} s")
 def bench_language(a):
     "Rows of the comparison on a real language model."
-    from rerec.language import METHODS, LanguageRun, run_language
+    from rerec.language import METHODS, RANKERS, LanguageRun, run_language
     if not a.data or not Path(a.data).is_dir(): raise DataError('there is no such folder', a.data or '--data', remedy='give a folder with items.csv.gz, attributes.csv.gz and queries.jsonl.gz')
-    for name in chosen(a.method, list(METHODS), 'method'):
+    for name in chosen(a.method, [*METHODS, *RANKERS], 'method'):
         base, given = f'{a.out}/language/{a.candidates}-{a.seed}', {} if a.steps is None else dict(steps=a.steps)
         r = run_language(LanguageRun(a.data, a.model, a.seed, f'{base}/{name}', n_candidates=a.candidates, method=name, warm=f'{base}/warm', **given), f'{a.out}/language/rows')
         print(f"{a.candidates} candidates, {name}, seed {a.seed}: accuracy {r['test']['accuracy']:.3f}, {r['seconds']:.0f} s")
