@@ -68,7 +68,7 @@ class LanguageRun(RealRun):
     warm_steps:int = 100 # Supervised steps of 8 demonstrations
     bf16:bool = True # Matrix products in bfloat16; weights stay float32
     warm:str = 'runs/language/warm' # Folder of the warm start, shared by methods
-LANGUAGE_TRAINER = dict(gradient_accumulation_steps=2, learning_rate=1e-4, eval_steps=25, save_steps=10) # 4 queries a step, as an adapter learns
+LANGUAGE_TRAINER = dict(per_device_train_batch_size=4, gradient_accumulation_steps=4, learning_rate=1e-4, eval_steps=25, save_steps=10) # 4 queries a step, as an adapter learns
 METHODS = dict(ReRec={}, GRPO=dict(w1=0., w2=0., w_penalty=0., baseline='response', order='none'), SFT=None, **{'warm start': None, 'untuned': None})
 RANKERS = ('random', 'popularity', 'BM25') # They have no model; BM25 reads the facts of the candidates, which a model has to know
 
@@ -81,7 +81,7 @@ def supervised(
     lr:float=2e-4, # Step size, for an adapter
 )->TrainingArguments:
     "Settings of supervised learning with an adapter, on whatever device there is."
-    return TrainingArguments(output_dir=str(folder), max_steps=steps, seed=run.seed, per_device_train_batch_size=8, learning_rate=lr, warmup_steps=steps//10, lr_scheduler_type='linear',
+    return TrainingArguments(output_dir=str(folder), max_steps=steps, seed=run.seed, per_device_train_batch_size=4, gradient_accumulation_steps=2, learning_rate=lr, warmup_steps=steps//10, lr_scheduler_type='linear',
         bf16=run.bf16, use_cpu=not torch.cuda.is_available(), logging_steps=5, save_strategy='steps', save_steps=20, save_total_limit=2, report_to=[], disable_tqdm=True)
 
 
