@@ -66,7 +66,7 @@ class LanguageRun(RealRun):
     max_new_tokens:int = 96 # Of an answer; a demonstration has about 60
     method:str = 'ReRec' # 'ReRec', 'GRPO' (plain credit, NDCG alone), 'SFT', or 'warm start' 'untuned', or a ranker
     warm_steps:int = 100 # Supervised steps of 8 demonstrations
-    bf16:bool = True # Matrix products in bfloat16; weights stay float32
+    bf16:bool = True # Matrix products and frozen weights in bfloat16
     warm:str = 'runs/language/warm' # Folder of the warm start, shared by methods
 LANGUAGE_TRAINER = dict(per_device_train_batch_size=4, gradient_accumulation_steps=4, learning_rate=1e-4, eval_steps=25, save_steps=10) # 4 queries a step, as an adapter learns
 METHODS = dict(ReRec={}, GRPO=dict(w1=0., w2=0., w_penalty=0., baseline='response', order='none'), SFT=None, **{'warm start': None, 'untuned': None})
@@ -142,7 +142,8 @@ def tuned(run:LanguageRun, catalogue:Catalogue, titles, train, validation, test)
     "A model made by the method of a run, and its answers."
     folder = open_run(replace(run, resume=True))
     seed_everything(run.seed)
-    model, tok = load_policy(run.model if run.method=='untuned' else str(warmed(run, catalogue, train)), dtype='float32')
+    model, tok = load_policy(run.model if run.method=='untuned' else str(warmed(run, catalogue, train)), dtype='bfloat16' if run.bf16 and run.lora_rank else 'float32')
+    model.generate = torch.autocast('cuda' if torch.cuda.is_available() else 'cpu', torch.bfloat16, enabled=run.bf16)(model.generate) # sampled as it is learned
     model, log = go_on(run, model, tok, catalogue, titles, train, validation)
     publish(folder/'model', lambda p: (model.save_pretrained(p), tok.save_pretrained(p)))
     with torch.autocast(model.device.type, torch.bfloat16, enabled=run.bf16): return evaluate(model, tok, test, catalogue, titles, batch_size=16, max_new_tokens=run.max_new_tokens), log
