@@ -7,7 +7,7 @@ __all__ = ['MAX_PLACES', 'TASK', 'Answer', 'parse_answer', 'neutralise', 'render
 
 # %% ../nbs/04_answers.ipynb #1bf6f889
 import re, unicodedata
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from .core import Catalogue, Query
@@ -176,10 +176,14 @@ or, for several, titles separated by [SEP], best first.'''
 def render_prompt(
     query:Query, # What the user asks
     catalogue:Catalogue, # Where the rows of candidates and history point
+    known:Callable[[int], str]|None=None, # Row to what is told of the item; a model that cannot know the catalogue has to be told
+    named:Collection[int]=(), # Rows of items that the request names, to be told of too
 )->list[dict]: # Chat messages: one, from the user
     "The prompt of a query, as chat messages."
     def name(row): return neutralise(str(catalogue.items[row]))
+    def told(row): return f'{name(row)}: {neutralise(said)}' if known and (said := known(row)) else name(row)
     parts = [TASK, f'Request: {neutralise(query.text)}']
+    if named: parts.append('In the request:\n' + '\n'.join(map(told, named)))
     if query.history: parts.append('Liked before: ' + '; '.join(map(name, query.history)))
-    if query.candidates: parts.append('Candidates:\n' + '\n'.join(f'{i}. {name(r)}' for i,r in enumerate(query.candidates, 1)))
+    if query.candidates: parts.append('Candidates:\n' + '\n'.join(f'{i}. {told(r)}' for i,r in enumerate(query.candidates, 1)))
     return [dict(role='user', content='\n\n'.join(parts))]

@@ -77,6 +77,7 @@ def add_bench(commands):
     p.add_argument('--seed', type=int, default=0, help='of the row (default 0)')
     p.add_argument('--setting', default='embedded', help="job of 'methods' (default embedded)")
     p.add_argument('--candidates', type=int, default=5, help="items on offer in 'language' (default 5)")
+    p.add_argument('--told', type=int, default=0, help="facts of each item in the prompt of 'language' (default 0)")
     p.add_argument('--steps', type=int, help="reinforcement steps of 'language'")
     p.add_argument('--model', default='smollm2', help="of 'language': a name on the hub, a folder, or 'smollm2'")
     p.add_argument('--out', default='runs/evidence', help='where rows and what they need are kept (default runs/evidence)')
@@ -184,9 +185,9 @@ def bench_language(a):
     from rerec.language import METHODS, RANKERS, LanguageRun, run_language
     if not a.data or not Path(a.data).is_dir(): raise DataError('there is no such folder', a.data or '--data', remedy='give a folder with items.csv.gz, attributes.csv.gz and queries.jsonl.gz')
     for name in chosen(a.method, [*METHODS, *RANKERS], 'method'):
-        base, given = f'{a.out}/language/{a.candidates}-{a.seed}', {} if a.steps is None else dict(steps=a.steps)
-        r = run_language(LanguageRun(a.data, a.model, a.seed, f'{base}/{name}', n_candidates=a.candidates, method=name, warm=f'{base}/warm', **given), f'{a.out}/language/rows')
-        print(f"{a.candidates} candidates, {name}, seed {a.seed}: accuracy {r['test']['accuracy']:.3f}, {r['seconds']:.0f} s")
+        base, given = f"{a.out}/language/{a.candidates}{'-told'*bool(a.told)}-{a.seed}", {} if a.steps is None else dict(steps=a.steps)
+        r = run_language(LanguageRun(a.data, a.model, a.seed, f'{base}/{name}', n_candidates=a.candidates, told=a.told, method=name, warm=f'{base}/warm', **given), f'{a.out}/language/rows')
+        print(f"{r['setting']}, {name}, seed {a.seed}: accuracy {r['test']['accuracy']:.3f}, {r['seconds']:.0f} s")
 
 
 # %% ../nbs/26_cli.ipynb #86a9a61e
