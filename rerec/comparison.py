@@ -65,7 +65,7 @@ SWEPT = {
     'tau 0.15': Method(settings=dict(tau=.15)),
     'tau 0.5': Method(settings=dict(tau=.5)),
     'G 4': Method(settings=dict(num_generations=4)),
-    'G 16': Method(settings=dict(num_generations=16)),
+    'G 16': Method(settings=dict(num_generations=16, per_device_eval_batch_size=16)),
     'hard to easy': Method(settings=dict(order='hard_to_easy')),
     'random order': Method(settings=dict(order='random')),
     'difficulty by NDCG@1': Method(settings=dict(difficulty='ndcg@1'))}
