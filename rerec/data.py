@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['ID_COLUMNS', 'LIKED', 'read_items', 'read_facts', 'read_likes', 'read_queries', 'load_benchmark', 'read_movielens',
-           'split_groups', 'split_queries', 'leakage', 'nearest_items', 'add_candidates']
+           'query_keys', 'split_groups', 'split_queries', 'leakage', 'nearest_items', 'add_candidates']
 
 # %% ../nbs/02_data.ipynb #79f870c8
 import random, re
@@ -125,7 +125,9 @@ def read_movielens(
     return Catalogue(tuple(items), tuple(facts), tuple((u, i) for u,_,i in sorted(found, key=lambda f: f[:2])), len(users))
 
 # %% ../nbs/02_data.ipynb #83e0bfe6
-def _keys(q):
+def query_keys(
+    q:Query,
+)->list[tuple]: # Its text, its (conditions, answer) pairs, and its user
     "What two queries must not share across a split."
     text = ' '.join(re.findall(r'\w+', q.text.casefold()))
     pairs = [(q.conditions, a) for a in q.truth] if q.conditions else [((), q.truth)]
@@ -139,7 +141,7 @@ def split_groups(queries:Sequence[Query])->list[list[int]]: # Positions of queri
         while parent[i] != i: parent[i] = i = parent[parent[i]]
         return i
     for i,q in enumerate(queries):
-        for key in _keys(q): parent[root(i)] = root(first.setdefault(key, i))
+        for key in query_keys(q): parent[root(i)] = root(first.setdefault(key, i))
     groups = {}
     for i in range(len(queries)): groups.setdefault(root(i), []).append(i)
     return list(groups.values())
@@ -166,7 +168,7 @@ def leakage(
     test:Iterable[Query],
 )->dict[str, set]: # 'text', 'pair' and 'user': what both parts hold
     "What a model could have learnt about the test from the training queries."
-    shared = {k for q in train for k in _keys(q)} & {k for q in test for k in _keys(q)}
+    shared = {k for q in train for k in query_keys(q)} & {k for q in test for k in query_keys(q)}
     return {kind: {k[1:] for k in shared if k[0]==kind} for kind in ('text', 'pair', 'user')}
 
 # %% ../nbs/02_data.ipynb #30ddcea6

@@ -183,6 +183,7 @@ def go_on(run:LanguageRun, model, tok, catalogue:Catalogue, titles, train, valid
     trainer = reinforce(run, model, tok, as_rows(train, catalogue, ask), reward, titles, check, settings, peft_config=adapter(run.lora_rank))
     return trainer.model, trainer.state.log_history
 def answers_a_step(run:LanguageRun)->int: # Of reinforcement
+    "How many answers are learned from at once."
     settings = REAL_TRAINER | LANGUAGE_TRAINER | run.trainer
     return settings['per_device_train_batch_size']*settings['gradient_accumulation_steps']
 def spent(folder:Path, seconds:float)->float: # Of all pieces of a run
