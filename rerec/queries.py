@@ -308,15 +308,17 @@ def draw_queries(
     progress:Callable=lambda steps: steps, # Wraps the attempts, for instance `tqdm`
 )->list[tuple[Query, Need]]:
     "Draw needs and say them, until there are enough queries."
-    s, rng, out, seen, found = drawer.sources, random.Random(f'{name} {seed}'), [], set(taken), Counter()
+    s, rng, out, seen, found = drawer.sources, random.Random(f'{name} {seed}'), [], set(), Counter()
     kinds = [k for k in KINDS if k != 'demographics' or s.profiles]
     for step in progress(range(60*n if len(users) else 0)):
         kind, user = kinds[step % len(kinds)], rng.choice(users)
         if step < 40*n and found[kind] >= -(-n//len(kinds)): continue # late attempts fill up with whatever there is
         if not (need := DRAWS[kind](drawer, user, (s.late if late else s.early)[user], rng)): continue
+        need = replace(need, truth=tuple(i for i in need.truth if s.catalogue.items[i].domain==s.catalogue.items[need.truth[0]].domain)) # one noun names them all
         query = as_query(need, say(need, s.catalogue, rng), s, f'{name}-{len(out)}')
-        if faults(need, query.text, drawer, titles) or not seen.isdisjoint(keys := set(query_keys(query)) - {('user', user)}): continue
-        seen |= keys; found[kind] += 1
+        keys = {k for i in need.truth for k in query_keys(replace(query, truth=(i,)))} # any of them may become the right one
+        if query.text in seen or not keys.isdisjoint(taken) or faults(need, query.text, drawer, titles): continue
+        seen.add(query.text); found[kind] += 1
         out.append((query, need))
         if len(out) >= n: break
     return out
