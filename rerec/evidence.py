@@ -72,8 +72,10 @@ QUESTIONS = ( # (question, ours, theirs, job)
     ('... than RLOO?', 'ReRec', 'RLOO', 'embedded'),
     ('Does reasoning-aware credit (RAAE) earn its place?', 'ReRec', 'without RAAE', 'embedded'),
     ('... where verdicts slip, the fault it is made for?', 'ReRec', 'without RAAE', 'slips'),
+    ('... where lists are asked for, and near misses can be made?', 'ReRec', 'without RAAE', 'lists'),
     ('Does query alignment (QAS)?', 'ReRec', 'without QAS', 'embedded'),
     ('Does preference alignment (PAS)?', 'ReRec', 'without PAS', 'embedded'),
+    ('Is ReRec better than GRPO where lists are asked for?', 'ReRec', 'GRPO', 'lists'),
     ('Does the curriculum, over five epochs?', 'ReRec', 'without curriculum', 'epochs'),
     ('Does it know the next item as well as SASRec, untaught?', 'ReRec', 'SASRec', 'next'))
 
