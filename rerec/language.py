@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['MAIN', 'LANGUAGE_TRAINER', 'METHODS', 'RANKERS', 'describe', 'demonstration', 'facts_by_item', 'telling',
            'LanguageRun', 'prompt_of', 'supervised', 'teach', 'warmed', 'run_language', 'tuned', 'go_on',
-           'answers_a_step', 'spent']
+           'answers_a_step']
 
 # %% ../nbs/25_language.ipynb #7cce0c12
 import json, random, time
@@ -152,7 +152,7 @@ def run_language(
     if run.method in RANKERS: judged, log = evaluate_scores(SCORERS[run.method](queries[0], None, run.seed), queries[-1], queries[0]), []
     else: judged, log = tuned(run, *queries)
     row = dict(method=run.method, seed=run.seed, setting=f"{run.n_candidates} candidates{', told'*bool(run.told)}", settings=asdict(run), test=sheet(judged), examples=[] if run.method in RANKERS else list(judged.rows.text[:3]),
-        curve=learning_curve(log, answers_a_step(run)), seconds=spent(run.folder, time.time() - began), provenance=provenance())
+        curve=learning_curve(log, answers_a_step(run)), seconds=time.time() - began, learning=sum(r.get('step_time', 0.) for r in log), provenance=provenance())
     write_json(path, row)
     return row
 
@@ -186,10 +186,4 @@ def answers_a_step(run:LanguageRun)->int: # Of reinforcement
     "How many answers are learned from at once."
     settings = REAL_TRAINER | LANGUAGE_TRAINER | run.trainer
     return settings['per_device_train_batch_size']*settings['gradient_accumulation_steps']
-def spent(folder:Path, seconds:float)->float: # Of all pieces of a run
-    "Add the seconds of this piece to those of earlier ones."
-    file = Path(folder)/'seconds.json'
-    total = seconds + (json.loads(file.read_text()) if file.exists() else 0.)
-    write_json(file, total)
-    return total
 
