@@ -209,7 +209,9 @@ def build_data(
         publish(out/'tables', lambda d: save_tables(tables, d))
     tables = load_tables(out/'tables')
     sources = Sources(tables.catalogue, tables.profiles)
-    if not (out/'taste.safetensors').exists(): train_lightgcn(early_graph(sources, seed=build.seed), epochs=build.epochs, seed=build.seed, progress=lambda epochs: progress(epochs, desc='taste')).save(out/'taste.safetensors')
+    if not (out/'taste.safetensors').exists():
+        early = early_graph(sources, seed=build.seed)
+        train_lightgcn(early, epochs=build.epochs, batch_size=max(20_000, len(early)//10), seed=build.seed, progress=lambda epochs: progress(epochs, desc='taste')).save(out/'taste.safetensors') # each batch passes over the whole graph: ten an epoch, however large
     if not (out/'queries').exists():
         parts, used = draw_parts(Drawer(sources), TitleIndex(tables.catalogue.items), build.n_queries, build.n_candidates, build.seed, lambda steps: progress(steps, desc='queries'))
         publish(out/'queries', lambda d: save_parts(parts, used, tables.catalogue, d))
