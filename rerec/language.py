@@ -90,9 +90,9 @@ RANKERS = ('random', 'popularity', 'BM25') # They have no model; BM25 reads the 
 
 
 # %% ../nbs/25_language.ipynb #745bbe05
-def prompt_of(run:LanguageRun, catalogue:Catalogue)->Callable: # (query, catalogue) -> chat messages
+def prompt_of(run:LanguageRun, catalogue:Catalogue, titles:TitleIndex)->Callable: # (query, catalogue) -> chat messages
     "How a run asks."
-    return telling(catalogue, TitleIndex(catalogue.items), run.told) if run.told else render_prompt
+    return telling(catalogue, titles, run.told) if run.told else render_prompt
 def supervised(
     run:LanguageRun, # Seed, and arithmetic
     steps:int, # Of 8 rows
@@ -126,13 +126,14 @@ def teach(
 def warmed(
     run:LanguageRun, # Where the warm start is kept, and how long it is
     catalogue:Catalogue, # Facts to write from
+    titles:TitleIndex, # Of its items
     train:Sequence[Query], # Training queries
 )->Path: # A folder `load_policy` reads: the model with the adapter merged in
     "Make the warm start, go on with it, or find it done."
     done = Path(run.warm)/'model'
     if done.exists(): return done
     rng, facts = random.Random(run.seed), facts_by_item(catalogue)
-    ask = prompt_of(run, catalogue)
+    ask = prompt_of(run, catalogue, titles)
     rows = [(ask(q, catalogue), demonstration(q, catalogue, facts, rng)) for q in rng.sample(train, min(len(train), 8*run.warm_steps))]
     model, tok = load_policy(run.model, dtype='float32')
     model, _ = teach(model, tok, rows, run, Path(run.warm)/'warm start', run.warm_steps)
@@ -162,18 +163,18 @@ def tuned(run:LanguageRun, catalogue:Catalogue, titles, train, validation, test)
     "A model made by the method of a run, and its answers."
     folder = open_run(replace(run, resume=True))
     seed_everything(run.seed)
-    model, tok = load_policy(run.model if run.method=='untuned' else str(warmed(run, catalogue, train)), dtype='bfloat16' if run.bf16 and run.lora_rank else 'float32')
+    model, tok = load_policy(run.model if run.method=='untuned' else str(warmed(run, catalogue, titles, train)), dtype='bfloat16' if run.bf16 and run.lora_rank else 'float32')
     model.generate = torch.autocast('cuda' if torch.cuda.is_available() else 'cpu', torch.bfloat16, enabled=run.bf16)(model.generate) # sampled as it is learned
     model, log = go_on(run, model, tok, catalogue, titles, train, validation)
     publish(folder/'model', lambda p: (model.save_pretrained(p), tok.save_pretrained(p)))
-    with torch.autocast(model.device.type, torch.bfloat16, enabled=run.bf16): return evaluate(model, tok, test, catalogue, titles, batch_size=16, max_new_tokens=run.max_new_tokens, prompt=prompt_of(run, catalogue)), log
+    with torch.autocast(model.device.type, torch.bfloat16, enabled=run.bf16): return evaluate(model, tok, test, catalogue, titles, batch_size=16, max_new_tokens=run.max_new_tokens, prompt=prompt_of(run, catalogue, titles)), log
 
 
 # %% ../nbs/25_language.ipynb #b74e4b61
 def go_on(run:LanguageRun, model, tok, catalogue:Catalogue, titles, train, validation)->tuple[object, list[dict]]: # (model, log)
     "What comes after the warm start."
     if run.method in ('untuned', 'warm start'): return model, []
-    ask = prompt_of(run, catalogue)
+    ask = prompt_of(run, catalogue, titles)
     if run.method=='SFT':
         rows = [(ask(q, catalogue), f'Answer: {catalogue.items[q.truth[0]]}') for q in train]
         return teach(model, tok, rows, run, Path(run.folder)/'checkpoints'/'SFT', run.steps*answers_a_step(run)//8)
