@@ -53,3 +53,5 @@ if __name__ == '__main__':
     assert before!=[p.double().norm().item() for p in model.parameters()], 'nothing was learned'
     if t.accelerator.is_main_process:
         with open(sys.argv[1], 'w') as f: json.dump(dict(advantages=t.seen, curriculum=t.curriculum.state_dict(), weights=[p.double().norm().item() for p in model.parameters()]), f)
+    t.accelerator.wait_for_everyone()
+    t.accelerator.end_training() # closes the process group: threads left to the interpreter's end may abort it
