@@ -75,19 +75,19 @@ def draw_parts(
     n_candidates:int=20, # Items on offer
     seed:int=0, # Of everything
     progress:Callable=lambda steps: steps, # Wraps the attempts of each part
-)->tuple[dict[str, list[Query]], Counter]: # (queries of each part, how often each grade was used)
+)->tuple[dict[str, list[Query]], dict[str, list[Need]], Counter]: # (queries of each part, what is meant by each, how often each grade was used)
     "Queries for training, validation and test that share nothing."
     users = random.Random(f'users {seed}').sample(range(drawer.sources.catalogue.n_users), drawer.sources.catalogue.n_users)
     a, b = (round(share*len(users)) for share in (SHARES['train'], SHARES['train'] + SHARES['validation']))
-    mine, taken, parts, used = dict(train=users[:a], validation=users[a:b], test=users[b:]), set(), {}, Counter()
+    mine, taken, parts, needs, used = dict(train=users[:a], validation=users[a:b], test=users[b:]), set(), {}, {}, Counter()
     for part in ('test', 'validation', 'train'):
         drawn = draw_queries(drawer, titles, mine[part], round(SHARES[part]*n), part!='train', seed, taken, part, progress)
         rng = random.Random(f'candidates {part} {seed}')
         offered = [offer(drawer, q, n_candidates, rng, tuple(need.told.values())) for q,need in drawn]
-        parts[part] = [q for q,_ in offered]
+        parts[part], needs[part] = [q for q,_ in offered], [need for _,need in drawn]
         taken |= {k for q in parts[part] for k in query_keys(q)}
         used.update(g for _,grades in offered for g in grades.values())
-    return {p: parts[p] for p in SHARES}, used
+    return {p: parts[p] for p in SHARES}, {p: needs[p] for p in SHARES}, used
 def leaks(parts:dict[str, list[Query]])->dict[str, int]: # What training and the other parts have in common
     "Shared texts, pairs and users; all of them have to be 0."
     return {k: len(v) for k,v in leakage(parts['train'], [*parts['validation'], *parts['test']]).items()}
@@ -116,6 +116,7 @@ class DataSet:
     users:Sequence[str] # Names, by row
     profiles:dict[str, list] # What is known of users, by row
     parts:dict[str, list[Query]] # train, validation, test
+    needs:dict[str, list[Need]] # What is meant by each query
     taste:LightGCN # Of early likes
     about:dict # What data.json holds
     @cached_property
@@ -156,19 +157,23 @@ def load_tables(
 # %% ../nbs/28_building.ipynb #c1e0e463
 def query_line(
     query:Query, # With candidates
+    need:Need, # What is meant
     catalogue:Catalogue, # Ids
 )->dict: # Ids instead of rows
     "A query as its file has it."
     ids = lambda rows: [catalogue.items[i].id for i in rows]
-    return dict(id=query.id, kind=query.kind, query=query.text, answer=ids(query.truth), candidates=ids(query.candidates), conditions=[list(c) for c in query.conditions], lures=ids(query.lures), liked=ids(query.history), user=query.user)
+    meant = dict(fits=ids(need.truth), told=[[*c, *ids([i])] for c,i in need.told.items()], false=[[*c, v] for c,v in need.false.items()], profile=need.profile)
+    return dict(id=query.id, kind=query.kind, query=query.text, answer=ids(query.truth), candidates=ids(query.candidates), conditions=[list(c) for c in query.conditions], lures=ids(query.lures), liked=ids(query.history), user=query.user, **meant)
 def line_query(
     line:dict, # As from `query_line`
     row:dict[str, int], # Id to row
     catalogue:Catalogue, # Of the same items
-)->Query: # As it was
-    "A query from its file."
-    rows = lambda ids: tuple(row[i] for i in ids)
-    return Query(line['id'], line['query'], line['kind'], catalogue.items[row[line['answer'][0]]].domain, rows(line['answer']), rows(line['candidates']), tuple(map(tuple, line['conditions'])), rows(line['lures']), line['user'], rows(line['liked']))
+)->tuple[Query, Need]: # As they were, but for lures that were not on offer
+    "A query from its file, and what is meant by it."
+    rows, conditions = (lambda ids: tuple(row[i] for i in ids)), tuple(map(tuple, line['conditions']))
+    query = Query(line['id'], line['query'], line['kind'], catalogue.items[row[line['answer'][0]]].domain, rows(line['answer']), rows(line['candidates']), conditions, rows(line['lures']), line['user'], rows(line['liked']))
+    told, false = {(r, v): row[i] for r,v,i in line['told']}, {(r, v): wrong for r,v,wrong in line['false']}
+    return query, Need(query.kind, query.user, rows(line['fits']), conditions, told, false, query.history, line['profile'], query.lures)
 
 # %% ../nbs/28_building.ipynb #be177fcf
 @dataclass(frozen=True)
@@ -213,28 +218,30 @@ def build_data(
         early = early_graph(sources, seed=build.seed)
         train_lightgcn(early, epochs=build.epochs, batch_size=max(20_000, len(early)//10), seed=build.seed, progress=lambda epochs: progress(epochs, desc='taste')).save(out/'taste.safetensors') # each batch passes over the whole graph: ten an epoch, however large
     if not (out/'queries').exists():
-        parts, used = draw_parts(Drawer(sources), TitleIndex(tables.catalogue.items), build.n_queries, build.n_candidates, build.seed, lambda steps: progress(steps, desc='queries'))
-        publish(out/'queries', lambda d: save_parts(parts, used, tables.catalogue, d))
+        parts, needs, used = draw_parts(Drawer(sources), TitleIndex(tables.catalogue.items), build.n_queries, build.n_candidates, build.seed, lambda steps: progress(steps, desc='queries'))
+        publish(out/'queries', lambda d: save_parts(parts, needs, used, tables.catalogue, d))
     if not (out/'data.json').exists(): write_json(out/'data.json', about(out, settings, tables, sources))
     return load_data(out)
 def save_parts(
     parts:dict[str, list[Query]], # By name
+    needs:dict[str, list[Need]], # What is meant by each query
     used:Counter, # How often each grade of candidate
     catalogue:Catalogue, # Ids
     folder:Path, # For a file each
 ):
     "Queries as JSON lines."
-    for name, queries in parts.items(): write_atomic(folder/f'{name}.jsonl', ''.join(json.dumps(query_line(q, catalogue), ensure_ascii=False) + '\n' for q in queries))
+    for name, queries in parts.items(): write_atomic(folder/f'{name}.jsonl', ''.join(json.dumps(query_line(q, n, catalogue), ensure_ascii=False) + '\n' for q,n in zip(queries, needs[name])))
     write_json(folder/'grades.json', used)
 
 # %% ../nbs/28_building.ipynb #110c69b8
 def load_parts(
     folder:Path, # As `save_parts` left it
     catalogue:Catalogue, # Of the same items
-)->dict[str, list[Query]]: # By name
-    "The queries of each part."
+)->tuple[dict[str, list[Query]], dict[str, list[Need]]]: # By name
+    "The queries of each part, and what is meant by them."
     row = {o.id: i for i,o in enumerate(catalogue.items)}
-    return {p: [line_query(json.loads(l), row, catalogue) for l in (Path(folder)/f'{p}.jsonl').read_text(encoding='utf-8').splitlines()] for p in SHARES}
+    both = {p: [line_query(json.loads(l), row, catalogue) for l in (Path(folder)/f'{p}.jsonl').read_text(encoding='utf-8').split('\n')[:-1]] for p in SHARES}
+    return {p: [q for q,_ in b] for p,b in both.items()}, {p: [n for _,n in b] for p,b in both.items()}
 def about(
     out:Path, # The folder
     settings:dict, # It was built with
@@ -242,7 +249,7 @@ def about(
     sources:Sources, # The same
 )->dict: # For data.json
     "Counts, figures of taste, leaks and checksums."
-    parts, taste = load_parts(out/'queries', tables.catalogue), LightGCN.load(out/'taste.safetensors')
+    parts, taste = load_parts(out/'queries', tables.catalogue)[0], LightGCN.load(out/'taste.safetensors')
     kinds = {p: Counter(q.kind for q in qs) for p,qs in parts.items()}
     counts = dict(items=len(tables.catalogue), facts=len(tables.catalogue.facts), users=len(tables.users), likes=len(tables.catalogue.likes), late_likes=int(sources.is_late.sum()))
     files = sorted(p for p in out.rglob('*') if p.is_file() and p.name not in ('data.json', 'README.md') and p.suffix != '.png')
@@ -259,4 +266,4 @@ def load_data(
     for name, sha in told['files'].items() if check else ():
         if not (folder/name).is_file() or checksum(folder/name) != sha: raise DataError('is missing or was changed since the build', folder/name, remedy='build the folder again')
     tables = load_tables(folder/'tables')
-    return DataSet(tables.catalogue, tables.users, tables.profiles, load_parts(folder/'queries', tables.catalogue), LightGCN.load(folder/'taste.safetensors'), told)
+    return DataSet(tables.catalogue, tables.users, tables.profiles, *load_parts(folder/'queries', tables.catalogue), LightGCN.load(folder/'taste.safetensors'), told)

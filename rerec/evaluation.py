@@ -8,9 +8,11 @@ __all__ = ['METRICS', 'in_order', 'groups', 'interval_of', 'as_table', 'Evaluati
            'table_of', 'as_markdown', 'plot_by_kind']
 
 # %% ../nbs/14_evaluation.ipynb #057858e5
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from zlib import crc32
 import numpy as np
 import pandas as pd
@@ -18,7 +20,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 from .answers import TitleIndex, parse_answer, render_prompt
-from .core import DOMAINS, KINDS, Catalogue, Query, claim_plot
+from .core import DOMAINS, KINDS, Catalogue, Query, claim_plot, write_json
 from .generation import generate_answers
 from .metrics import Interval, accuracy, mean_interval, misled, ndcg_at_k, pad_rows, paired_interval
 
@@ -74,6 +76,11 @@ class Evaluation:
         for (domain, kind),mean in means.items(): out.setdefault(domain, {})[kind] = mean
         return out
     def compare(self, other:'Evaluation', seed:int=0)->pd.DataFrame: return compare(self, other, seed)
+    def save(self, path:str|Path)->Path: return write_json(path, dict(k=self.k, rows=self.rows.astype(object).where(self.rows.notna(), None).to_dict('records')))
+    @classmethod
+    def load(cls, path:str|Path)->'Evaluation': # As it was saved
+        told = json.loads(Path(path).read_text(encoding='utf-8'))
+        return cls(pd.DataFrame(told['rows']).assign(places=lambda t: t.places.map(tuple)).astype(dict(hit=float, ndcg=float, misled=float)), told['k'])
 
 # %% ../nbs/14_evaluation.ipynb #0ef8305d
 def check_queries(queries:Sequence[Query]):

@@ -159,26 +159,26 @@ def run_language(
 
 
 # %% ../nbs/25_language.ipynb #6c4067c7
-def tuned(run:LanguageRun, catalogue:Catalogue, titles, train, validation, test)->tuple[Evaluation, list[dict]]: # (answers to the test queries, log)
+def tuned(run:LanguageRun, catalogue:Catalogue, titles, train, validation, test, taste=None)->tuple[Evaluation, list[dict]]: # (answers to the test queries, log)
     "A model made by the method of a run, and its answers."
     folder = open_run(replace(run, resume=True))
     seed_everything(run.seed)
     model, tok = load_policy(run.model if run.method=='untuned' else str(warmed(run, catalogue, titles, train)), dtype='bfloat16' if run.bf16 and run.lora_rank else 'float32')
     model.generate = torch.autocast('cuda' if torch.cuda.is_available() else 'cpu', torch.bfloat16, enabled=run.bf16)(model.generate) # sampled as it is learned
-    model, log = go_on(run, model, tok, catalogue, titles, train, validation)
+    model, log = go_on(run, model, tok, catalogue, titles, train, validation, taste)
     publish(folder/'model', lambda p: (model.save_pretrained(p), tok.save_pretrained(p)))
     with torch.autocast(model.device.type, torch.bfloat16, enabled=run.bf16): return evaluate(model, tok, test, catalogue, titles, batch_size=16, max_new_tokens=run.max_new_tokens, prompt=prompt_of(run, catalogue, titles)), log
 
 
 # %% ../nbs/25_language.ipynb #b74e4b61
-def go_on(run:LanguageRun, model, tok, catalogue:Catalogue, titles, train, validation)->tuple[object, list[dict]]: # (model, log)
-    "What comes after the warm start."
+def go_on(run:LanguageRun, model, tok, catalogue:Catalogue, titles, train, validation, taste=None)->tuple[object, list[dict]]: # (model, log)
+    "What comes after the warm start; taste is learned if it is not given."
     if run.method in ('untuned', 'warm start'): return model, []
     ask = prompt_of(run, catalogue, titles)
     if run.method=='SFT':
         rows = [(ask(q, catalogue), f'Answer: {catalogue.items[q.truth[0]]}') for q in train]
         return teach(model, tok, rows, run, Path(run.folder)/'checkpoints'/'SFT', run.steps*answers_a_step(run)//8)
-    taste, settings = learn_taste(run, catalogue), REAL_TRAINER | LANGUAGE_TRAINER | dict(max_completion_length=run.max_new_tokens, bf16=run.bf16) | METHODS[run.method]
+    taste, settings = taste or learn_taste(run, catalogue), REAL_TRAINER | LANGUAGE_TRAINER | dict(max_completion_length=run.max_new_tokens, bf16=run.bf16) | METHODS[run.method]
     check = task_metrics(validation, catalogue, titles, batch_size=16, max_new_tokens=run.max_new_tokens, prompt=ask)
     reward = lambda c: DualGraphReward(AttributeGraph.from_catalogue(catalogue), taste.items, titles, w1=c.w1, w2=c.w2)
     trainer = reinforce(run, model, tok, as_rows(train, catalogue, ask), reward, titles, check, settings, peft_config=adapter(run.lora_rank))

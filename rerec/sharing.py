@@ -88,14 +88,19 @@ def export_datasets(
 FILES = dict(explicit='ExplicitQuery', implicit='ImplicitQuery', misinformed='MisinformedQuery', interest='InterestBasedQuery', demographics='DemographicsBasedQuery')
 def recbench_record(
     query, # One of the data set
+    need, # What is meant by it
     k:int, # Its number
     data:DataSet, # Titles and names
 )->dict: # In the fields of RecBench+
-    "A query as the benchmark publishes its own."
-    named, user = [str(data.catalogue.items[i]) for i in query.truth], data.users[query.user]
-    if query.kind in KINDS[3:]: return {'source_user': user, 'data_idx': k, 'query & ground true': [{'reason': '', 'query': query.text, 'movie subset': named}]}
+    "A query as the benchmark publishes its own; right is all that fits of what the user likes, as there."
+    name, user = (lambda i: str(data.catalogue.items[i])), data.users[query.user]
+    named = [name(i) for i in need.truth]
+    if query.kind in KINDS[3:]: return {'source_user': user, **need.profile, 'data_idx': k, 'query & ground true': [{'reason': '', 'query': query.text, 'movie subset': named}]}
     said = dict(query=query.text) if query.kind=='misinformed' else dict(direct_description_query=query.text, situational_description_query=query.text)
-    return dict(source_user=user, data_idx=k, condition_num=len(query.conditions), movieCount=len(named), movieSubset=named, movieSubsetId=list(query.truth), sharedRelationships=[list(c) for c in query.conditions], **said)
+    hops = [dict(movie=name(i), relation=r, person=v) for (r, v),i in need.told.items()]
+    wrong = [{'movie': name(need.told[c]), 'relation': c[0], 'original person': c[1], 'person': v} for c,v in need.false.items()]
+    return dict(source_user=user, data_idx=k, condition_num=len(query.conditions), movieCount=len(named), movieSubset=named, movieSubsetId=list(need.truth), sharedRelationships=[list(c) for c in query.conditions],
+        **{f: v for f,v in dict(multihop_info=hops, misinformed=wrong).items() if v}, **said)
 def export_recbench(
     folder:str|Path, # To write to
     data:DataSet, # What to write
@@ -103,5 +108,6 @@ def export_recbench(
     "A folder for each part, a JSON array for each kind."
     for part, queries in data.parts.items():
         for kind, name in FILES.items():
-            if some := [q for q in queries if q.kind==kind]: write_json(Path(folder)/part/f'{name}.json', [recbench_record(q, k, data) for k,q in enumerate(some)])
+            some = [(q, n) for q,n in zip(queries, data.needs[part]) if q.kind==kind]
+            if some: write_json(Path(folder)/part/f'{name}.json', [recbench_record(q, n, k, data) for k,(q,n) in enumerate(some)])
 EXPORTS = dict(official=export_official, datasets=export_datasets, recbench=export_recbench)
