@@ -83,7 +83,9 @@ class LanguageRun(RealRun):
     told:int = 0 # Facts of each item in the prompt
     warm_steps:int = 100 # Supervised steps of 8 demonstrations
     bf16:bool = True # Matrix products and frozen weights in bfloat16
-    warm:str = 'runs/language/warm' # Folder of the warm start, shared by methods
+    warm:str = 'runs/language/warm' # Folder of the warm start, shared by methods; '' for one in the run's own
+    @property
+    def start(self)->Path: return Path(self.warm or f'{self.folder}/warm')
 LANGUAGE_TRAINER = dict(per_device_train_batch_size=4, gradient_accumulation_steps=4, learning_rate=1e-4, eval_steps=25, save_steps=10) # 4 queries a step, as an adapter learns
 METHODS = dict(ReRec={}, GRPO=dict(w1=0., w2=0., w_penalty=0., baseline='response', order='none'), SFT=None, **{'warm start': None, 'untuned': None})
 RANKERS = ('random', 'popularity', 'BM25') # They have no model; BM25 reads the facts of the candidates, which a model has to know
@@ -130,13 +132,13 @@ def warmed(
     train:Sequence[Query], # Training queries
 )->Path: # A folder `load_policy` reads: the model with the adapter merged in
     "Make the warm start, go on with it, or find it done."
-    done = Path(run.warm)/'model'
+    done = run.start/'model'
     if done.exists(): return done
     rng, facts = random.Random(run.seed), facts_by_item(catalogue)
     ask = prompt_of(run, catalogue, titles)
     rows = [(ask(q, catalogue), demonstration(q, catalogue, facts, rng)) for q in rng.sample(train, min(len(train), 8*run.warm_steps))]
     model, tok = load_policy(run.model, dtype='float32')
-    model, _ = teach(model, tok, rows, run, Path(run.warm)/'warm start', run.warm_steps)
+    model, _ = teach(model, tok, rows, run, run.start/'warm start', run.warm_steps)
     return publish(done, lambda p: (model.merge_and_unload().save_pretrained(p), tok.save_pretrained(p)))
 
 
