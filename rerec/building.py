@@ -123,6 +123,8 @@ class DataSet:
     def sources(self)->Sources: return Sources(self.catalogue, self.profiles)
     @cached_property
     def titles(self)->TitleIndex: return TitleIndex(self.catalogue.items)
+    @cached_property
+    def user_row(self)->dict[str, int]: return {u: k for k,u in enumerate(self.users)}
 def checksum(path:Path)->str: # sha256, in hexadecimal
     "What tells a file from a changed one."
     with open(path, 'rb') as f: return hashlib.file_digest(f, 'sha256').hexdigest()
