@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['RECBOLE', 'LIGHTGCN', 'SASREC', 'item_words', 'bm25_scores', 'SASRec', 'cut', 'sasrec_epoch', 'train_sasrec',
-           'next_scores', 'histories', 'sasrec_scores', 'recbole', 'measure_lightgcn', 'from_recbole', 'likes_by_user',
+           'next_scores', 'by_user', 'histories', 'sasrec_scores', 'recbole', 'measure_lightgcn', 'from_recbole',
            'measure_sasrec']
 
 # %% ../nbs/15_baselines.ipynb #fd7df38f
 import json, subprocess, time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 import bm25s
 import numpy as np
@@ -126,11 +126,17 @@ def next_scores(
     return model.logits(model(torch.as_tensor(history[-model.length:])[None])[0, -1])
 
 # %% ../nbs/15_baselines.ipynb #7fcd404d
-def histories(catalogue:Catalogue)->list[tuple[int, ...]]: # Rows each user liked, oldest first
-    "What `train_sasrec` learns from."
-    liked = [[] for _ in range(catalogue.n_users)]
-    for u,i in catalogue.likes: liked[u].append(i)
+def by_user(
+    likes:Iterable[tuple[int, int]], # (user, row) in the order of time
+    n_users:int, # u
+)->list[tuple[int, ...]]: # Rows each user liked, oldest first
+    "Sequences from single likes."
+    liked = [[] for _ in range(n_users)]
+    for u,i in likes: liked[u].append(i)
     return [tuple(o) for o in liked]
+def histories(catalogue:Catalogue)->list[tuple[int, ...]]: # Of each user
+    "What `train_sasrec` learns from."
+    return by_user(catalogue.likes, catalogue.n_users)
 
 # %% ../nbs/15_baselines.ipynb #1b1f74f8
 def sasrec_scores(
@@ -229,16 +235,6 @@ def from_recbole(
     model.load_state_dict(named)
     return model.eval()
 
-# %% ../nbs/15_baselines.ipynb #6e8849e4
-def likes_by_user(
-    *parts:Int[Tensor, '2 e'], # (users, items), each part later than the one before, in the order of time within
-    n_users:int, # u
-)->list[list[int]]: # Items of each user, oldest first
-    "Sequences from parts of a split."
-    found = [[] for _ in range(n_users)]
-    for u,i in torch.cat(parts, 1).T.tolist(): found[u].append(i)
-    return found
-
 # %% ../nbs/15_baselines.ipynb #53055187
 SASREC = dict(theirs=dict(hidden_size=32, inner_size=128, n_layers=2, n_heads=2, MAX_ITEM_LIST_LENGTH=20, hidden_dropout_prob=.2, attn_dropout_prob=.2,
         learning_rate=.003, epochs=10, seed=2020, train_neg_sample_args=None, eval_args=dict(split=dict(LS='valid_and_test'), order='TO', group_by='user', mode='full')),
@@ -249,7 +245,7 @@ def measure_sasrec(
 )->dict: # ours, theirs: ndcg, recall (at 10), seconds; check: our metrics of their scores, and how far our scores with their weights are from theirs
     "RecBole's SASRec and ours, one after the other, on one split and as many threads."
     theirs, left = recbole('SASRec', python, folder, **SASREC['theirs'])
-    sequences, past = (likes_by_user(*parts, n_users=len(left['scores'])) for parts in ((left['first'], left['train']), (left['first'], left['train'], left['valid'])))
+    sequences, past = (by_user(torch.cat([left[n] for n in names], 1).T.tolist(), len(left['scores'])) for names in (('first', 'train'), ('first', 'train', 'valid')))
     began = time.perf_counter()
     model = train_sasrec(sequences, left['scores'].shape[1], **SASREC['ours'])
     seconds = time.perf_counter() - began

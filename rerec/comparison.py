@@ -19,6 +19,7 @@ from .baselines import bm25_scores, histories, sasrec_scores, train_sasrec
 from .core import write_json
 from .evaluation import Evaluation, evaluate, evaluate_scores, lightgcn_scores, popularity_scores, random_scores
 from .graphs import AttributeGraph
+from .metrics import both_ways
 from .policy import save_policy, warm_start, warm_start_config
 from .rewards import DualGraphReward
 from .runs import MINI_TRAINER, MiniRun, MiniSetup, as_rows, learn_taste, mini_setup, provenance, publish, task_metrics, warm_up
@@ -296,18 +297,19 @@ def difference(
     part:str='test', # Or 'unseen'
     kind:str|None=None, # Only queries of this kind
     domain:str|None=None, # Only queries of this domain
-    n:int=4000, # Resamples
+    n:int=4000, # Resamples, and as many with the two methods exchanged
 )->tuple[float, float, float]: # Mean difference of accuracy with its 95 % interval
     "Paired two-stage bootstrap: over seeds, and over the queries of each."
     a, b = ({r['seed']: hits_of(r, part, kind, domain) for r in rows} for rows in (ours, theirs))
     seeds = sorted(a.keys() & b.keys())
     if not seeds: raise ValueError('the two methods have no seed in common')
-    apart, rng = [a[s] - b[s] for s in seeds], np.random.default_rng(0)
-    sizes, shares = np.array([len(d) for d in apart]), np.array([[(d==v).mean() for v in (-1, 0, 1)] for d in apart])
-    picked = rng.integers(len(seeds), size=(n, len(seeds)))
-    lost, _, won = np.moveaxis(rng.multinomial(sizes[picked], shares[picked]), -1, 0) # resampled queries of each seed picked
-    means = ((won - lost)/sizes[picked]).mean(1)
-    return float(np.mean([d.mean() for d in apart])), *map(float, np.quantile(means, [.025, .975]))
+    apart, sizes = [a[s] - b[s] for s in seeds], np.array([len(a[s]) for s in seeds])
+    def resampled(*values): # -1, 0, 1, in the order in which they are drawn
+        rng, shares = np.random.default_rng(0), np.array([[(d==v).mean() for v in values] for d in apart])
+        picked = rng.integers(len(seeds), size=(n, len(seeds)))
+        counts = rng.multinomial(sizes[picked], shares[picked]) # resampled queries of each seed picked
+        return ((counts[..., 2] - counts[..., 0])/sizes[picked]).mean(1)
+    return float(np.mean([d.mean() for d in apart])), *both_ways(resampled(-1, 0, 1), resampled(1, 0, -1))
 def hits_of(row:dict, part:str, kind:str|None, domain:str|None=None)->np.ndarray: # 0 or 1 for each query
     "What a row says of each query; of one kind or domain where one is named."
     found, kinds = row[part], row[part]['kinds']

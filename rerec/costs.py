@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['fresh', 'CATALOGUE', 'GROUPS', 'LENGTHS', 'GROWTHS', 'PARTS', 'COSTS', 'exponent', 'growth', 'invented', 'told',
            'bench_search', 'table_bytes', 'bench_memory', 'bench_growth', 'Clock', 'step_parts', 'step_trainers',
-           'bench_split', 'bench_real_split', 'step_records', 'equal_work', 'bench_step', 'measure_costs']
+           'typical_step', 'bench_split', 'bench_real_split', 'step_records', 'equal_work', 'bench_step',
+           'measure_costs']
 
 # %% ../nbs/23_costs.ipynb #c0575a04
 import re, tempfile, time, tracemalloc
@@ -18,6 +19,9 @@ from pathlib import Path
 from unittest.mock import patch
 import numpy as np
 import torch
+from accelerate.optimizer import AcceleratedOptimizer
+from transformers import PrinterCallback, TrainerCallback
+from trl import GRPOConfig, GRPOTrainer
 from .advantages import reasoning_aware_advantages
 from .bench import bench, movie_sized, movielens_sized, ratio_of
 from .core import Item, claim_plot
@@ -25,11 +29,12 @@ from .curriculum import Curriculum
 from .facts import AttributeGraph
 from .graphs import train_lightgcn
 from .policy import load_policy
-from .rewards import dual_graph_terms
-from .runs import MINI_TRAINER, MiniRun, as_rows, mini_setup, warm_up
+from .rewards import DualGraphReward, dual_graph_terms
+from .runs import MINI_TRAINER, REAL_TRAINER, MiniRun, adapter, as_rows, mini_setup, warm_up
 from .segmentation import segment
 from .titles import TitleIndex
-from .world import mini_world, write_queries
+from .trainer import ReRecConfig, ReRecTrainer
+from .world import mini_prompt, mini_world, write_queries
 
 # %% ../nbs/23_costs.ipynb #c0575a07
 def exponent(
@@ -204,8 +209,6 @@ def step_parts(
     trainer, # Of TRL
 )->list[dict[str, float]]: # Seconds by part of each step but the first; 'rest' completes the step
     "Train, and see where the time of each step goes."
-    from accelerate.optimizer import AcceleratedOptimizer
-    from transformers import TrainerCallback
     clock, seen = Clock(), []
     class Ends(TrainerCallback):
         def on_step_end(self, *args, **kwargs): seen.append(dict(clock.seconds, whole=time.perf_counter()))
@@ -226,11 +229,6 @@ def step_trainers(
     warm_steps:int=200, # Supervised steps before
 ): # (ReRecTrainer, GRPOTrainer)
     "Two trainers that differ in nothing but the method."
-    from transformers import PrinterCallback
-    from trl import GRPOConfig, GRPOTrainer
-    from rerec.rewards import DualGraphReward
-    from rerec.trainer import ReRecConfig, ReRecTrainer
-    from rerec.world import mini_prompt
     run = MiniRun(folder=str(folder), warm_steps=warm_steps, sizes=dict(demos=2000, train=400, validation=20, test=20, unseen=10))
     setup = mini_setup(run)
     rows = as_rows(setup.parts.train, setup.world, mini_prompt)
@@ -242,6 +240,14 @@ def step_trainers(
     for t in both: t.remove_callback(PrinterCallback)
     return both
 
+# %% ../nbs/23_costs.ipynb #5a85da44
+def typical_step(
+    steps:Sequence[dict[str, float]], # As from `step_parts`
+)->tuple[dict[str, float], float]: # (median seconds by part, share of their sum that is neither generation nor loss)
+    "What a step takes, and how much of it beside writing and learning."
+    parts = {k: float(np.median([s[k] for s in steps])) for k in steps[0]}
+    return parts, 1 - (parts['generation'] + parts['loss'])/sum(v for k,v in parts.items() if k!='whole')
+
 # %% ../nbs/23_costs.ipynb #c0575a31
 def bench_split(data=None, rounds:int=4, steps:int=10, warm_steps:int=900)->list[dict]: # Each trains `rounds` times so many steps; `data` is not used
     "Parts of a step of the embedded job, ours and plain GRPO in turns; the ratio is the share that is neither generation nor loss."
@@ -251,25 +257,20 @@ def bench_split(data=None, rounds:int=4, steps:int=10, warm_steps:int=900)->list
         for _ in range(rounds):
             for trainer,rows in zip(both, found): rows += step_parts(trainer)
         ids = [tuple(r[m.bool()].tolist()) for r,m in zip(both[0].last_batch['completion_ids'], both[0].last_batch['completion_mask'])]
-    ours, plain = ({k: float(np.median([r[k] for r in rows])) for k in rows[0]} for rows in found)
-    other, theirs = (1 - (p['generation'] + p['loss'])/sum(v for k,v in p.items() if k!='whole') for p in (ours, plain))
+    (ours, other), (plain, theirs) = map(typical_step, found)
     return [dict(name='split', input='embedded job', ours=f'{other:.2%} of {ours["whole"]:.2f} s', theirs=f'plain GRPO, {theirs:.2%} of {plain["whole"]:.2f} s', ratio=other,
         parts=ours, plain=plain, repeated=1 - len(set(ids))/len(ids), steps=len(found[0]), asked='<= 0.02')]
 
 # %% ../nbs/23_costs.ipynb #1c034066
 def bench_real_split(data=None, steps:int=4, model:str='smollm2', answer:int=64)->list[dict]: # The first step is not counted; `data` is not used
     "Parts of a step with a real language model and an adapter."
-    from rerec.rewards import DualGraphReward
-    from rerec.runs import REAL_TRAINER, adapter
-    from rerec.trainer import ReRecConfig, ReRecTrainer
     world, (policy, tok) = mini_world(), load_policy(model, dtype='bfloat16')
     films, titles = [q for q in write_queries(world, 400, seed=0) if q.domain=='movie'], TitleIndex(world.items)
     reward = DualGraphReward(AttributeGraph.from_catalogue(world), torch.randn(len(world), 32), titles)
     with tempfile.TemporaryDirectory() as d:
         own = dict(output_dir=d, max_steps=steps, save_strategy='no', eval_strategy='no', per_device_train_batch_size=4, gradient_accumulation_steps=4, bf16=True, max_completion_length=answer)
         found = step_parts(ReRecTrainer(model=policy, args=ReRecConfig(**REAL_TRAINER | own), reward_funcs=reward, train_dataset=as_rows(films, world), processing_class=tok, titles=titles, peft_config=adapter(16)))
-    ours = {k: float(np.median([r[k] for r in found])) for k in found[0]}
-    other = 1 - (ours['generation'] + ours['loss'])/sum(v for k,v in ours.items() if k!='whole')
+    ours, other = typical_step(found)
     return [dict(name='real split', input=model, ours=f'{other:.2%} of {ours["whole"]:.1f} s', theirs='', ratio=other, parts=ours, steps=len(found), asked='<= 0.02')]
 
 

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['pad_rows', 'first_times', 'place_hits', 'discounts', 'n_right', 'ndcg_at_k', 'accuracy', 'recall_at_k',
            'precision_at_k', 'reciprocal_rank', 'misled', 'official_titles', 'official_match', 'Figures',
-           'list_figures', 'official_figures', 'failed_to_recommend', 'Interval', 'wilson', 'bootstrap',
+           'list_figures', 'official_figures', 'failed_to_recommend', 'Interval', 'wilson', 'both_ways', 'bootstrap',
            'mean_interval', 'paired_interval']
 
 # %% ../nbs/05_metrics.ipynb #c3566842
@@ -190,19 +190,31 @@ def wilson(
     middle, half = p + w/2, (w*p*(1 - p) + w*w/4)**.5
     return Interval(p, max(0., min(p, (middle - half)/(1 + w))), min(1., max(p, (middle + half)/(1 + w))))
 
+# %% ../nbs/05_metrics.ipynb #19d9b76d
+def both_ways(
+    means:np.ndarray, # Resampled means of some differences
+    turned:np.ndarray, # Resampled means of the same differences with all signs turned
+    level:float=.95, # Confidence
+)->tuple[float, float]: # Low, high; for the turned differences exactly -high, -low
+    "Ends of an interval from means resampled in both directions."
+    pool = np.concatenate([means, -turned]).round(12)
+    high, low = (float(np.quantile(m, (1 + level)/2)) for m in (pool, -pool))
+    return 0. - low, 0. + high # never -0.0
+
 # %% ../nbs/05_metrics.ipynb #f8726070
 def bootstrap(
     values:Sequence[float], # One for each query
     level:float=.95, # Confidence
     seed:int=0, # Of a generator of its own: no other random state is touched
-    draws:int=2000, # Resampled means
+    draws:int=2000, # Resampled means, and as many with the signs turned
 )->Interval:
     "Interval of a mean from sets of the same size drawn with replacement."
-    distinct, counts = np.unique(np.asarray(values, dtype=float), return_counts=True)
-    rng, n = np.random.default_rng(seed), counts.sum()
-    means = [rng.multinomial(n, counts/n) @ distinct/n for _ in range(draws)]
-    ends = np.quantile(means, [(1 - level)/2, (1 + level)/2])
-    return Interval(float(distinct @ counts/n), *map(float, ends))
+    values = np.asarray(values, dtype=float)
+    def resampled(values):
+        distinct, counts = np.unique(values, return_counts=True)
+        n, rng = len(values), np.random.default_rng(seed)
+        return np.array([rng.multinomial(n, counts/n) @ distinct/n for _ in range(draws)])
+    return Interval(float(values.mean()), *both_ways(resampled(values), resampled(-values), level))
 
 # %% ../nbs/05_metrics.ipynb #dd4be14f
 def mean_interval(

@@ -145,23 +145,13 @@ def draw_explicit(
     if not (drawn := draw_conditions(drawer.sources, pool, rng)): return None
     facts, truth = drawn
     return Need('explicit', user, truth, tuple(drawer.names[f] for f in facts))
-def draw_implicit(
-    drawer:Drawer, # Where from
-    user:int, # Who asks
-    pool:np.ndarray, # Items of the user that may be the answer
-    rng:random.Random, # Source of chance
-)->Need|None: # None for bad luck
+def draw_implicit(drawer:Drawer, user:int, pool:np.ndarray, rng:random.Random)->Need|None: # as in `draw_explicit`
     "Facts, at least one of them told through another item."
     if not (need := draw_explicit(drawer, user, pool, rng)): return None
     tellers = {c: t[0] for c in need.conditions if (t := drawer.tellers(drawer.fact[c], need.truth, rng))}
     told = rng.sample(sorted(tellers), rng.randint(1, len(tellers))) if tellers else []
     return replace(need, kind='implicit', told={c: tellers[c] for c in told}) if told else None
-def draw_misinformed(
-    drawer:Drawer, # Where from
-    user:int, # Who asks
-    pool:np.ndarray, # Items of the user that may be the answer
-    rng:random.Random, # Source of chance
-)->Need|None: # None for bad luck
+def draw_misinformed(drawer:Drawer, user:int, pool:np.ndarray, rng:random.Random)->Need|None: # as in `draw_explicit`
     "Facts, one of them told through an item of which something false is said."
     if not (need := draw_implicit(drawer, user, pool, rng)): return None
     (condition, item), *_ = need.told.items()
@@ -195,12 +185,7 @@ def liked_by(
     return tuple(int(pool[j]) for j in good[np.argsort(-more[good], kind='stable')][:3])
 
 # %% ../nbs/27_queries.ipynb #9186c189
-def draw_interest(
-    drawer:Drawer, # Where from
-    user:int, # Who asks
-    pool:np.ndarray, # Items of the user that may be the answer
-    rng:random.Random, # Source of chance
-)->Need|None: # None for bad luck
+def draw_interest(drawer:Drawer, user:int, pool:np.ndarray, rng:random.Random)->Need|None: # as in `draw_explicit`
     "Two likes; wanted is what others who like both like too."
     s, own = drawer.sources, [int(i) for i in drawer.sources.early[user] if drawer.clear[i]]
     if len(own) < 2: return None
@@ -208,12 +193,7 @@ def draw_interest(
     group = np.setdiff1d(np.intersect1d(s.likers[a], s.likers[b]), [user])
     truth = liked_by(s, group, np.setdiff1d(pool, [a, b]))
     return Need('interest', user, truth, liked=(a, b)) if truth else None
-def draw_demographics(
-    drawer:Drawer, # Where from
-    user:int, # Who asks
-    pool:np.ndarray, # Items of the user that may be the answer
-    rng:random.Random, # Source of chance
-)->Need|None: # None for bad luck
+def draw_demographics(drawer:Drawer, user:int, pool:np.ndarray, rng:random.Random)->Need|None: # as in `draw_explicit`
     "One or two traits; wanted is what people who share them like."
     s = drawer.sources
     known = [c for c,values in s.profiles.items() if values[user] is not None]

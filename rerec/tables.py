@@ -14,6 +14,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 import numpy as np
+import pandera.polars as pa
+import polars as pl
+from pandera.errors import SchemaErrors
 from .core import Catalogue, DataError, Item
 from .formats import read_rows, split_year
 
@@ -51,14 +54,12 @@ def pieces(
     return map(as_text, reader(path, size))
 def as_text(piece): # A polars DataFrame
     "Cells as stripped text; empty ones as nothing."
-    import polars as pl
     listed = [pl.col(n).list.eval(pl.element().cast(pl.String)).list.join('|') for n,t in piece.schema.items() if t==pl.List]
     text = piece.with_columns(listed).with_columns(pl.all().cast(pl.String).str.strip_chars())
     return text.with_columns(pl.when(pl.all().str.len_chars() > 0).then(pl.all()))
 
 # %% ../nbs/26_tables.ipynb #6a7ca953
 def _csv_pieces(path, size):
-    import polars as pl
     whole = pl.scan_csv(path, infer_schema=False, separator='\t' if '.tsv' in path.suffixes else ',')
     try: yield from whole.collect_batches(chunk_size=size, maintain_order=True)
     except pl.exceptions.NoDataError: raise DataError('is empty', path, remedy='a table starts with the names of its columns') from None
@@ -66,11 +67,9 @@ def _csv_pieces(path, size):
         for _ in read_rows(path): pass # the slow reader knows the line
         raise DataError(f'is not CSV: {str(e).splitlines()[0]}', path, remedy='look for an open quote or a comma too many') from None
 def _parquet_pieces(path, size):
-    import polars as pl
     try: yield from pl.scan_parquet(path).collect_batches(chunk_size=size, maintain_order=True)
     except pl.exceptions.PolarsError as e: raise DataError(f'is not parquet: {str(e).splitlines()[0]}', path, remedy='fetch the file again') from None
 def _row_pieces(path, size):
-    import polars as pl
     cell = lambda v: v if v is None or isinstance(v, str) else '|'.join(map(str, v)) if isinstance(v, list) else str(v)
     kept = []
     def frame():
@@ -85,11 +84,9 @@ def _row_pieces(path, size):
 MOMENTS = ('%Y-%m-%d %H:%M:%S', '%Y-%m-%d') # ways to write a time, beside a plain number
 def as_number(cell): # A polars expression over text
     "A number, or nothing where there is none."
-    import polars as pl
     return cell.cast(pl.Float64, strict=False)
 def as_moment(cell): # Numbers as they are, dates as seconds
     "A time that can be compared."
-    import polars as pl
     written = cell.str.slice(0, 19).str.replace('T', ' ')
     return pl.coalesce(as_number(cell), *(written.str.to_datetime(f, strict=False).dt.epoch('s').cast(pl.Float64) for f in MOMENTS))
 
@@ -100,7 +97,6 @@ def rules(
     unique:str|None=None, # The column whose ids may stand in one row only
 ): # A schema of pandera
     "What each column of a table has to hold."
-    import pandera.polars as pa, polars as pl
     def check(words, test): return pa.Check(lambda d: d.lazyframe.select(test(pl.col(d.key)).fill_null(False) | pl.col(d.key).is_null()), error=words)
     tests = dict(title=[check('holds nothing but a year', lambda c: ~c.str.contains(r'^\(\d{4}\)$'))], year=[check('is no year from 0 to 2100', lambda c: as_number(c).is_between(0, 2100))],
         rating=[check('is not a finite number', lambda c: as_number(c).is_finite())], time=[check('is neither a number nor a date', lambda c: as_moment(c).is_finite())])
@@ -113,9 +109,8 @@ def problems(
     first:int=1, # Number of its first row
 )->list[tuple[int, str, str, str]]: # (row, meaning, what is wrong, what stands there), by row
     "Every cell of a piece that breaks a rule."
-    import pandera.errors
     try: schema.validate(piece, lazy=True)
-    except pandera.errors.SchemaErrors as e: found = e.failure_cases.select('index', 'column', 'check', 'failure_case').rows()
+    except SchemaErrors as e: found = e.failure_cases.select('index', 'column', 'check', 'failure_case').rows()
     else: return []
     return sorted((first + i, m, 'is empty' if rule=='not_nullable' else rule, '' if value is None else str(value)) for i,m,rule,value in found)
 
@@ -169,7 +164,6 @@ def checked(
     size:int=500_000, # Rows of a piece
 )->Iterator: # polars DataFrames: `row`, a column for each meaning, and the others
     "The usable rows of a table."
-    import polars as pl
     name, first, unique = Path(path).name, 1, {'items': 'item', 'users': 'user'}.get(role)
     for piece in pieces(path, size):
         taken = report.columns.setdefault(name, {}) or named_columns(path, piece.columns, role, given or {})
@@ -189,7 +183,6 @@ def read_shop_items(
     also:Sequence[str]=(), # Columns that hold facts
 )->tuple[tuple[Item, ...], list]: # (items, pieces of facts: id, relation, value)
     "Items, and the facts that stand beside them."
-    import polars as pl
     table = pl.concat(checked(path, 'items', report, given, size=2**31 - 1), how='diagonal')
     if not len(table): raise DataError('holds no usable item', path)
     if lost := [c for c in also if c not in table.columns]: raise DataError(f'has no column {lost[0]!r}', path, remedy=f'it has {", ".join(table.columns[1:])}')
@@ -198,7 +191,6 @@ def read_shop_items(
     return items, [turned(table.select('item', *also), also)] if also else []
 def turned(piece, relations:Sequence[str]): # polars DataFrame: item, relation, value
     "A wide table as a long one."
-    import polars as pl
     long = piece.unpivot(list(relations), index='item', variable_name='relation').drop_nulls('value')
     return long.with_columns(pl.col('value').str.split('|')).explode('value').with_columns(pl.col('value').str.strip_chars()).filter(pl.col('value') != '')
 
@@ -211,7 +203,6 @@ def read_shop_facts(
     also:Sequence=(), # Pieces of facts from elsewhere
 )->tuple[tuple[int, str, str], ...]: # (item row, relation, value), each once
     "Facts of the items."
-    import polars as pl
     ids = pl.DataFrame(dict(item=[o.id for o in items]))
     read = checked(path, 'attributes', report, given, dict(item=ids['item'])) if path else ()
     long = [p.select('item', 'relation', 'value') if 'relation' in p.columns else turned(p, [c for c in p.columns if c not in ('row', 'item')]) for p in read]
@@ -230,7 +221,6 @@ def read_shop_likes(
     size:int=1_000_000, # Rows of a piece
 )->tuple: # (Int 'l 2': user row and item row, oldest first for each user; names of the users)
     "Who likes what."
-    import polars as pl
     ids, users = pl.DataFrame(dict(item=[o.id for o in items])).with_row_index('i'), pl.DataFrame(schema=dict(u=pl.UInt32, user=pl.String))
     with tempfile.TemporaryDirectory() as d:
         for n, part in enumerate(checked(path, 'interactions', report, given, dict(item=ids['item']), size)):
@@ -246,7 +236,6 @@ def read_shop_likes(
     return likes.to_numpy().astype(np.int32), users['user'].to_list()
 def last_ratings(ratings): # polars LazyFrame to DataFrame: u, i, rating, time, row
     "Of several ratings of an item by one user, the last."
-    import polars as pl
     return ratings.sort('u', 'i', 'time', 'row').filter(((pl.col('u') != pl.col('u').shift(-1)) | (pl.col('i') != pl.col('i').shift(-1))).fill_null(True)).collect(engine='streaming')
 
 # %% ../nbs/26_tables.ipynb #851d6035
@@ -280,7 +269,6 @@ def read_tables(
     return Tables(Catalogue(things, facts, likes, len(names)), names, told, report)
 def read_profiles(path, names, report, columns)->dict[str, list]: # Column to a value for each user
     "What is known of the users."
-    import polars as pl
     table = pl.concat(checked(path, 'users', report, columns, size=2**31 - 1), how='diagonal')
     told = pl.DataFrame(dict(user=names), schema=dict(user=pl.String)).join(table, on='user', how='left', maintain_order='left')
     return {c: told[c].to_list() for c in table.columns if c not in ('row', 'user')}
