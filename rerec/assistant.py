@@ -199,6 +199,8 @@ class Assistant:
         return cls(run, load_data(data or run.data), *run_model(folder))
     @cached_property
     def retriever(self)->Retriever: return Retriever(self.data)
+    @cached_property
+    def known(self)->dict[str, Query]: return {q.text: q for q in self.data.parts['test']} # queries whose answer is known, by text
     def offer(self, query:Query, n:int=0)->Query: # With candidates: as many as in training
         n = n or self.data.about['settings']['n_candidates']
         return query if query.candidates else replace(query, candidates=tuple(self.retriever.find(query, n)))
