@@ -40,6 +40,8 @@ def ways(
     told = need.told.get(condition)
     said = [p.format(v=condition[1]) for p in openly] if told is None else [p.format(t=name_of(drawer.sources.catalogue, told)) for p in through]
     return sorted(said, key=lambda p: normal_form(p) not in normal_form(template))
+
+# %% ../nbs/40_rewording.ipynb #8f8c7d2f
 def phrases_kept(
     need:Need, # What is meant
     template:str, # What was said
@@ -51,7 +53,7 @@ def phrases_kept(
     false = [[phrases(c[0])[2].format(t=name_of(drawer.sources.catalogue, need.told[c]), v=v)] for c,v in need.false.items() if c in bound]
     return false + [ways(need, c, template, drawer) for c in bound]
 
-# %% ../nbs/40_rewording.ipynb #a3c8d3f0
+# %% ../nbs/40_rewording.ipynb #da6133fa
 RULES = '''Say the request below in other words, as somebody would in a chat. Ask for the same, no more and no less. Name nothing that it does not name, and do not answer it.
 Keep as they are written: {must}
 Reply with the new request alone, in one line of at most 400 letters.
@@ -67,6 +69,8 @@ def must_say(
     values = [*need.false.values(), *need.profile.values(), *(v for r,v in need.conditions if (r, v) not in need.told)]
     bound = [p[0] for p in phrases_kept(need, template, drawer)]
     return [neutralise(str(w)) for w in dict.fromkeys([*(w for w in (*items, *values) if not any(str(w) in p for p in bound)), *bound])]
+
+# %% ../nbs/40_rewording.ipynb #16c7538e
 def request(
     query:Query, # A template's
     need:Need, # What is meant
@@ -75,7 +79,7 @@ def request(
     "Ask for a rewording."
     return [dict(role='user', content=RULES.format(must='; '.join(must_say(need, query.text, drawer)), text=neutralise(query.text)))]
 
-# %% ../nbs/40_rewording.ipynb #72b3721b
+# %% ../nbs/40_rewording.ipynb #ca41bd05
 class Reply(NamedTuple):
     "What a server said."
     text:str # One line
@@ -87,13 +91,17 @@ def dig(value, *path): # What lies there, or None
         if isinstance(value, dict): value = value.get(p)
         else: value = value[0] if isinstance(value, list) and value and p==0 else None
     return value
+
+# %% ../nbs/40_rewording.ipynb #2670bd60
 def cleaned(
     text:str, # Of a model
 )->str: # One line of at most 1,000 letters
-    "A reply without thoughts before it, and without quotes around it."
-    line = neutralise(text.rpartition('</think>')[2][-100_000:])
+    "A reply without thoughts or a label before it, and without quotes around it."
+    line = re.sub(r'^(?:new )?request: ', '', neutralise(text.rpartition('</think>')[2][-100_000:]), flags=re.I)
     while len(line) > 1 and line[0] + line[-1] in ('""', "''", '“”', '«»', '``'): line = line[1:-1].strip()
     return line[:1000].strip()
+
+# %% ../nbs/40_rewording.ipynb #d3003b4f
 def read_reply(
     body:str, # Of an answer over HTTP
 )->Reply|None: # None if it is no reply of a chat server
@@ -104,7 +112,7 @@ def read_reply(
     if not isinstance(dig(told, 'choices', 0), dict): return None
     return Reply(cleaned(text) if isinstance(text, str) else '', *(n if type(n) is int and 0 <= n < 10**9 else 0 for n in counts))
 
-# %% ../nbs/40_rewording.ipynb #efdc7548
+# %% ../nbs/40_rewording.ipynb #dac095da
 TURNS = frozenset('not no never nor neither without except but unless instead avoid or either t cannot rather'.split())
 LOOSE = frozenset('kind same whoever whose hands came behind part belongs counts'.split()) # Of `phrases`, and of no role
 FOREIGN = re.compile(r"""https?:|www\.|\b(?:answer|assistant|candidates|request|system|user)\s*:|\b(?:ignore|disregard|forget)\b.*\b(?:above|instruction|previous|prompt)|
@@ -115,6 +123,8 @@ def role_words(
     "Words that tell a relation from others."
     openly, through, of = phrases(relation)
     return {w for p in (*openly, *through, of) for w in re.findall('[a-z]{4,}', p.lower())} - FUNCTION_WORDS - LOOSE
+
+# %% ../nbs/40_rewording.ipynb #3a0a683d
 class Judge:
     "Holds a rewording against what is meant and what was said."
     def __init__(self, drawer:Drawer, titles:TitleIndex):
@@ -124,7 +134,7 @@ class Judge:
         self.values = AhoCorasick(telling(v for _,v in drawer.names), matchkind=MatchKind.LeftmostLongest)
         self.traits = AhoCorasick(telling(v for column in drawer.sources.profiles.values() for v in set(column) - {None}), matchkind=MatchKind.LeftmostLongest)
 
-# %% ../nbs/40_rewording.ipynb #031f248b
+# %% ../nbs/40_rewording.ipynb #28cd4b04
 def too_little(
     judge:Judge, # Knows roles
     need:Need, # What is meant
@@ -141,6 +151,8 @@ def too_little(
         needed = c in need.told or has_role(c[0]) and role & stems(normal_form(template).split())
         if needed and not role & stems(plain.split()) and not says(said): out.append(f'does not say {said[0]!r}')
     return out
+
+# %% ../nbs/40_rewording.ipynb #115d667c
 def too_much(
     judge:Judge, # Knows titles and values
     need:Need, # What is meant
@@ -157,6 +169,8 @@ def too_much(
     new += sorted(w for w in words if w.isdigit() or w not in mine and any(w in ws for ws in judge.roles.values()))
     out = [f'says {w!r}, which was not said' for w in dict.fromkeys(new)] + [f'says {w!r}, which may turn the meaning round' for w in sorted(words & TURNS)]
     return out + [f'holds {m[0][:40]!r}, which is no part of a request' for m in FOREIGN.finditer(text) if m[0] not in template]
+
+# %% ../nbs/40_rewording.ipynb #1eb53d43
 def judged(
     judge:Judge, # Knows titles and values
     need:Need, # What is meant
@@ -167,7 +181,7 @@ def judged(
     if plain := normal_form(text): return ['says the same words']*(plain==normal_form(template)) + faults(need, text, judge.drawer, judge.titles) + too_little(judge, need, template, text) + too_much(judge, need, template, text)
     return ['says nothing']
 
-# %% ../nbs/40_rewording.ipynb #5e18f723
+# %% ../nbs/40_rewording.ipynb #f6bf7825
 @dataclass(frozen=True)
 class Writer:
     "A model behind an OpenAI-compatible server."
@@ -182,13 +196,12 @@ class Writer:
     retries:int = 5 # After an error of the server or a pause it asks for
     timeout:float = 120 # Seconds for one reply
     def __post_init__(self):
-        parts = urlsplit(self.url)
-        if parts.scheme not in ('http', 'https') or not parts.hostname or '@' in parts.netloc: raise DataError('is no address of a server', field='url', remedy='http://127.0.0.1:8000/v1, for instance; a key belongs into an environment variable')
+        if not re.fullmatch(r'https?://[^\s/@\[\]:]+(:\d{1,5})?(/[^\s@]*)?', self.url): raise DataError('is no address of a server', field='url', remedy='http://127.0.0.1:8000/v1, for instance; a key belongs into an environment variable')
         if not re.fullmatch(r'[A-Za-z_]\w*', self.key, re.A): raise DataError('is no name of an environment variable', field='key', remedy='give the name, not the key itself')
         if not self.model or not 0 < self.per_minute < math.inf or self.at_once < 1 or not all(0 <= p < math.inf for p in self.prices): raise DataError('needs a model, a positive number of requests and prices of 0 or more', field='writer')
     def cost(self, n_in:int, n_out:int)->float: return (n_in*self.prices[0] + n_out*self.prices[1])/1e6 # Tokens to money
 
-# %% ../nbs/40_rewording.ipynb #bae17312
+# %% ../nbs/40_rewording.ipynb #ed1306bf
 class Pace:
     "Lets requests go one after the other."
     def __init__(self, per_minute:float): # Requests, at most
@@ -196,6 +209,8 @@ class Pace:
     def __call__(self, request=None):
         with self.lock: now = time.monotonic(); at = max(now, self.free); self.free = at + self.gap
         time.sleep(at - now)
+
+# %% ../nbs/40_rewording.ipynb #cce1714f
 def connect(
     writer:Writer, # Whom to ask
 ): # An `openai.OpenAI`
@@ -204,23 +219,25 @@ def connect(
     except ImportError as e: raise ImportError("openai is missing: pip install 'rerec[reword]'") from e
     key = os.environ.get(writer.key, '').strip() or 'none'
     if not key.isascii() or not key.isprintable(): raise DataError(f'what {writer.key} holds is no key', remedy='set it again')
-    web = openai.DefaultHttpxClient(event_hooks=dict(request=[Pace(writer.per_minute)]), trust_env=urlsplit(writer.url).hostname not in ('127.0.0.1', '::1', 'localhost')) # no proxy for one's own machine
-    return openai.OpenAI(base_url=writer.url, api_key=key, max_retries=writer.retries, timeout=writer.timeout, http_client=web)
+    web = openai.DefaultHttpxClient(event_hooks=dict(request=[Pace(writer.per_minute)]), trust_env=urlsplit(writer.url).hostname not in ('127.0.0.1', 'localhost')) # no proxy for one's own machine
+    return openai.OpenAI(base_url=writer.url, api_key=key, max_retries=writer.retries, timeout=openai.Timeout(writer.timeout, connect=min(10, writer.timeout)), http_client=web)
 
-# %% ../nbs/40_rewording.ipynb #336882a9
+# %% ../nbs/40_rewording.ipynb #223df9de
 GO_ON = 'what was said is kept, so the same command goes on from here'
 def trouble(
     error:Exception, # Of the `openai` client
     writer:Writer, # Who was asked
 )->DataError: # With a remedy
     "An error of a server in words that help."
-    code, hidden = getattr(error, 'status_code', None), os.environ.get(writer.key) or '\0'
+    code, hidden = getattr(error, 'status_code', None), os.environ.get(writer.key, '').strip() or '\0'
     if code is None: problem, remedy = 'no reply', 'start the server, or check --paraphrase'
     elif code in (401, 403): problem, remedy = 'the key is refused', f'put a valid one into the environment variable {writer.key}'
     elif code==404: problem, remedy = f'there is no model {writer.model!r}, or no server at this address', 'check --model, and that --paraphrase is the whole address, mostly ending in /v1'
     elif code==429: problem, remedy = 'too many requests', 'lower --per-minute, or see whether your account is empty'
     else: problem, remedy = f'error {code}: {neutralise(str(error).replace(hidden, "..."))[:200]}', 'read what the server writes about it'
     return DataError(problem, writer.url, remedy=f'{remedy}; {GO_ON}')
+
+# %% ../nbs/40_rewording.ipynb #4818583d
 def ask(
     client, # As from `connect`
     writer:Writer, # Whom to ask
@@ -243,7 +260,7 @@ def probe(
     with connect(writer) as client: reply = ask(client, writer, [dict(role='user', content='Say: ready')], strict=True)
     if reply is None: raise DataError('what came is no reply of a chat server', writer.url, remedy='--paraphrase has to be the whole address, mostly ending in /v1')
 
-# %% ../nbs/40_rewording.ipynb #bd09a3a4
+# %% ../nbs/40_rewording.ipynb #d5d537bd
 class Replies:
     "What a model said, in a file that outlives a kill."
     def __init__(self, path:str|Path): # The file; it is made
@@ -260,6 +277,8 @@ class Replies:
     def put(self, key:str, reply:Reply):
         with self.lock: self.base.execute('insert or replace into replies values (?, ?, ?, ?)', (key, *reply))
     def close(self): self.base.close()
+
+# %% ../nbs/40_rewording.ipynb #362c6d8a
 def reply_key(
     writer:Writer, # Who is asked
     messages:list[dict], # What is asked
@@ -268,13 +287,15 @@ def reply_key(
     "What a reply is found by."
     return hashlib.sha256(json.dumps([writer.model, writer.temperature, writer.seed, messages, attempt]).encode()).hexdigest()
 
-# %% ../nbs/40_rewording.ipynb #b96ba977
+# %% ../nbs/40_rewording.ipynb #fcfd845f
 ATTEMPTS = 3 # Our choice
 class Outcome(NamedTuple):
     "What came of one query."
     text:str|None # The rewording, if there is one
     faults:list[str] # Of the last attempt
     replies:list # (reply, whether it was asked for now)
+
+# %% ../nbs/40_rewording.ipynb #fffdabfb
 def attempts(
     query:Query, # A template's
     need:Need, # What is meant
@@ -290,7 +311,7 @@ def attempts(
         if text: messages = messages + [dict(role='assistant', content=text[:600]), dict(role='user', content=neutralise(f'The text {"; it ".join(wrong[:5])}. Try again by the same rules.')[:1200])]
     return Outcome(None, wrong, replies)
 
-# %% ../nbs/40_rewording.ipynb #ceed75a0
+# %% ../nbs/40_rewording.ipynb #3ae34945
 @dataclass
 class Tally:
     "What rewording took, and what it came to."
@@ -314,7 +335,7 @@ def reason(fault:str)->str: # "does not say '...'"
     "A fault without the names in it."
     return re.sub(r"""(['"]).*\1""", "'...'", fault)
 
-# %% ../nbs/40_rewording.ipynb #70df7193
+# %% ../nbs/40_rewording.ipynb #9d5ee8e9
 def teller(
     client, # As from `connect`
     writer:Writer, # Whom to ask
@@ -336,6 +357,8 @@ def at_once(
     pool = ThreadPoolExecutor(n)
     try: return [f.result() for f in progress([pool.submit(work, o) for o in things])]
     finally: pool.shutdown(cancel_futures=True)
+
+# %% ../nbs/40_rewording.ipynb #8eb5cb5e
 def reword(
     drawn:Sequence[tuple[Query, Need]], # As from `draw_queries`
     judge:Judge, # Of the same items
