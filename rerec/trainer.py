@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SEAL', 'ReRecConfig', 'blame', 'penalised_tokens', 'my_rows', 'TaskMetrics', 'answers_alone', 'TaskTrainer',
-           'latest_checkpoint', 'CurriculumTrainer', 'reward_share', 'StopAfterEpochs', 'ReRecTrainer']
+           'latest_checkpoint', 'CurriculumTrainer', 'reward_share', 'StopAfterEpochs', 'LastBatch', 'ReRecTrainer']
 
 # %% ../nbs/12_trainer.ipynb #a1045538
 import json
@@ -16,12 +16,13 @@ import numpy as np
 import torch
 from accelerate.utils import gather
 from jaxtyping import Bool, Float, Int
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 from .advantages import group_statistics, place_advantages, quiet_groups, without_spread
 from .answers import parse_answer
-from .core import write_json
+from .core import is_json, write_json
 from .curriculum import Curriculum
 from .segmentation import batch_starts, names, segment, token_segments
 from .titles import UNKNOWN
@@ -132,12 +133,12 @@ class TaskTrainer(TaskMetrics, GRPOTrainer):
 
 
 # %% ../nbs/12_trainer.ipynb #50119980
-SEAL = 'curriculum.json' # written last: a checkpoint that has it is whole
+SEAL = 'curriculum.json' # a checkpoint that has it and a whole trainer_state.json is whole
 def latest_checkpoint(
     folder:str|Path, # Output folder of a run
 )->Path|None: # The newest whole checkpoint, if there is one
     "Find where to go on; half-written checkpoints are passed over."
-    found = [p.parent for p in Path(folder).glob(f'checkpoint-*/{SEAL}')]
+    found = [p.parent for p in Path(folder).glob(f'checkpoint-*/{SEAL}') if is_json(p) and is_json(p.with_name('trainer_state.json'))]
     return max(found, key=lambda p: int(p.name.split('-')[1]), default=None)
 
 # %% ../nbs/12_trainer.ipynb #5b3954e5
@@ -172,9 +173,9 @@ class CurriculumTrainer(TaskTrainer):
         "Tell the curriculum how well the step's answers did, and log where it stands."
         self.curriculum.update(torch.tensor(self.played).repeat_interleave(self.num_generations), solved.cpu())
         for k,v in (('left', self.curriculum.left), ('epoch', self.curriculum.epoch)): self._metrics['train'][f'curriculum/{k}'].append(float(v))
-    def _save_checkpoint(self, model, trial):
-        super()._save_checkpoint(model, trial)
-        if self.args.should_save: write_json(Path(self._get_output_dir(trial))/f'checkpoint-{self.state.global_step}'/SEAL, self.curriculum.state_dict())
+    def _save_rng_state(self, folder): # the last that is written before trainer_state.json
+        super()._save_rng_state(folder)
+        if self.args.should_save: write_json(Path(folder)/SEAL, self.curriculum.state_dict())
     def _load_optimizer_and_scheduler(self, checkpoint):
         super()._load_optimizer_and_scheduler(checkpoint)
         if checkpoint: self.curriculum.load_state_dict(json.loads((Path(checkpoint)/SEAL).read_text()))
@@ -195,8 +196,19 @@ class StopAfterEpochs(TrainerCallback):
     def on_step_end(self, args, state, control, **kwargs):
         if self.curriculum.epoch >= self.epochs - 1 and self.curriculum.left <= 0: control.should_training_stop = True
 
+# %% ../nbs/12_trainer.ipynb #56526fc2
+class LastBatch:
+    "Keeps the last batch of training, with each checkpoint too."
+    last_batch = None # Tensors by name
+    def _save_rng_state(self, folder):
+        if self.args.should_save and self.last_batch: save_file(self.last_batch, Path(folder)/'last_batch.safetensors')
+        super()._save_rng_state(folder)
+    def _load_optimizer_and_scheduler(self, checkpoint):
+        super()._load_optimizer_and_scheduler(checkpoint)
+        if checkpoint and (kept := Path(checkpoint)/'last_batch.safetensors').exists(): self.last_batch = load_file(kept)
+
 # %% ../nbs/12_trainer.ipynb #929300be
-class ReRecTrainer(CurriculumTrainer):
+class ReRecTrainer(LastBatch, CurriculumTrainer):
     "TRL's GRPOTrainer with reasoning-aware advantages, an online curriculum and task metrics."
     _tag_names = ['trl', 'rerec']
     _name = 'ReRec'
@@ -208,7 +220,7 @@ class ReRecTrainer(CurriculumTrainer):
     ):
         super().__init__(*args, **kwargs)
         if missing := {'truth', 'candidates'} - set(self.train_dataset.column_names): raise ValueError(f'the training data lacks the column(s) {sorted(missing)}')
-        self.titles, self.segment_by, self.last_batch = titles, segment_by, None
+        self.titles, self.segment_by = titles, segment_by
     def _generate_and_score_completions(self, inputs):
         output = super()._generate_and_score_completions(inputs)
         if self.model.training:
