@@ -1,12 +1,11 @@
 """Does a job in a child that is killed without warning at a random moment, does it again until it is done, and starts afresh until
 there were enough kills: python tests/killed_worker.py build|train FOLDER SEED KILLS. Half of the moments are drawn by the clock,
 half by the operations on files, where most harm can be done. Prints what happened as one line of JSON."""
-import csv, json, os, random, signal, sys, time
-from dataclasses import replace
+import csv, hashlib, json, os, random, signal, sys, time
 from pathlib import Path
 import matplotlib.pyplot, polars, torch # once: children are forked from here, where nothing was computed yet
 from rerec.building import Build, build_data, load_data
-from rerec.core import DataError
+from rerec.core import DataError, is_json
 from rerec.runs import MiniRun, train_mini
 from rerec.sharing import write_card
 from rerec.world import mini_world
@@ -24,11 +23,11 @@ def build(folder):
     shop = folder.parent/'shop'
     write_card(folder, build_data(Build(*(str(shop/f'{n}.csv') for n in ('items', 'facts', 'likes')), out=str(folder), n_queries=80, n_candidates=5, epochs=3), say=lambda text: None))
 def train(folder):
-    few = dict(demos=120, train=24, validation=10, test=10, unseen=10)
-    tiny = dict(per_device_train_batch_size=16, num_generations=4, eval_steps=2, save_steps=2, logging_steps=1, save_total_limit=1)
-    train_mini(MiniRun(folder=str(folder), seed=5, warm_steps=16, steps=6, sizes=few, trainer=tiny, resume=True))
+    few = dict(demos=120, train=24, validation=6, test=6, unseen=6)
+    tiny = dict(per_device_train_batch_size=16, num_generations=8, max_completion_length=24, temperature=3., eval_steps=2, save_steps=2, logging_steps=1, save_total_limit=1, load_best_model_at_end=False)
+    train_mini(MiniRun(folder=str(folder), seed=5, warm_steps=12, steps=6, sizes=few, trainer=tiny, resume=True))
 def whole(folder):
-    "What a data set says of itself, or that it is none."
+    "Checksums of a data set, or that it is none; an error other than DataError is one."
     try: return sorted(load_data(folder).about['files'].items())
     except DataError: return None
 
@@ -60,27 +59,41 @@ def ended(pid, r, after=None):
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     return json.loads(answer) if answer and not code else None, code
 
+def standing(folder):
+    "Whatever stands under its final name has to be whole: sizes of weights and logs, by name."
+    from safetensors.torch import load_file
+    from rerec.policy import load_policy
+    from rerec.runs import log_rows, sft_checkpoint
+    from rerec.trainer import latest_checkpoint
+    found = {n: hashlib.sha256((folder/n/'model.safetensors').read_bytes()).hexdigest() for n in ('warm_start', 'model') if (folder/n).exists() and load_policy(folder/n)}
+    if (folder/'lightgcn.safetensors').exists(): found['taste'] = len(load_file(folder/'lightgcn.safetensors'))
+    for stage, last in (('warm_start', sft_checkpoint), ('rerec', latest_checkpoint)):
+        if c := last(folder/'checkpoints'/stage): found[stage + ' checkpoint'] = [c.name, len(load_file(c/'model.safetensors')), len(torch.load(c/'optimizer.pt', weights_only=True))]
+    return found | dict(logged=len(log_rows(folder/'metrics.jsonl')), result=(folder/'result.json').exists() and is_json(folder/'result.json'))
+
+JOBS = dict(build=(build, whole), train=(train, standing))
 if __name__=='__main__':
-    what, home, rng, kills = sys.argv[1], Path(sys.argv[2]), random.Random(int(sys.argv[3])), int(sys.argv[4])
-    job, told, n, series = dict(build=build, train=train)[what], [], 0, 0
-    if what=='build': assert ended(*child(tables, home/'shop'))[1]==0
-    seen, began = home/'operations', time.time()
-    count = lambda: at_operation(home/'whole', lambda k: os.pwrite(handle, b'%09d' % k, 0))
+    (job, look), home, rng, kills = JOBS[sys.argv[1]], Path(sys.argv[2]), random.Random(int(sys.argv[3])), int(sys.argv[4])
+    if job==build: assert ended(*child(tables, home/'shop'))[1]==0
+    seen, began, attempts, n, series = home/'operations', time.time(), [], 0, 0
     handle = os.open(seen, os.O_WRONLY | os.O_CREAT)
+    count = lambda: at_operation(home/'whole', lambda k: os.pwrite(handle, b'%09d' % k, 0))
     assert ended(*child(job, home/'whole', before=count))[1]==0, 'the unbroken job failed'
     seconds, operations = time.time() - began, int(seen.read_text())
+    def attempt(folder, by_clock):
+        "Do the job, killed at a random moment; how it ended."
+        if by_clock: return ended(*child(job, folder), after=rng.uniform(0, .5*seconds))[1]
+        when = rng.randrange(1, operations)
+        return ended(*child(job, folder, before=lambda: at_operation(folder, lambda k: os.kill(os.getpid(), signal.SIGKILL) if k==when else None)))[1]
     while n < kills:
-        folder = home/f'broken-{series}'; series += 1
-        while n < kills:
-            by_clock = n % 2==0
-            when = rng.uniform(0, seconds) if by_clock else rng.randrange(1, operations)
-            stop = lambda: at_operation(folder, lambda k: os.kill(os.getpid(), signal.SIGKILL) if k==when else None)
-            _, code = ended(*child(job, folder, **({} if by_clock else dict(before=stop))), **(dict(after=when) if by_clock else {}))
-            if code==0: break
-            n += code==-signal.SIGKILL
-            there = sorted(str(p.relative_to(folder)) for p in folder.rglob('*') if p.is_file()) if folder.exists() else []
-            told.append(dict(folder=folder.name, code=code, by='clock' if by_clock else 'operation', when=when, there=there))
-            if what=='build': told[-1]['whole'] = ended(*child(whole, folder))[0]
-            if code != -signal.SIGKILL: break
-        else: assert ended(*child(job, folder))[1]==0, 'the job could not be finished'
-    print(json.dumps(dict(seconds=seconds, operations=operations, series=series, attempts=told, whole=ended(*child(whole, home/'whole'))[0] if what=='build' else None)))
+        folder, code = home/f'broken-{series}', -signal.SIGKILL
+        while n < kills and code==-signal.SIGKILL:
+            if (code := attempt(folder, n % 2==0))==-signal.SIGKILL:
+                n += 1
+                there = sorted(str(p.relative_to(folder)) for p in folder.rglob('*') if p.is_file()) if folder.exists() else []
+                answer, fine = ended(*child(look, folder))
+                attempts.append(dict(folder=folder.name, there=there, found=answer, looked=fine))
+        if code==-signal.SIGKILL: code = ended(*child(job, folder))[1]
+        assert code==0, f'{folder} could not be finished'
+        series += 1
+    print(json.dumps(dict(seconds=seconds, operations=operations, series=series, attempts=attempts, whole=ended(*child(look, home/'whole'))[0])))
