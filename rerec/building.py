@@ -247,7 +247,7 @@ def about(
     parts, taste = load_parts(out/'queries', tables.catalogue), LightGCN.load(out/'taste.safetensors')
     kinds = {p: Counter(q.kind for q in qs) for p,qs in parts.items()}
     counts = dict(items=len(tables.catalogue), facts=len(tables.catalogue.facts), users=len(tables.users), likes=len(tables.catalogue.likes), late_likes=int(sources.is_late.sum()))
-    files = sorted(p for p in out.rglob('*') if p.is_file() and p.name not in ('data.json', 'README.md') and p.suffix != '.png')
+    files = sorted(p for p in out.rglob('*') if p.is_file() and p.name not in ('data.json', 'README.md') and p.suffix != '.png' and p.name[0] != '.')
     return dict(settings=settings, counts=counts, dropped=tables.report.dropped, queries=kinds, grades=json.loads((out/'queries'/'grades.json').read_text(encoding='utf-8')),
         taste=judge_taste(taste, sources), leaks=leaks(parts), files={p.relative_to(out).as_posix(): checksum(p) for p in files})
 def load_data(

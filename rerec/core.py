@@ -139,7 +139,7 @@ def sweep(
     folder:str|Path, # Written by nobody else now
 )->list[Path]: # What was removed
     "Remove what killed writers left: drafts that were never renamed."
-    left = [p for end in ('part', 'draft') for p in Path(folder).rglob(f'.*.{end}')]
+    left = [p for name in ('.*.part', '.*.draft', '.tmp??????') for p in Path(folder).rglob(name)] # the last is how safetensors calls its own
     for p in left: shutil.rmtree(p, ignore_errors=True) if p.is_dir() else p.unlink(missing_ok=True)
     return left
 def check_writable(

@@ -134,7 +134,8 @@ def publish(
     draft, old = (folder.with_name(f'.{folder.name}.{age}.draft') for age in ('new', 'old'))
     for p in (draft, old): shutil.rmtree(p, ignore_errors=True)
     draft.mkdir(parents=True)
-    save(draft)
+    try: save(draft)
+    except BaseException: shutil.rmtree(draft, ignore_errors=True); raise # on a full disk it would be in the way
     if folder.exists(): folder.rename(old) # to remove it takes time, in which it would be half a folder
     draft.rename(folder)
     shutil.rmtree(old, ignore_errors=True)
@@ -318,8 +319,8 @@ def open_run(run)->Path: # The folder
         if not run.resume: raise FileExistsError(f'{folder} holds a run already -> add --resume to go on with it, or choose another name with --name')
         if (old := json.loads((folder/'config.json').read_text())['settings']) != json.loads(json.dumps(known)):
             raise ValueError(f'{folder} began with other settings: ' + ', '.join(k for k in known if old.get(k) != json.loads(json.dumps(known[k]))))
-        sweep(folder)
-    else: write_json(folder/'config.json', dict(settings=known, **provenance()))
+    sweep(folder)
+    if not (folder/'config.json').exists(): write_json(folder/'config.json', dict(settings=known, **provenance()))
     return folder
 
 # %% ../nbs/18_runs.ipynb #2f98b45d

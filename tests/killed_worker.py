@@ -10,6 +10,8 @@ from rerec.runs import MiniRun, train_mini
 from rerec.sharing import write_card
 from rerec.world import mini_world
 
+FEW = dict(demos=120, train=24, validation=6, test=6, unseen=6)
+TINY = dict(per_device_train_batch_size=16, num_generations=8, max_completion_length=24, temperature=3., eval_steps=2, save_steps=2, logging_steps=1, save_total_limit=1, load_best_model_at_end=False)
 def tables(folder):
     "The small world as a shop would have it."
     world, folder = mini_world(n_users=120), Path(folder)
@@ -23,9 +25,7 @@ def build(folder):
     shop = folder.parent/'shop'
     write_card(folder, build_data(Build(*(str(shop/f'{n}.csv') for n in ('items', 'facts', 'likes')), out=str(folder), n_queries=80, n_candidates=5, epochs=3), say=lambda text: None))
 def train(folder):
-    few = dict(demos=120, train=24, validation=6, test=6, unseen=6)
-    tiny = dict(per_device_train_batch_size=16, num_generations=8, max_completion_length=24, temperature=3., eval_steps=2, save_steps=2, logging_steps=1, save_total_limit=1, load_best_model_at_end=False)
-    train_mini(MiniRun(folder=str(folder), seed=5, warm_steps=12, steps=6, sizes=few, trainer=tiny, resume=True))
+    train_mini(MiniRun(folder=str(folder), seed=5, warm_steps=12, steps=6, sizes=FEW, trainer=TINY, resume=True))
 def whole(folder):
     "Checksums of a data set, or that it is none; an error other than DataError is one."
     try: return sorted(load_data(folder).about['files'].items())
