@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 import numpy as np
 import torch
-from .core import Catalogue, DataError, Item, Query, write_atomic, write_json
+from .core import Catalogue, DataError, Item, Query, check_writable, sweep, write_atomic, write_json
 from .data import leakage, query_keys
 from .graphs import InteractionGraph, LightGCN, rank_metrics, train_lightgcn
 from .queries import Drawer, Need, Sources, draw_queries, fitting
@@ -208,7 +208,9 @@ def build_data(
 )->DataSet:
     "Make a data set from tables, or go on with one that was begun."
     out, settings = Path(build.out), settings_of(build)
+    check_writable(out)
     if (out/'settings.json').exists() and json.loads((out/'settings.json').read_text(encoding='utf-8')) != settings: raise FileExistsError(f'{out} was built with other settings -> choose another --out, or remove the folder')
+    sweep(out)
     if not (out/'tables').exists():
         tables = read_tables(build.items, build.attributes, build.interactions, build.users, build.columns, build.domain, build.liked, build.item_facts, build.lenient)
         for file, columns in tables.report.columns.items(): say(f'{file}: ' + ', '.join(f'{m} is {n!r}' for m,n in columns.items()))
@@ -254,7 +256,7 @@ def about(
     parts, taste = load_parts(out/'queries', tables.catalogue)[0], LightGCN.load(out/'taste.safetensors')
     kinds = {p: Counter(q.kind for q in qs) for p,qs in parts.items()}
     counts = dict(items=len(tables.catalogue), facts=len(tables.catalogue.facts), users=len(tables.users), likes=len(tables.catalogue.likes), late_likes=int(sources.is_late.sum()))
-    files = sorted(p for p in out.rglob('*') if p.is_file() and p.name not in ('data.json', 'README.md') and p.suffix != '.png')
+    files = sorted(p for p in out.rglob('*') if p.is_file() and p.name not in ('data.json', 'README.md') and p.suffix != '.png' and p.name[0] != '.')
     return dict(settings=settings, counts=counts, dropped=tables.report.dropped, queries=kinds, grades=json.loads((out/'queries'/'grades.json').read_text(encoding='utf-8')),
         taste=judge_taste(taste, sources), leaks=leaks(parts), files={p.relative_to(out).as_posix(): checksum(p) for p in files})
 def load_data(

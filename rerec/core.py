@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['KINDS', 'DOMAINS', 'Item', 'Query', 'Catalogue', 'tiny_world', 'tiny_queries', 'seed_everything', 'DataError',
-           'write_atomic', 'write_json', 'claim_plot']
+           'write_atomic', 'write_json', 'is_json', 'sweep', 'check_writable', 'claim_plot']
 
 # %% ../nbs/00_core.ipynb #d2fdecc8
-import json, os, random, tempfile
+import json, os, random, shutil, tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -115,12 +115,13 @@ def write_atomic(
     "Write a text file so that nobody ever sees half of it."
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.')
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.', suffix='.part')
     try:
         with os.fdopen(handle, 'w', encoding='utf-8') as f:
             f.write(text); f.flush(); os.fsync(f.fileno())
         os.chmod(name, 0o644) # temporary files are born readable by their owner only
         os.replace(name, path)
+    except OSError as e: Path(name).unlink(missing_ok=True); raise OSError(e.errno, e.strerror, str(path)) from e # a full disk names no file
     except BaseException: Path(name).unlink(missing_ok=True); raise
     return path
 
@@ -128,6 +129,27 @@ def write_atomic(
 def write_json(path:str|Path, value)->Path: # The path
     "Write `value` as JSON, whole or not at all."
     return write_atomic(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + '\n')
+def is_json(path:str|Path)->bool: # Half a file of another library is not
+    "Is a file of JSON there, and whole?"
+    try: json.loads(Path(path).read_text(encoding='utf-8')); return True
+    except (ValueError, FileNotFoundError): return False
+
+# %% ../nbs/00_core.ipynb #7792ebeb
+def sweep(
+    folder:str|Path, # Written by nobody else now
+)->list[Path]: # What was removed
+    "Remove what killed writers left: drafts that were never renamed."
+    left = [p for name in ('.*.part', '.*.draft', '.tmp??????') for p in Path(folder).rglob(name)] # the last is how safetensors calls its own
+    for p in left: shutil.rmtree(p, ignore_errors=True) if p.is_dir() else p.unlink(missing_ok=True)
+    return left
+def check_writable(
+    folder:str|Path, # Need not exist; nothing is left there
+):
+    "Fail now, not after an hour, if nothing can be written to a folder."
+    there = next(p for p in (Path(folder), *Path(folder).absolute().parents) if p.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there) as f: f.write(b' '*4096); f.flush()
+    except OSError as e: raise OSError(e.errno, e.strerror, str(folder)) from e
 
 # %% ../nbs/00_core.ipynb #5247a2c9
 def claim_plot(

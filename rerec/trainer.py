@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['SEAL', 'ReRecConfig', 'blame', 'penalised_tokens', 'my_rows', 'TaskMetrics', 'answers_alone', 'TaskTrainer',
-           'latest_checkpoint', 'CurriculumTrainer', 'reward_share', 'StopAfterEpochs', 'ReRecTrainer']
+           'latest_checkpoint', 'Resumable', 'CurriculumTrainer', 'reward_share', 'StopAfterEpochs', 'played_all',
+           'ReRecTrainer']
 
 # %% ../nbs/12_trainer.ipynb #a1045538
 import json
@@ -16,12 +17,13 @@ import numpy as np
 import torch
 from accelerate.utils import gather
 from jaxtyping import Bool, Float, Int
+from safetensors.torch import load_file, save_file
 from torch import Tensor
-from transformers import TrainerCallback
+from transformers import TrainerCallback, TrainerState
 from trl import GRPOConfig, GRPOTrainer
 from .advantages import group_statistics, place_advantages, quiet_groups, without_spread
 from .answers import parse_answer
-from .core import write_json
+from .core import is_json, write_json
 from .curriculum import Curriculum
 from .segmentation import batch_starts, names, segment, token_segments
 from .titles import UNKNOWN
@@ -132,16 +134,42 @@ class TaskTrainer(TaskMetrics, GRPOTrainer):
 
 
 # %% ../nbs/12_trainer.ipynb #50119980
-SEAL = 'curriculum.json' # written last: a checkpoint that has it is whole
+SEAL = 'curriculum.json' # a checkpoint that has it and a whole trainer_state.json is whole
 def latest_checkpoint(
     folder:str|Path, # Output folder of a run
 )->Path|None: # The newest whole checkpoint, if there is one
     "Find where to go on; half-written checkpoints are passed over."
-    found = [p.parent for p in Path(folder).glob(f'checkpoint-*/{SEAL}')]
+    found = [p.parent for p in Path(folder).glob(f'checkpoint-*/{SEAL}') if is_json(p) and is_json(p.with_name('trainer_state.json'))]
     return max(found, key=lambda p: int(p.name.split('-')[1]), default=None)
 
+# %% ../nbs/12_trainer.ipynb #0cf6018a
+class Resumable:
+    "Goes on from a checkpoint as if nothing had happened."
+    last_batch = None # Tensors of the last batch of training, by name
+    def _save_rng_state(self, folder): # the last that is written before trainer_state.json
+        super()._save_rng_state(folder)
+        if self.args.should_save and self.last_batch: save_file(self.last_batch, Path(folder)/'last_batch.safetensors')
+        if self.args.should_save: write_json(Path(folder)/SEAL, self.curriculum.state_dict())
+    def _restore(self, folder):
+        self.curriculum.load_state_dict(json.loads((Path(folder)/SEAL).read_text(encoding='utf-8')))
+        if (kept := Path(folder)/'last_batch.safetensors').exists(): self.last_batch = load_file(kept)
+    def _load_optimizer_and_scheduler(self, checkpoint):
+        super()._load_optimizer_and_scheduler(checkpoint)
+        if checkpoint: self._restore(checkpoint)
+    def train(self, resume_from_checkpoint=None, *args, **kwargs):
+        if not resume_from_checkpoint or not self._had_ended(resume_from_checkpoint): return super().train(resume_from_checkpoint, *args, **kwargs)
+        self.state = TrainerState.load_from_json(f'{resume_from_checkpoint}/trainer_state.json')
+        self._load_from_checkpoint(resume_from_checkpoint)
+        if self.args.load_best_model_at_end and self.state.best_model_checkpoint: self._load_best_model()
+        for told in (self.callback_handler.on_train_begin, self.callback_handler.on_train_end): self.control = told(self.args, self.state, self.control)
+    def _had_ended(self, folder):
+        self._restore(folder)
+        steps = TrainerState.load_from_json(f'{folder}/trainer_state.json').global_step
+        ended = steps >= self.args.max_steps if self.args.max_steps > 0 else played_all(self.curriculum, self.args.num_train_epochs)
+        return ended and not self.is_deepspeed_enabled and not self.is_fsdp_enabled # they load in their own way
+
 # %% ../nbs/12_trainer.ipynb #5b3954e5
-class CurriculumTrainer(TaskTrainer):
+class CurriculumTrainer(Resumable, TaskTrainer):
     "Plays the queries the curriculum chooses, and saves its state with the model."
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -172,12 +200,6 @@ class CurriculumTrainer(TaskTrainer):
         "Tell the curriculum how well the step's answers did, and log where it stands."
         self.curriculum.update(torch.tensor(self.played).repeat_interleave(self.num_generations), solved.cpu())
         for k,v in (('left', self.curriculum.left), ('epoch', self.curriculum.epoch)): self._metrics['train'][f'curriculum/{k}'].append(float(v))
-    def _save_checkpoint(self, model, trial):
-        super()._save_checkpoint(model, trial)
-        if self.args.should_save: write_json(Path(self._get_output_dir(trial))/f'checkpoint-{self.state.global_step}'/SEAL, self.curriculum.state_dict())
-    def _load_optimizer_and_scheduler(self, checkpoint):
-        super()._load_optimizer_and_scheduler(checkpoint)
-        if checkpoint: self.curriculum.load_state_dict(json.loads((Path(checkpoint)/SEAL).read_text()))
 
 # %% ../nbs/12_trainer.ipynb #9bbdb406
 def reward_share(
@@ -193,7 +215,10 @@ class StopAfterEpochs(TrainerCallback):
     "Ends training when the curriculum has finished its last epoch."
     def __init__(self, curriculum, epochs:float): self.curriculum, self.epochs = curriculum, epochs
     def on_step_end(self, args, state, control, **kwargs):
-        if self.curriculum.epoch >= self.epochs - 1 and self.curriculum.left <= 0: control.should_training_stop = True
+        if played_all(self.curriculum, self.epochs): control.should_training_stop = True
+def played_all(curriculum, epochs:float)->bool: # Of so many epochs
+    "Has the curriculum finished its last epoch?"
+    return curriculum.epoch >= epochs - 1 and curriculum.left <= 0
 
 # %% ../nbs/12_trainer.ipynb #929300be
 class ReRecTrainer(CurriculumTrainer):
@@ -208,7 +233,7 @@ class ReRecTrainer(CurriculumTrainer):
     ):
         super().__init__(*args, **kwargs)
         if missing := {'truth', 'candidates'} - set(self.train_dataset.column_names): raise ValueError(f'the training data lacks the column(s) {sorted(missing)}')
-        self.titles, self.segment_by, self.last_batch = titles, segment_by, None
+        self.titles, self.segment_by = titles, segment_by
     def _generate_and_score_completions(self, inputs):
         output = super()._generate_and_score_completions(inputs)
         if self.model.training:
