@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice
 import numpy as np
 from .core import KINDS, Catalogue, Query
 from .data import query_keys
@@ -285,23 +286,23 @@ def draw_queries(
     seed:int=0, # Of everything
     taken:set=frozenset(), # Keys of other parts, as of `query_keys`
     name:str='query', # In front of the number of each
-    progress:Callable=lambda steps: steps, # Wraps the attempts, for instance `tqdm`
+    progress:Callable=lambda found, **about: found, # Wraps the queries as they are found, for instance `tqdm`
 )->list[tuple[Query, Need]]:
     "Draw needs and say them, until there are enough queries."
-    s, rng, out, seen, found = drawer.sources, random.Random(f'{name} {seed}'), [], set(), Counter()
+    s, rng, seen, found = drawer.sources, random.Random(f'{name} {seed}'), set(), Counter()
     kinds = [k for k in KINDS if k != 'demographics' or s.profiles]
-    for step in progress(range(60*n if len(users) else 0)):
-        kind, user = kinds[step % len(kinds)], rng.choice(users)
-        if step < 40*n and found[kind] >= -(-n//len(kinds)): continue # late attempts fill up with whatever there is
-        if not (need := DRAWS[kind](drawer, user, (s.late if late else s.early)[user], rng)): continue
-        need = replace(need, truth=tuple(i for i in need.truth if s.catalogue.items[i].domain==s.catalogue.items[need.truth[0]].domain)) # one noun names them all
-        query = as_query(need, say(need, s.catalogue, rng), s, f'{name}-{len(out)}')
-        keys = {k for i in need.truth for k in query_keys(replace(query, truth=(i,)))} # any of them may become the right one
-        if query.text in seen or not keys.isdisjoint(taken) or faults(need, query.text, drawer, titles): continue
-        seen.add(query.text); found[kind] += 1
-        out.append((query, need))
-        if len(out) >= n: break
-    return out
+    def drawn():
+        for step in range(60*n if len(users) else 0):
+            kind, user = kinds[step % len(kinds)], rng.choice(users)
+            if step < 40*n and found[kind] >= -(-n//len(kinds)): continue # late attempts fill up with whatever there is
+            if not (need := DRAWS[kind](drawer, user, (s.late if late else s.early)[user], rng)): continue
+            need = replace(need, truth=tuple(i for i in need.truth if s.catalogue.items[i].domain==s.catalogue.items[need.truth[0]].domain)) # one noun names them all
+            query = as_query(need, say(need, s.catalogue, rng), s, f'{name}-{len(seen)}')
+            keys = {k for i in need.truth for k in query_keys(replace(query, truth=(i,)))} # any of them may become the right one
+            if query.text in seen or not keys.isdisjoint(taken) or faults(need, query.text, drawer, titles): continue
+            seen.add(query.text); found[kind] += 1
+            yield query, need
+    return list(progress(islice(drawn(), n), total=n))
 def as_query(
     need:Need, # What is meant
     text:str, # What is said
