@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['ShopRun', 'shop_run', 'train_shop', 'ranked', 'before', 'device', 'number_type', 'ask_all', 'report', 'run_model',
-           'export_run', 'evaluate_run', 'list_runs', 'run_line', 'answers_of', 'compare_runs', 'plot_runs']
+           'export_run', 'evaluate_run', 'list_runs', 'run_line', 'answers_of', 'compare_runs', 'plot_runs',
+           'draw_comparison']
 
 # %% ../nbs/31_shop.ipynb #d083058a
 import json, time
@@ -16,7 +17,7 @@ import torch
 from .baselines import bm25_scores
 from .building import DataSet, load_data
 from .core import DataError, Query, claim_plot, write_json
-from .evaluation import Evaluation, as_markdown, evaluate, evaluate_scores, lightgcn_scores, popularity_scores, random_scores, table_of
+from .evaluation import Evaluation, as_markdown, evaluate, evaluate_scores, lightgcn_scores, plot_by_kind, popularity_scores, random_scores, table_of
 from .language import METHODS, LanguageRun, prompt_of, tuned
 from .policy import load_policy
 from .runs import draw_report, example_answers, figures, open_run, provenance, publish, read_metrics, some, write_report
@@ -175,3 +176,15 @@ def plot_runs(
         if points: ax.plot(*zip(*points), style, color='0', marker='.', label=Path(folder).name)
     if ax.lines: ax.legend(frameon=False, fontsize=7)
     return fig, ax
+def draw_comparison(
+    a:str|Path, # A run
+    b:str|Path, # Another
+    folder:str|Path, # For the pictures; made if missing
+)->list[Path]: # Files
+    "Accuracy by kind of query, and reward over steps, of two runs."
+    from matplotlib import pyplot as plt
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    drawn = dict(accuracy=plot_by_kind({str(r): answers_of(r) for r in (a, b)}, 'Accuracy on the same queries'), reward=plot_runs((a, b), 'Reward while training'))
+    files = [Path(folder)/f'{n}.png' for n in drawn]
+    for file, (fig, _) in zip(files, drawn.values()): fig.savefig(file, dpi=110, bbox_inches='tight'); plt.close(fig)
+    return files
