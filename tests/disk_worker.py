@@ -28,7 +28,7 @@ if __name__=='__main__':
     home, frozen, small, told = Path(sys.argv[1]), *(sys.argv[2:] + ['', ''])[:2], {}
     ended(*child(tables, home/'shop'))
     build = lambda out, *more: [*more, 'data', 'build', *(f'--{n}={home}/shop/{f}.csv' for n,f in (('items', 'items'), ('attributes', 'facts'), ('interactions', 'likes'))), '--queries=80', '--candidates=5', f'--out={out}']
-    train = lambda name, *more: ['train', f'--out={home}', f'--name={name}', '--seed=5', '--warm-steps=12', '--steps=6', *(f'--set={k}={json.dumps(v)}' for k,v in killed_worker.TINY.items()), *more]
+    train = lambda name, *more: ['train', f'--out={home}', f'--name={name}', '--seed=5', '--warm-steps=12', '--steps=6', *(f"--{k}={v}" for k,v in killed_worker.TINY.items()), *more]
     told['whole'] = say(home, *build(home/'whole'))
     for size in (900, 4000, 20_000, 40_000):
         told[f'full {size}'] = [say(home, *build(home/f'full-{size}'), size=size), say(home, *build(home/f'full-{size}'))]
