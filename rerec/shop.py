@@ -84,7 +84,14 @@ def ask_all(
     "Every query, greedily, as in training."
     with torch.autocast(model.device.type, torch.bfloat16, enabled=run.bf16):
         return evaluate(model, tokenizer, queries, data.catalogue, data.titles, batch_size=16, max_new_tokens=run.max_new_tokens, prompt=prompt_of(run, data.catalogue, data.titles))
-def report(run:ShopRun, folder:Path, result:dict, found:dict[str, Evaluation], test:Sequence[Query], data:DataSet):
+def report(
+    run:ShopRun, # Its settings
+    folder:Path, # Of the run
+    result:dict, # What result.json will hold
+    found:dict[str, Evaluation], # By name
+    test:Sequence[Query], # Asked
+    data:DataSet, # Asked about
+):
     "What happened, on one page with pictures."
     tables = {metric: as_markdown(table_of(found, metric)) for metric in ('accuracy', 'ndcg', 'ftr')}
     examples = example_answers(found['before'], found[run.method], test, data.catalogue)

@@ -81,7 +81,7 @@ def unexplained(source, node):
     args = [*a.posonlyargs, *a.args, *filter(None, [a.vararg]), *a.kwonlyargs, *filter(None, [a.kwarg])]
     return [o.arg for o in args if o.arg not in PLAIN and o.lineno not in comments and not OWN & set(re.findall(r'\w+', ast.unparse(o.annotation or ast.Constant(''))))]
 
-@pytest.mark.parametrize('name', [n for n in pages if n not in ('cli', 'bench')]) # commands: the help of each flag explains it
+@pytest.mark.parametrize('name', [n for n in pages if n not in ('cli', 'use', 'bench')]) # commands: the help of each flag explains it
 def test_functions_say_what_they_take(name):
     source = (root/'rerec'/f'{name}.py').read_text(encoding='utf-8')
     silent = {n: c for n,o in public(name).items() if isinstance(o, (ast.FunctionDef, ast.ClassDef)) and (c := unexplained(source, o) + ([] if ast.get_docstring(o) or len(o.body)==1 else ['(no docstring)']))}
