@@ -236,7 +236,7 @@ def load_parts(
 )->dict[str, list[Query]]: # By name
     "The queries of each part."
     row = {o.id: i for i,o in enumerate(catalogue.items)}
-    return {p: [line_query(json.loads(l), row, catalogue) for l in (Path(folder)/f'{p}.jsonl').read_text(encoding='utf-8').splitlines()] for p in SHARES}
+    return {p: [line_query(json.loads(l), row, catalogue) for l in (Path(folder)/f'{p}.jsonl').read_text(encoding='utf-8').split('\n')[:-1]] for p in SHARES} # splitlines would cut at U+2028, too
 def about(
     out:Path, # The folder
     settings:dict, # It was built with
