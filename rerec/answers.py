@@ -8,10 +8,10 @@ __all__ = ['MAX_PLACES', 'TASK', 'Answer', 'parse_answer', 'neutralise', 'render
 # %% ../nbs/04_answers.ipynb #1bf6f889
 import re, unicodedata
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from .core import Catalogue, Query
-from .titles import ARTICLES, FUNCTION_WORDS, Mention, TitleIndex, UNKNOWN, normal_form
+from .titles import ARTICLES, FUNCTION_WORDS, LONGEST, Mention, TitleIndex, UNKNOWN, normal_form
 _all_ = ['Mention', 'TitleIndex', 'UNKNOWN']
 
 # %% ../nbs/04_answers.ipynb #eaa038e9
@@ -164,10 +164,12 @@ def _entry(part, index, among, alone):
 _NEUTRAL = str.maketrans('<>[]', '‹›()')
 def neutralise(
     text:str, # From a file or a user
+    most:int=2_000, # Characters; the rest is cut off: our choice
 )->str: # One line without any mark that a chat template could read
     "Make text harmless inside a prompt."
-    plain = ''.join(' ' if unicodedata.category(c) in ('Cc', 'Cf', 'Cs', 'Zl', 'Zp') else c for c in text)
-    return ' '.join(plain.translate(_NEUTRAL).split())
+    plain = ''.join(' ' if unicodedata.category(c) in ('Cc', 'Cf', 'Cs', 'Zl', 'Zp') else c for c in text[:4*most])
+    line = ' '.join(plain.translate(_NEUTRAL).split())
+    return line if len(line) <= most else line[:most - 1].rstrip() + '…'
 
 # %% ../nbs/04_answers.ipynb #3c6dba87
 TASK = '''Recommend from the candidates what fits the request best. First reason about the candidates. Then end with one line:
@@ -180,7 +182,7 @@ def render_prompt(
     named:Collection[int]=(), # Rows of items that the request names, to be told of too
 )->list[dict]: # Chat messages: one, from the user
     "The prompt of a query, as chat messages."
-    def name(row): return neutralise(str(catalogue.items[row]))
+    def name(row): o = catalogue.items[row]; return neutralise(str(replace(o, title=neutralise(o.title, LONGEST))))
     def told(row): return f'{name(row)}: {neutralise(said)}' if known and (said := known(row)) else name(row)
     parts = [TASK, f'Request: {neutralise(query.text)}']
     if named: parts.append('In the request:\n' + '\n'.join(map(told, named)))

@@ -58,7 +58,11 @@ def as_html(
     more = others if not rows else f'<details><summary>Also considered</summary>{others}</details>' if others else ''
     verdict = f'<p class="rerec-note">{"Right" if set(rows[:1]) & set(truth) else "Wrong"}: the answer to this query is known.</p>' if truth else ''
     return STYLE + verdict + note + cards + more, STYLE + steps(earned(recommendation, truth) if truth else [(recommendation.text, 1.)], bool(truth))
-def failed(error:Exception)->tuple[str, str]: return STYLE + f'<p class="rerec-note">{text(error)}</p>', ''
+def failed(
+    error:Exception, # Of somebody who typed
+)->tuple[str, str]: # As from `as_html`
+    "A mistake, told in the place of an answer."
+    return STYLE + f'<p class="rerec-note">{text(error)}</p>', ''
 
 # %% ../nbs/33_app.ipynb #f72a5a3f
 def respond(

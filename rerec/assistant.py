@@ -28,7 +28,11 @@ from .titles import UNKNOWN, normal_form
 from .trainer import blame
 
 # %% ../nbs/32_assistant.ipynb #ffc647ed
-def plain_words(text:str)->str: return ' '.join(normal_form(text).split())
+def plain_words(
+    text:str, # Of a value or a wish
+)->str: # Folded, a space between words
+    "Words without case and marks."
+    return ' '.join(normal_form(text).split())
 class Facts:
     "Finds facts in words."
     def __init__(self, data:DataSet): # With facts

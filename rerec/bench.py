@@ -9,7 +9,7 @@ __all__ = ['SERVICE', 'FIGURES', 'RANX', 'MEASUREMENTS', 'ratio_of', 'movie_size
            'bench', 'as_line']
 
 # %% ../nbs/22_bench.ipynb #2e95a6cb
-import json, os, pickle, socket, subprocess, sys, tempfile, time
+import json, os, socket, subprocess, sys, tempfile, time
 from collections.abc import Callable
 from contextlib import contextmanager
 from math import ceil
@@ -86,10 +86,11 @@ def bench_rewards(data=None, n_pairs:int=100_000)->list[dict]:
 
 # %% ../nbs/22_bench.ipynb #372088ce
 SERVICE = '''
-import pickle, sys, networkx, uvicorn
+import json, sys, networkx, numpy, uvicorn
 from fastapi import FastAPI
 from pydantic import BaseModel
-facts, unit = pickle.load(open(sys.argv[1], 'rb'))
+facts, unit = json.load(open(sys.argv[1]))
+unit = numpy.array(unit, 'float32')
 graph, app = networkx.Graph((i, (r, v)) for i,r,v in facts), FastAPI()
 class Pair(BaseModel):
     place: int
@@ -99,7 +100,7 @@ def reward(pair: Pair):
     p, t = pair.place, pair.truth
     return float(p==t) + .3*len(set(graph[p]) & set(graph[t]))/len(graph[t]) + .2*float(unit[p] @ unit[t])
 uvicorn.run(app, host='127.0.0.1', port=int(sys.argv[2]), log_level='error')
-''' # A process of its own: python -c SERVICE graph.pkl port
+''' # A process of its own: python -c SERVICE graph.json port
 
 # %% ../nbs/22_bench.ipynb #3a8e11d0
 @contextmanager
@@ -107,9 +108,9 @@ def served(facts, unit, script:str=SERVICE, patience:float=60):
     "A function that asks the service for one pair; the service lives as long as the block."
     import requests
     with tempfile.TemporaryDirectory() as d, socket.socket() as free:
-        Path(d, 'graph.pkl').write_bytes(pickle.dumps((facts, unit)))
+        Path(d, 'graph.json').write_text(json.dumps([facts, np.asarray(unit).tolist()]))
         free.bind(('127.0.0.1', 0)); url = f'http://127.0.0.1:{free.getsockname()[1]}/reward'; free.close()
-        process, began = subprocess.Popen([sys.executable, '-c', script, f'{d}/graph.pkl', url.split(':')[2].split('/')[0]]), time.time()
+        process, began = subprocess.Popen([sys.executable, '-c', script, f'{d}/graph.json', url.split(':')[2].split('/')[0]]), time.time()
         def ask(p, t): return requests.post(url, json=dict(place=p, truth=t)).json()
         try:
             while True:

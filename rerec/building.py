@@ -269,7 +269,7 @@ def load_parts(
 )->tuple[dict[str, list[Query]], dict[str, list[Need]]]: # By name
     "The queries of each part, and what is meant by them."
     row = {o.id: i for i,o in enumerate(catalogue.items)}
-    both = {p: [line_query(json.loads(l), row, catalogue) for l in (Path(folder)/f'{p}.jsonl').read_text(encoding='utf-8').split('\n')[:-1]] for p in SHARES}
+    both = {p: [line_query(json.loads(l), row, catalogue) for l in (Path(folder)/f'{p}.jsonl').read_text(encoding='utf-8').split('\n')[:-1]] for p in SHARES} # splitlines would cut at U+2028, too
     return {p: [q for q,_ in b] for p,b in both.items()}, {p: [n for _,n in b] for p,b in both.items()}
 def about(
     out:Path, # The folder

@@ -209,15 +209,17 @@ def read_training(
     return tuple(out)
 
 # %% ../nbs/01_formats.ipynb #4d8c5513
+_ILLEGAL = re.compile('[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]') # XML has no way to write these
+def _attribute(text): return quoteattr(_ILLEGAL.sub('\ufffd', text))
 def write_graph(path:str|Path, catalogue:Catalogue)->Path: # The path
     "Write facts as an item-attribute graph in GEXF: items and values are nodes, a relation is an edge."
     values = list(dict.fromkeys(v for _,_,v in catalogue.facts))
     number = {v: f'v{i}' for i,v in enumerate(values)}
     nodes = [(f'i{i}', str(o)) for i,o in enumerate(catalogue.items)] + [(number[v], v) for v in values]
-    edges = [f'<edge id="{n}" source="i{i}" target="{number[v]}"><attvalues><attvalue for="0" value={quoteattr(r)}/></attvalues></edge>' for n,(i,r,v) in enumerate(catalogue.facts)]
+    edges = [f'<edge id="{n}" source="i{i}" target="{number[v]}"><attvalues><attvalue for="0" value={_attribute(r)}/></attvalues></edge>' for n,(i,r,v) in enumerate(catalogue.facts)]
     return write_atomic(path, '<gexf xmlns="http://www.gexf.net/1.2draft" version="1.2"><graph defaultedgetype="undirected" mode="static">'
         '<attributes class="edge" mode="static"><attribute id="0" title="relation" type="string"/></attributes><nodes>'
-        + ''.join(f'<node id="{k}" label={quoteattr(v)}/>' for k,v in nodes) + '</nodes><edges>' + '\n'.join(edges) + '</edges></graph></gexf>\n')
+        + ''.join(f'<node id="{k}" label={_attribute(v)}/>' for k,v in nodes) + '</nodes><edges>' + '\n'.join(edges) + '</edges></graph></gexf>\n')
 
 # %% ../nbs/01_formats.ipynb #c865fd2f
 def read_graph(

@@ -18,7 +18,7 @@ import torch
 from datasets import Dataset
 from tqdm.auto import tqdm
 from transformers import PrinterCallback, TrainerCallback
-from .answers import parse_answer, render_prompt
+from .answers import neutralise, parse_answer, render_prompt
 from .core import KINDS, Catalogue, Query, check_writable, claim_plot, is_json, seed_everything, sweep, write_atomic, write_json
 from .data import add_candidates, leakage, load_benchmark, split_queries
 from .evaluation import Evaluation, as_markdown, evaluate, evaluate_scores, lightgcn_scores, plot_by_kind, popularity_scores, random_scores, table_of
@@ -225,11 +225,11 @@ def example_answers(
 )->str: # Markdown
     "Answers before and after, of kinds as different as possible; chosen by position, not by success."
     first = {q.kind: q for q in reversed(queries)}
-    texts = [e.rows.set_index('id')['text'] for e in (before, after)]
+    texts = [e.rows.set_index('id')['text'].str.replace('```', "'''") for e in (before, after)]
     blocks = []
     for q in [first[k] for k in reversed(KINDS) if k in first][:n]:
-        right = ', '.join(catalogue.titles[i] for i in q.truth)
-        blocks.append(f'**{q.kind}, {q.domain}:** {q.text}\n\nRight: {right}\n' + ''.join(f'\n{name}:\n```text\n{t[q.id]}\n```\n' for name,t in zip(('before', 'after'), texts)))
+        right = neutralise(', '.join(catalogue.titles[i] for i in q.truth))
+        blocks.append(f'**{q.kind}, {q.domain}:** {neutralise(q.text)}\n\nRight: {right}\n' + ''.join(f'\n{name}:\n```text\n{t[q.id]}\n```\n' for name,t in zip(('before', 'after'), texts)))
     return '\n'.join(blocks)
 
 # %% ../nbs/18_runs.ipynb #02c4b6eb

@@ -7,17 +7,18 @@ __all__ = ['FILES', 'EXPORTS', 'blind', 'plot_degrees', 'card', 'write_card', 'e
            'recbench_record', 'export_recbench']
 
 # %% ../nbs/30_sharing.ipynb #bcfc73cb
-import json
+import json, re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 import numpy as np
-from .answers import render_prompt
+from .answers import neutralise, render_prompt
 from .baselines import bm25_scores
 from .building import SHARES, DataSet
 from .core import KINDS, claim_plot, write_atomic, write_json
 from .evaluation import evaluate_scores, lightgcn_scores, popularity_scores, random_scores
 from .formats import write_graph, write_training
+from .titles import LONGEST
 
 # %% ../nbs/30_sharing.ipynb #a6eaea1b
 def blind(
@@ -47,12 +48,12 @@ def card(
     found:dict[str, float], # From `blind`
 )->str: # Markdown
     "What a data set holds, how it was made, and what it is good for."
-    a, table = data.about, lambda head, rows: '\n'.join([f'| {" | ".join(head)} |', '|' + '---|'*len(head), *(f'| {" | ".join(map(str, r))} |' for r in rows)])
+    a, plain = data.about, lambda text: neutralise(str(text), LONGEST).replace('|', '/')
+    table = lambda head, rows: '\n'.join([f'| {" | ".join(head)} |', '|' + '---|'*len(head), *(f'| {" | ".join(map(plain, r))} |' for r in rows)])
     shown = [next(q for q in data.parts['train'] if q.kind==k) for k in KINDS if k in a['queries']['train']]
-    name = lambda i: str(data.catalogue.items[i]).replace('|', '/')
-    return '\n\n'.join([f"---\nlicense: {json.dumps(a['settings']['licence'])}\n---", f"# Queries for {a['counts']['items']:,} items of the domain {a['settings']['domain']!r}", f"Licence: {a['settings']['licence']}. Seed: {a['settings']['seed']}. Made from {', '.join(Path(v).name for k in ('items', 'attributes', 'interactions', 'users') if (v := a['settings'][k]))} by `rerec data build`.",
+    return '\n\n'.join([f"---\nlicense: {json.dumps(a['settings']['licence'])}\n---", f"# Queries for {a['counts']['items']:,} items of the domain {plain(a['settings']['domain'])!r}", f"Licence: {plain(a['settings']['licence'])}. Seed: {a['settings']['seed']}. Made from {', '.join(plain(Path(v).name) for k in ('items', 'attributes', 'interactions', 'users') if (v := a['settings'][k]))} by `rerec data build`.",
         '## Counts', table(('what', 'how many'), [(k.replace('_', ' '), f'{v:,}') for k,v in a['counts'].items()] + [('rows left out', f"{sum(a['dropped'].values()):,}")]), table(('kind', *SHARES), [(k, *(f"{a['queries'][p].get(k, 0):,}" for p in SHARES)) for k in KINDS]), '![How likes and facts are spread](degrees.png)',
-        '## Examples', table(('kind', 'query', 'answer'), [(q.kind, q.text.replace('|', '/'), name(q.truth[0])) for q in shown]),
+        '## Examples', table(('kind', 'query', 'answer'), [(q.kind, q.text, data.catalogue.items[q.truth[0]]) for q in shown]),
         '## Parts', f"Training asks for older likes of {SHARES['train']:.0%} of the users, validation and test for the newest fifth of the likes of the others. Shared by training and the other parts: {', '.join(f'{v} {k}s' for k,v in a['leaks'].items())}. No graph has seen the likes that a test asks for.",
         '## Without reading', table(('who', 'accuracy on the test'), [(n, f'{v:.3f}') for n,v in found.items()]) + f"\n\nOne of {a['settings']['n_candidates']} candidates is right. LightGCN puts {a['taste']['recall']:.1%} of {a['taste']['users']:,} users' late likes among its first ten.",
         '## Files', table(('file', 'sha256'), [(f'`{n}`', f'`{s}`') for n,s in a['files'].items()])]) + '\n'
@@ -73,7 +74,7 @@ def export_official(
 ):
     "Parquet and GEXF, as the official training code reads them."
     for part, queries in data.parts.items(): write_training(Path(folder)/f'{part}.parquet', queries, data.catalogue, render_prompt)
-    domain = data.about['settings']['domain']
+    domain = re.sub(r'\W+', '_', data.about['settings']['domain']) # part of a file name
     write_graph(Path(folder)/f'{domain}_item_attribute_graph.gexf', data.catalogue)
 def export_datasets(
     folder:str|Path, # To write to

@@ -70,7 +70,9 @@ def _parquet_pieces(path, size):
     try: yield from pl.scan_parquet(path).collect_batches(chunk_size=size, maintain_order=True)
     except pl.exceptions.PolarsError as e: raise DataError(f'is not parquet: {str(e).splitlines()[0]}', path, remedy='fetch the file again') from None
 def _row_pieces(path, size):
-    cell = lambda v: v if v is None or isinstance(v, str) else '|'.join(map(str, v)) if isinstance(v, list) else str(v)
+    import polars as pl
+    whole = lambda s: s if s.isascii() else s.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace') # half a character is none
+    cell = lambda v: v if v is None else whole(v) if isinstance(v, str) else '|'.join(map(str, v)) if isinstance(v, list) else str(v)
     kept = []
     def frame():
         names = dict.fromkeys(k for r in kept for k in r)

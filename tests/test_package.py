@@ -86,3 +86,31 @@ def test_functions_say_what_they_take(name):
     source = (root/'rerec'/f'{name}.py').read_text(encoding='utf-8')
     silent = {n: c for n,o in public(name).items() if isinstance(o, (ast.FunctionDef, ast.ClassDef)) and (c := unexplained(source, o) + ([] if ast.get_docstring(o) or len(o.body)==1 else ['(no docstring)']))}
     assert not silent, f'{name}: without a comment that says meaning and unit: {silent}'
+
+# Nothing that is loaded may run
+UNSAFE = {'pickle', 'cPickle', 'dill', 'cloudpickle', 'joblib', 'shelve', 'marshal'}
+def value(call, name): return next((k.value.value for k in call.keywords if k.arg==name and isinstance(k.value, ast.Constant)), None)
+def risks(code):
+    "What of a piece of code could run a file's contents: in it, and in programs that it holds as text."
+    found = []
+    for n in ast.walk(ast.parse(code)):
+        if isinstance(n, ast.Import): found += [a.name for a in n.names if a.name.split('.')[0] in UNSAFE]
+        elif isinstance(n, ast.ImportFrom): found += [n.module] if not n.level and n.module.split('.')[0] in UNSAFE else []
+        elif isinstance(n, ast.Constant) and isinstance(n.value, str) and re.search(r'^(import|from) ', n.value, re.M):
+            try: found += risks(n.value)
+            except SyntaxError: pass
+        elif isinstance(n, ast.Call):
+            name = ast.unparse(n.func)
+            if name in ('eval', 'exec') or name.endswith(('yaml.load', 'yaml.unsafe_load', 'os.system', 'os.popen')): found.append(name)
+            if name.endswith('torch.load') and value(n, 'weights_only') is not True: found.append('torch.load without weights_only=True')
+            found += [f'{name}({k}=True)' for k in ('allow_pickle', 'shell', 'trust_remote_code') if value(n, k) is True]
+            if value(n, 'weights_only') is False: found.append(f'{name}(weights_only=False)')
+        elif isinstance(n, ast.Dict): found += ['trust_remote_code'] if any(isinstance(k, ast.Constant) and k.value=='trust_remote_code' for k in n.keys) else []
+    return found
+
+@pytest.mark.parametrize('code', ['import pickle', 'def f():\n  from joblib import load', 'eval("1")', 'torch.load(p)', 'torch.load(p, weights_only=False)', 'np.load(p, allow_pickle=True)', 'import yaml\nyaml.load(t)',
+    'subprocess.run(c, shell=True)', 'AutoModel.from_pretrained(n, trust_remote_code=True)', 'dict(trust_remote_code=True)', 'CODE = "import dill\\ndill.load(f)"', '{"trust_remote_code": True}'])
+def test_risks_are_seen(code): assert risks(code)
+def test_safe_code_is_no_risk(): assert not risks('torch.load(p, weights_only=True); np.load(p); model.eval(); from .pickle import x; subprocess.run([c])')
+@pytest.mark.parametrize('name', pages)
+def test_nothing_that_is_loaded_may_run(name): assert not risks((root/'rerec'/f'{name}.py').read_text(encoding='utf-8'))
