@@ -8,7 +8,7 @@ __all__ = ['SHOWN', 'STYLE', 'text', 'card', 'steps', 'as_html', 'failed', 'resp
 # %% ../nbs/33_app.ipynb #2b8694ed
 import html, os
 from collections.abc import Sequence
-from .assistant import Assistant, Recommendation, as_wish, earned
+from .assistant import Assistant, Recommendation, as_wish, earned, role
 from .core import DataError
 
 # %% ../nbs/33_app.ipynb #214007dc
@@ -23,7 +23,7 @@ def card(
     right:bool=False, # Known to be right
 )->str: # HTML
     "An item, and why."
-    why = [f"<li>{text(r['relation'].replace('_', ' '))}: <b>{text(r['value'])}</b>{', like ' + text(r['like']) if r['like'] else ''}</li>" for r in item['why']]
+    why = [f"<li>{text(role(r['relation']))}: <b>{text(r['value'])}</b>{', like ' + text(r['like']) if r['like'] else ''}</li>" for r in item['why']]
     if item['liked_by']: why.append(f"<li>{item['liked_by']} people liked it and something you liked</li>")
     return f'<div class="rerec-card{" rerec-right" * right}"><div class="rerec-title">{place}. {text(item["title"])}</div><ul>{"".join(why)}</ul></div>'
 

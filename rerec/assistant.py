@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['WEIGHTS', 'plain_words', 'Facts', 'bm25_index', 'best', 'fuse', 'Retriever', 'found_among', 'reasons', 'company',
-           'Recommendation', 'item_lines', 'as_wish', 'rows_of', 'read_wishes', 'Assistant', 'earned']
+           'Recommendation', 'role', 'item_lines', 'as_wish', 'rows_of', 'read_wishes', 'Assistant', 'earned']
 
 # %% ../nbs/32_assistant.ipynb #d602ec62
 import json
@@ -157,9 +157,10 @@ class Recommendation:
         shown = told['items'] or told['retrieved'][:3]
         said = [] if told['items'] else ['The model named no item of the catalogue; these were retrieved for it:']
         return '\n'.join([*said, *(line for k,i in enumerate(shown, 1) for line in item_lines(k, i)), *(['because the model says:'] if told['reasoning'] else []), *(f'  {neutralise(l)}' for l in told['reasoning'].splitlines() if l.strip())])
+def role(relation:str)->str: return relation.replace('_', ' ').lower() # 'directed by' for 'Directed_by'
 def item_lines(place:int, item:dict)->list[str]: # One for the title, one for each reason
     "An item as a terminal shows it."
-    why = [f"   {neutralise(r['relation']).replace('_', ' ')}: {neutralise(r['value'])}" + (f", like {neutralise(r['like'])}" if r['like'] else '') for r in item['why']]
+    why = [f"   {neutralise(role(r['relation']))}: {neutralise(r['value'])}" + (f", like {neutralise(r['like'])}" if r['like'] else '') for r in item['why']]
     return [f"{place}. {neutralise(item['title'])}", *why, *([f"   {item['liked_by']} people liked it and something you liked"] if item['liked_by'] else [])]
 
 # %% ../nbs/32_assistant.ipynb #65f1b668

@@ -46,11 +46,14 @@ def add_recommend(commands):
 def run_recommend(a):
     "`rerec recommend`"
     from rerec.assistant import Assistant, as_wish, read_wishes
+    from rerec.building import load_data
     from rerec.core import write_atomic
+    from rerec.shop import run_model, shop_run
     if bool(a.file)==bool(a.query or a.user or a.liked): raise DataError('is needed: a query, a user or liked items, or --file', 'one of two', remedy='see `rerec recommend --help`')
-    assistant = Assistant.load(a.folder, a.data)
-    wishes = read_wishes(a.file, assistant.data) if a.file else [as_wish(assistant.data, a.query, a.user, a.liked, a.candidate)]
-    found = assistant.recommend(wishes, a.candidates, progress=bool(a.file))
+    run = shop_run(a.folder)
+    data = load_data(a.data or run.data)
+    wishes = read_wishes(a.file, data) if a.file else [as_wish(data, a.query, a.user, a.liked, a.candidate)] # mistakes are told before a model is loaded
+    found = Assistant(run, data, *run_model(a.folder)).recommend(wishes, a.candidates, progress=bool(a.file))
     if a.out: return print(write_atomic(a.out, ''.join(json.dumps(r.as_dict(), ensure_ascii=False) + '\n' for r in found)))
     for r in found: print(json.dumps(r.as_dict(), ensure_ascii=False) if a.json else (f'\n{r.query.text}\n' if a.file else '') + r.as_text())
 
