@@ -65,3 +65,26 @@ def test_killed_goes_on_and_asks_only_for_what_is_missing(server, tmp_path):
     assert len(twice) <= 3, 'no more than was under way when it was killed'
     assert broken['cached'] >= len(before) - 4 and broken['asked'] + broken['cached']==whole['asked']
     assert {k: broken[k] for k in ('texts', 'reworded', 'cost')}=={k: whole[k] for k in ('texts', 'reworded', 'cost')}
+
+def test_the_command_builds_with_other_words(server, tmp_path, capsys):
+    import shutil
+    from rerec.building import load_data
+    from rerec.cli import main
+    (tmp_path/'games.csv').write_text('sku,title,maker\n' + ''.join(f'{i},Game {chr(65 + i % 26)}{i},Maker {i % 7}\n' for i in range(40)))
+    (tmp_path/'plays.csv').write_text('customer,sku\n' + ''.join(f'{u},{i}\n' for u in range(60) for i in range(40) if (u*7 + i*3) % 11 < 4))
+    words = ['data', 'build', '--items', f'{tmp_path}/games.csv', '--interactions', f'{tmp_path}/plays.csv', '--item-facts', 'maker', '--domain', 'game', '--queries', '60', '--candidates', '5', '--out', f'{tmp_path}/shop']
+    asked = [*words, '--paraphrase', f'http://127.0.0.1:{server.server_port}/v1', '--model', 'm', '--per-minute', '60000', '--price', '1', '2']
+    assert main([*asked[:-5], '--model', '']) == main(asked[:-7]) == 2, 'an address without a model'
+    assert main(asked) == 0
+    data = load_data(tmp_path/'shop')
+    texts = [q.text for qs in data.parts.values() for q in qs]
+    came_to = data.about['reworded']
+    assert sum(t.startswith('Good evening! ') for t in texts) == sum(c['reworded'] for c in came_to.values()) > .9*len(texts)
+    assert sum(c['cost'] for c in came_to.values()) == pytest.approx(sum(c['tokens_in']*1 + c['tokens_out']*2 for c in came_to.values())/1e6)
+    assert 'replies.sqlite' not in str(data.about['files']) and data.about['leaks'] == dict(text=0, pair=0, user=0)
+    n = len(server.seen)
+    for gone in ('queries', 'data.json'): shutil.rmtree(tmp_path/'shop'/gone) if (tmp_path/'shop'/gone).is_dir() else (tmp_path/'shop'/gone).unlink()
+    assert main(asked) == 0 and len(server.seen) == n + 1, 'only the probe is new'
+    assert load_data(tmp_path/'shop').about['files'] == data.about['files']
+    assert main(words) == 2, 'other settings'
+    assert 'queries in other words' in capsys.readouterr().out
