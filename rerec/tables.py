@@ -102,7 +102,7 @@ def rules(
     def check(words, test): return pa.Check(lambda d: d.lazyframe.select(test(pl.col(d.key)).fill_null(False) | pl.col(d.key).is_null()), error=words)
     tests = dict(title=[check('holds nothing but a year', lambda c: ~c.str.contains(r'^\(\d{4}\)$'))], year=[check('is no year from 0 to 2100', lambda c: as_number(c).is_between(0, 2100))],
         rating=[check('is not a finite number', lambda c: as_number(c).is_finite())], time=[check('is neither a number nor a date', lambda c: as_moment(c).is_finite())])
-    for meaning, ids in (known or {}).items(): tests[meaning] = [check(f'is no {meaning} of the catalogue', lambda c, ids=ids: c.is_in(ids.implode()))]
+    for meaning, ids in (known or {}).items(): tests[meaning] = [check(f'is no {meaning} of the catalogue', lambda c, ids=ids: c.is_in(pl.Series(ids).implode()))]
     if unique: tests[unique] = [check('stands in an earlier row already', lambda c: c.is_first_distinct())]
     return pa.DataFrameSchema({m: pa.Column(str, tests.get(m), nullable=m=='year') for m in meanings})
 def problems(
