@@ -89,7 +89,7 @@ def draw_parts(
         rng = random.Random(f'candidates {part} {seed}')
         offered = [offer(drawer, q, n_candidates, rng, tuple(need.told.values())) for q,need in drawn]
         parts[part], needs[part] = [q for q,_ in offered], [need for _,need in drawn]
-        taken |= {k for q in parts[part] for k in query_keys(q)}
+        taken |= {k for q,need in drawn for i in need.truth for k in query_keys(replace(q, truth=(i,)))} # whichever of the right ones is on offer
         used.update(g for _,grades in offered for g in grades.values())
     return {p: parts[p] for p in SHARES}, {p: needs[p] for p in SHARES}, used
 def leaks(parts:dict[str, list[Query]])->dict[str, int]: # What training and the other parts have in common

@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['TRAIN_EXAMPLES', 'SCORE_EXAMPLES', 'DATA_EXAMPLES', 'BENCH_EXAMPLES', 'OURS', 'ROOM', 'ELSEWHERE', 'ASK', 'DISK',
            'make_parser', 'add_data', 'add_train', 'add_score', 'add_bench', 'read_settings', 'read_config', 'parse',
-           'run_train', 'run_train_shop', 'run_build', 'run_export', 'score_domain', 'full_text', 'score_file',
-           'run_score', 'run_bench', 'chosen', 'bench_methods', 'bench_language', 'explain_os_error', 'main', 'fail']
+           'run_train', 'run_train_shop', 'run_build', 'run_export', 'run_import', 'score_domain', 'full_text',
+           'score_file', 'run_score', 'run_bench', 'chosen', 'bench_methods', 'bench_language', 'explain_os_error',
+           'main', 'fail']
 
 # %% ../nbs/35_cli.ipynb #ca41df33
 import argparse, json, sys
@@ -53,6 +54,11 @@ def add_data(commands):
     p.add_argument('folder', help='a data set that `rerec data build` made')
     p.add_argument('--format', choices=('official', 'datasets', 'recbench'), default='datasets', help='files of the official training code, a folder of `datasets` (default), or records of RecBench+')
     p.add_argument('--out', required=True, help='folder to write to')
+    p = add_command(top, 'import', 'queries of another format, for the catalogue of a data set', '  rerec data import benchmark-queries --format recbench --catalogue my-shop --out with-their-queries\n', run_import)
+    p.add_argument('folder', help='a folder as `rerec data export` writes it: train, validation and test')
+    p.add_argument('--format', choices=('official', 'datasets', 'recbench'), default='datasets', help='default datasets')
+    p.add_argument('--catalogue', required=True, help='the data set whose catalogue is meant')
+    p.add_argument('--out', required=True, help='data set to make')
     p = add_command(top, 'build', 'from tables to queries with candidates, in three parts', DATA_EXAMPLES, run_build)
     p.add_argument('--items', required=True, help='table of items: .csv, .tsv, .jsonl, .json or .parquet, as all tables')
     p.add_argument('--attributes', help='table of facts: item, relation, value, or a column for each relation')
@@ -205,7 +211,15 @@ def run_export(a):
     data = load_data(a.folder)
     publish(a.out, lambda folder: EXPORTS[a.format](folder, data))
     print(f'{a.out}: {a.folder} in the format {a.format!r}')
-
+def run_import(a):
+    "`rerec data import`"
+    from rerec.core import check_writable
+    from rerec.sharing import import_queries
+    if Path(a.out).exists() and any(Path(a.out).iterdir()): raise DataError('is there already and not empty', a.out, remedy='choose another --out')
+    if not Path(a.folder).is_dir(): raise DataError('there is no such folder', a.folder)
+    check_writable(a.out)
+    data = import_queries(a.folder, a.format, a.catalogue, a.out)
+    print(f'{a.out}: ' + ', '.join(f'{len(qs):,} for {part}' for part,qs in data.parts.items()) + f"; shared by training and the others: {data.about['leaks']}")
 
 # %% ../nbs/35_cli.ipynb #de4faf1f
 def score_domain(

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['COLUMNS', 'NEEDED', 'MOMENTS', 'guess_columns', 'pieces', 'as_text', 'as_number', 'as_moment', 'rules', 'problems',
-           'Report', 'named_columns', 'checked', 'read_shop_items', 'turned', 'read_shop_facts', 'read_shop_likes',
-           'last_ratings', 'Tables', 'read_tables', 'read_profiles']
+           'Report', 'named_columns', 'checked', 'read_shop_items', 'turned', 'read_shop_facts', 'graph_facts',
+           'read_shop_likes', 'last_ratings', 'Tables', 'read_tables', 'read_profiles']
 
 # %% ../nbs/26_tables.ipynb #d52d3208
 import re, tempfile
@@ -18,7 +18,7 @@ import pandera.polars as pa
 import polars as pl
 from pandera.errors import SchemaErrors
 from .core import Catalogue, DataError, Item
-from .formats import read_rows, split_year
+from .formats import read_graph, read_rows, split_year
 
 # %% ../nbs/26_tables.ipynb #1204977c
 COLUMNS = { # role: {what it is for: names it goes by, likeliest first}
@@ -206,12 +206,19 @@ def read_shop_facts(
 )->tuple[tuple[int, str, str], ...]: # (item row, relation, value), each once
     "Facts of the items."
     ids = pl.DataFrame(dict(item=[o.id for o in items]))
+    if path and '.gexf' in Path(path).suffixes: path, also = None, [*also, graph_facts(path, items, report)]
     read = checked(path, 'attributes', report, given, dict(item=ids['item'])) if path else ()
     long = [p.select('item', 'relation', 'value') if 'relation' in p.columns else turned(p, [c for c in p.columns if c not in ('row', 'item')]) for p in read]
     facts = pl.concat([*also, *long]) if long or also else pl.DataFrame(schema=dict.fromkeys(('item', 'relation', 'value'), pl.String))
     facts = facts.join(ids.with_row_index('i'), on='item', maintain_order='left').select('i', 'relation', 'value').unique(maintain_order=True)
     once = {} # one string for each value, however many facts have it
     return tuple((i, once.setdefault(r, r), once.setdefault(v, v)) for i,r,v in facts.iter_rows())
+def graph_facts(path:str|Path, items:Sequence[Item], report:Report): # polars DataFrame: item, relation, value
+    "Facts from a GEXF graph, as the official training code has it; items are found by title."
+    found = read_graph(path, items)
+    report.columns[Path(path).name] = dict(item='label', relation='relation', value='label')
+    report.rows[Path(path).name] += len(found)
+    return pl.DataFrame(dict(item=[items[i].id for i,_,_ in found], relation=[r for _,r,_ in found], value=[v for *_,v in found]), schema=dict.fromkeys(('item', 'relation', 'value'), pl.String))
 
 # %% ../nbs/26_tables.ipynb #dad50c99
 def read_shop_likes(
