@@ -272,6 +272,8 @@ def make_queries(
         return drawn
     by_writer = dict(reword=reworded) if build.writer else {}
     parts, needs, used = draw_parts(drawer, titles, build.n_queries, build.n_candidates, build.seed, lambda found, **about: progress(found, desc='queries', **about), **by_writer)
+    if bare := [p for p,qs in parts.items() if not qs]: raise DataError(f'no query could be made for {bare[0]}', build.interactions, remedy='the tables need more: users with several likes, and facts that items share')
+    if (n := sum(map(len, parts.values()))) < .9*build.n_queries: say(f'{n:,} queries instead of {build.n_queries:,}: the tables give no more of them')
     save_parts(parts, needs, used, sources.catalogue, folder)
     if build.writer: write_json(folder/'reworded.json', came_to)
 def save_parts(

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['MAIN', 'LANGUAGE_TRAINER', 'METHODS', 'RANKERS', 'describe', 'demonstration', 'facts_by_item', 'telling', 'wanted',
            'told_demonstration', 'LanguageRun', 'prompt_of', 'supervised', 'teach', 'warmed', 'run_language', 'tuned',
-           'go_on', 'answers_a_step']
+           'trainer_settings', 'go_on', 'answers_a_step']
 
 # %% ../nbs/25_language.ipynb #7cce0c12
 import json, random, time
@@ -197,6 +197,7 @@ def tuned(run:LanguageRun, catalogue:Catalogue, titles, train, validation, test,
 
 
 # %% ../nbs/25_language.ipynb #b74e4b61
+def trainer_settings(run:LanguageRun)->dict: return REAL_TRAINER | LANGUAGE_TRAINER | dict(max_completion_length=run.max_new_tokens, bf16=run.bf16) | METHODS[run.method]
 def go_on(run:LanguageRun, model, tok, catalogue:Catalogue, titles, train, validation, taste=None)->tuple[object, list[dict]]: # (model, log)
     "What comes after the warm start; taste is learned if it is not given."
     if run.method in ('untuned', 'warm start'): return model, []
@@ -204,10 +205,10 @@ def go_on(run:LanguageRun, model, tok, catalogue:Catalogue, titles, train, valid
     if run.method=='SFT':
         rows = [(ask(q, catalogue), f'Answer: {catalogue.items[q.truth[0]]}') for q in train]
         return teach(model, tok, rows, run, Path(run.folder)/'checkpoints'/'SFT', run.steps*answers_a_step(run)//8)
-    taste, settings = taste or learn_taste(run, catalogue), REAL_TRAINER | LANGUAGE_TRAINER | dict(max_completion_length=run.max_new_tokens, bf16=run.bf16) | METHODS[run.method]
+    taste = taste or learn_taste(run, catalogue)
     check = task_metrics(validation, catalogue, titles, batch_size=16, max_new_tokens=run.max_new_tokens, prompt=ask)
     reward = lambda c: DualGraphReward(AttributeGraph.from_catalogue(catalogue), taste.items, titles, w1=c.w1, w2=c.w2)
-    trainer = reinforce(run, model, tok, as_rows(train, catalogue, ask), reward, titles, check, settings, peft_config=adapter(run.lora_rank))
+    trainer = reinforce(run, model, tok, as_rows(train, catalogue, ask), reward, titles, check, trainer_settings(run), peft_config=adapter(run.lora_rank))
     return trainer.model, trainer.state.log_history
 def answers_a_step(run:LanguageRun)->int: # Of reinforcement
     "How many answers are learned from at once."

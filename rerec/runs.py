@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['MINI_TRAINER', 'SHOWN', 'REAL_TRAINER', 'LLAMA_3B', 'MiniRun', 'log_rows', 'MetricsFile', 'as_number', 'ProgressBar',
            'provenance', 'as_rows', 'task_metrics', 'sft_checkpoint', 'publish', 'MiniSetup', 'mini_setup', 'warm_up',
-           'learn_taste', 'reinforce', 'compare_all', 'figures', 'example_answers', 'read_metrics', 'plot_series',
-           'plot_curriculum', 'plot_answer', 'telling_answer', 'draw_report', 'write_report', 'train_mini', 'open_run',
-           'conclude', 'RealRun', 'some', 'real_queries', 'adapter', 'train_real', 'full_run']
+           'learn_taste', 'config_of', 'reinforce', 'compare_all', 'figures', 'example_answers', 'read_metrics',
+           'plot_series', 'plot_curriculum', 'plot_answer', 'telling_answer', 'draw_report', 'write_report',
+           'train_mini', 'open_run', 'conclude', 'RealRun', 'some', 'real_queries', 'adapter', 'train_real', 'full_run']
 
 # %% ../nbs/18_runs.ipynb #76949bcd
 import json, os, platform, random, shutil, subprocess, sys, time
@@ -19,7 +19,7 @@ from datasets import Dataset
 from tqdm.auto import tqdm
 from transformers import PrinterCallback, TrainerCallback
 from .answers import neutralise, parse_answer, render_prompt
-from .core import KINDS, Catalogue, Query, check_writable, claim_plot, is_json, seed_everything, sweep, write_atomic, write_json
+from .core import KINDS, Catalogue, DataError, Query, check_writable, claim_plot, is_json, seed_everything, sweep, write_atomic, write_json
 from .data import add_candidates, leakage, load_benchmark, split_queries
 from .evaluation import Evaluation, as_markdown, evaluate, evaluate_scores, lightgcn_scores, plot_by_kind, popularity_scores, random_scores, table_of
 from .graphs import AttributeGraph, InteractionGraph, LightGCN, train_lightgcn
@@ -178,10 +178,17 @@ def learn_taste(run, catalogue:Catalogue, **settings)->LightGCN: # Embeddings of
     return LightGCN.load(path)
 
 # %% ../nbs/18_runs.ipynb #6c784649
+def config_of(
+    run, # Folder, steps, seed, and fields that are given
+    settings:dict, # Fields otherwise
+)->ReRecConfig: # Checked: worth asking for before anything long
+    "Settings of the trainer."
+    try: return ReRecConfig(output_dir=str(Path(run.folder)/'checkpoints'/'rerec'), max_steps=run.steps, seed=run.seed, **{**settings, **run.trainer})
+    except (ValueError, TypeError) as e: raise DataError(' '.join(str(e).split()), field='trainer', remedy='change the flags of the trainer') from None
 def reinforce(run, model, tokenizer, rows:Dataset, reward, titles, evaluator, settings:dict, **kwargs): # (trainer, log)
     "Fine-tune with ReRec, from the last whole checkpoint if there is one."
     steps = Path(run.folder)/'checkpoints'/'rerec'
-    config = ReRecConfig(output_dir=str(steps), max_steps=run.steps, seed=run.seed, **{**settings, **run.trainer})
+    config = config_of(run, settings)
     watch = [ProgressBar('ReRec'), MetricsFile(Path(run.folder)/'metrics.jsonl', 'rerec')]
     trainer = ReRecTrainer(model=model, args=config, train_dataset=rows, reward_funcs=reward(config), processing_class=tokenizer,
         titles=titles, evaluator=evaluator, callbacks=watch, **kwargs)
@@ -318,7 +325,7 @@ def open_run(run)->Path: # The folder
     if (folder/'config.json').exists():
         if not run.resume: raise FileExistsError(f'{folder} holds a run already -> add --resume to go on with it, or choose another name with --name')
         if (old := json.loads((folder/'config.json').read_text())['settings']) != json.loads(json.dumps(known)):
-            raise ValueError(f'{folder} began with other settings: ' + ', '.join(k for k in known if old.get(k) != json.loads(json.dumps(known[k]))))
+            raise DataError('began with other settings: ' + ', '.join(k for k in known if old.get(k) != json.loads(json.dumps(known[k]))), folder, remedy='use those it began with, or another --name')
     sweep(folder)
     if not (folder/'config.json').exists(): write_json(folder/'config.json', dict(settings=known, **provenance()))
     return folder

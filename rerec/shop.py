@@ -18,9 +18,9 @@ from .baselines import bm25_scores
 from .building import DataSet, load_data
 from .core import DataError, Query, claim_plot, write_json
 from .evaluation import Evaluation, as_markdown, evaluate, evaluate_scores, lightgcn_scores, plot_by_kind, popularity_scores, random_scores, table_of
-from .language import METHODS, LanguageRun, prompt_of, tuned
+from .language import METHODS, LanguageRun, prompt_of, trainer_settings, tuned
 from .policy import load_policy
-from .runs import draw_report, example_answers, figures, open_run, provenance, publish, read_metrics, some, write_report
+from .runs import config_of, draw_report, example_answers, figures, open_run, provenance, publish, read_metrics, some, write_report
 
 # %% ../nbs/31_shop.ipynb #0d50b69e
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ def train_shop(
 )->dict: # What result.json holds
     "Warm start, fine-tuning and test on a data set."
     began, data = time.time(), load_data(run.data)
+    if METHODS[run.method] is not None: config_of(run, trainer_settings(run)) # a mistake is told before the warm start
     folder = open_run(run)
     test, validation = (some(data.parts[p], n, run.seed) for p,n in (('test', run.n_test), ('validation', run.n_validation)))
     judged, _ = tuned(run, data.catalogue, data.titles, data.parts['train'], validation, test, data.taste)
