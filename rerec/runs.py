@@ -336,6 +336,7 @@ def conclude(run, folder, began, trainer, before, tests:dict, catalogue, titles,
     tok, telling = trainer.processing_class, telling_answer(trainer.last_batch, trainer.processing_class) if trainer.last_batch else None
     found = {n: compare_all(dict(warm=before, ReRec=trainer.model), tok, qs, catalogue, titles, taste, run.seed, **asked) for n,qs in tests.items()}
     main = next(iter(tests))
+    for name, e in found[main].items(): e.save(folder/'answers'/f"{dict(warm='before', ReRec='test').get(name, name)}.json")
     result = dict(seed=run.seed, seconds=time.time() - began, steps=trainer.state.global_step, best_step=trainer.state.best_global_step, **figures(found[main], 'warm', 'ReRec'),
         **{n: figures(e, 'warm', 'ReRec') for n,e in found.items() if n != main}, curriculum=trainer.curriculum.history, provenance=provenance())
     tables = {f'{n}: {metric}': as_markdown(table_of(e, metric)) for n,e in found.items() for metric in ('accuracy', 'ndcg')}
