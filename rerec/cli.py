@@ -96,9 +96,9 @@ def add_train(commands):
     p.add_argument('--model', default='smollm2', help="with --data: a name on the hub, a folder, or 'smollm2'")
     p.add_argument('--full', action='store_true', help='with a benchmark folder: the settings of the full GPU run instead of those for two cores')
     p.add_argument('--method', default='ReRec', choices=('ReRec', 'GRPO', 'SFT', 'warm start', 'untuned'), help='with a data set: how to go on after the warm start (default ReRec)')
-    p.add_argument('--told', type=int, metavar='N', help='with a data set: facts of each item in the prompt (default 6)')
+    p.add_argument('--told', type=int, metavar='N', help='with a data set: facts of each item in the prompt (default 8)')
     p.add_argument('--lora-rank', type=int, metavar='N', help='with --data: of the adapter (default 16); 0 trains all weights')
-    p.add_argument('--max-new-tokens', type=int, metavar='N', help='with --data: of an answer')
+    p.add_argument('--max-new-tokens', type=int, metavar='N', help='with --data: of an answer (default with a data set: 40, and 25 for each candidate)')
     p.add_argument('--test-queries', type=int, metavar='N', help='with --data: of the final comparison')
 
 # %% ../nbs/35_cli.ipynb #b012a8b5
@@ -296,8 +296,9 @@ def bench_language(a):
     "Rows of the comparison on a real language model."
     from rerec.language import METHODS, RANKERS, LanguageRun, run_language
     if not a.data or not Path(a.data).is_dir(): raise DataError('there is no such folder', a.data or '--data', remedy='give a folder with items.csv.gz, attributes.csv.gz and queries.jsonl.gz')
+    given = ({} if a.steps is None else dict(steps=a.steps)) | (dict(max_new_tokens=40 + 25*a.candidates) if a.told else {}) # room for a line for each candidate
     for name in chosen(a.method, [*METHODS, *RANKERS], 'method'):
-        base, given = f"{a.out}/language/{a.candidates}{'-told'*bool(a.told)}-{a.seed}", {} if a.steps is None else dict(steps=a.steps)
+        base = f"{a.out}/language/{a.candidates}{'-told'*bool(a.told)}-{a.seed}"
         r = run_language(LanguageRun(a.data, a.model, a.seed, f'{base}/{name}', n_candidates=a.candidates, told=a.told, method=name, warm=f'{base}/warm', **given), f'{a.out}/language/rows')
         print(f"{r['setting']}, {name}, seed {a.seed}: accuracy {r['test']['accuracy']:.3f}, {r['seconds']:.0f} s")
 

@@ -10,7 +10,7 @@ __all__ = ['ShopRun', 'shop_run', 'train_shop', 'ranked', 'before', 'device', 'n
 # %% ../nbs/31_shop.ipynb #d083058a
 import json, time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 import pandas as pd
 import torch
@@ -29,7 +29,8 @@ class ShopRun(LanguageRun):
     folder:str = 'runs/shop' # Where the run is kept
     steps:int = 100 # Reinforcement steps of 16 answers
     n_candidates:int = 0 # Items on offer: those of the data set
-    told:int = 6 # Facts of each item in the prompt
+    told:int = 8 # Facts of each item in the prompt
+    max_new_tokens:int = 0 # Of an answer; 0: room for a line for each candidate
     warm:str = '' # Folder of the warm start, if runs share one
 def shop_run(folder:str|Path)->ShopRun: # Its settings
     "A run as it was begun."
@@ -45,6 +46,7 @@ def train_shop(
 )->dict: # What result.json holds
     "Warm start, fine-tuning and test on a data set."
     began, data = time.time(), load_data(run.data)
+    if not run.max_new_tokens: run = replace(run, max_new_tokens=40 + 25*data.about['settings']['n_candidates'])
     if METHODS[run.method] is not None: config_of(run, trainer_settings(run)) # a mistake is told before the warm start
     folder = open_run(run)
     test, validation = (some(data.parts[p], n, run.seed) for p,n in (('test', run.n_test), ('validation', run.n_validation)))
