@@ -10,7 +10,7 @@ __all__ = ['FILES', 'EXPORTS', 'IMPORTS', 'blind', 'plot_degrees', 'card', 'writ
 # %% ../nbs/31_sharing.ipynb #bcfc73cb
 import json, random, re, shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 import numpy as np
@@ -118,7 +118,12 @@ def export_recbench(
 EXPORTS = dict(official=export_official, datasets=export_datasets, recbench=export_recbench)
 
 # %% ../nbs/31_sharing.ipynb #75dc8502
-def read_official(folder:Path, data:DataSet)->dict[str, list]: return {p: read_training(folder/f'{p}.parquet', data.catalogue, data.titles.resolve) for p in SHARES}
+def read_official(
+    folder:Path, # A parquet file for each part
+    data:DataSet, # Titles
+)->dict[str, list[Query]]: # By part
+    "Queries of the official training files."
+    return {p: read_training(folder/f'{p}.parquet', data.catalogue, data.titles.resolve) for p in SHARES}
 def read_datasets(
     folder:Path, # As `export_datasets` left it
     data:DataSet, # The catalogue its rows point to
@@ -159,7 +164,11 @@ def import_queries(
     settings = data.about['settings'] | dict(imported=f'{form}: {Path(folder).name}')
     write_json(out/'data.json', about(out, settings, load_tables(out/'tables'), data.sources))
     return load_data(out)
-def copied(base:Path, out:Path, save):
+def copied(
+    base:Path, # A data set
+    out:Path, # An empty folder
+    save:Callable, # Writes queries into the folder it is given
+):
     "A data set without its queries, and others in their place."
     shutil.copytree(base/'tables', out/'tables'); shutil.copy(base/'taste.safetensors', out); shutil.copy(base/'settings.json', out)
     (out/'queries').mkdir(); save(out/'queries')

@@ -3,7 +3,7 @@ import ast, io, json, re, subprocess, sys, tokenize
 from pathlib import Path
 import pytest
 root = Path(__file__).resolve().parent.parent
-pages = {re.sub(r'^\d+_', '', p.stem): p for p in sorted((root/'nbs').glob('[0-9]*.ipynb'))}
+pages = {re.sub(r'^\d+_', '', p.stem): p for p in sorted((root/'nbs').glob('[0-9]*.ipynb')) if '#| default_exp' in p.read_text(encoding='utf-8')} # those that make a module
 group = pytest.mark.xdist_group('wheel')
 
 @pytest.fixture(scope='module')
