@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from rerec.answers import TitleIndex, neutralise, parse_answer, render_prompt
 from rerec.building import Build, build_data, line_query, load_data, query_line
+from rerec.queries import Need
 from rerec.core import Catalogue, DataError, Item, Query
 from rerec.formats import write_graph
 from rerec.sharing import EXPORTS, write_card
@@ -65,8 +66,9 @@ CATALOGUE = Catalogue(tuple(Item(t, 'movie', None, f'i{k}') for k,t in enumerate
 @given(EVIL)
 def test_query_lines_are_one_line(text):
     q = Query('q', text, 'explicit', 'movie', (3,), (3, 1, 2), (('relation', text),), (1,), 0, (4,))
-    line = json.dumps(query_line(q, CATALOGUE))
-    assert '\n' not in line and line_query(json.loads(line), {o.id: i for i,o in enumerate(CATALOGUE.items)}, CATALOGUE)==q
+    need = Need('explicit', 0, (3, 2), q.conditions, {q.conditions[0]: 1}, {q.conditions[0]: text}, (4,), {'trait': text}, (1,))
+    line = json.dumps(query_line(q, need, CATALOGUE))
+    assert '\n' not in line and line_query(json.loads(line), {o.id: i for i,o in enumerate(CATALOGUE.items)}, CATALOGUE)==(q, need)
 
 def test_graphs_stay_xml(tmp_path):
     facts = tuple((i, 'rel<ation>&"', t) for i,t in enumerate([*HOSTILE, NUL]))
