@@ -54,4 +54,6 @@ if __name__ == '__main__':
     if t.accelerator.is_main_process:
         with open(sys.argv[1], 'w') as f: json.dump(dict(advantages=t.seen, curriculum=t.curriculum.state_dict(), weights=[p.double().norm().item() for p in model.parameters()]), f)
     t.accelerator.wait_for_everyone()
-    t.accelerator.end_training() # closes the process group: threads left to the interpreter's end may abort it
+    t.accelerator.end_training()
+    sys.stdout.flush(); sys.stderr.flush()
+    os._exit(0) # all is done and written: a thread that PyTorch leaves to the interpreter's end now and then aborts it (one in ten on a busy machine)
