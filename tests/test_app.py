@@ -49,7 +49,9 @@ def page(server):
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=chromium, args=['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'])
         page = browser.new_page(viewport=dict(width=1200, height=900))
-        page.elsewhere = []
+        page.elsewhere, page.streams = [], 0
+        def ended(request): page.streams += '/queue/data' in request.url
+        for event in ('requestfinished', 'requestfailed'): page.on(event, ended) # Gradio hangs up itself after the last message
         def only_here(route):
             if route.request.url.startswith((server[0], 'data:', 'blob:')): return route.continue_()
             page.elsewhere.append(route.request.url); route.abort()
@@ -60,11 +62,13 @@ def page(server):
         browser.close()
 
 def ask(page, wish, user='', liked=''):
-    "Type, click, and wait until the answer to this wish is there."
-    before = page.inner_html('#cards') + page.inner_html('#steps')
+    "Type, click, and wait until the stream that brings the answer has ended."
     for field, words in (('wish', wish), ('user', user), ('liked', liked)): page.fill(f'#{field} textarea, #{field} input', words)
+    before, began = page.streams, time.time()
     page.click('#recommend')
-    page.wait_for_function("b => document.querySelector('#cards').innerHTML + document.querySelector('#steps').innerHTML != b", arg=before, timeout=60_000)
+    while page.streams == before:
+        assert time.time() - began < 120, f'no answer to {wish[:80]!r}'
+        page.wait_for_timeout(100)
     page.wait_for_timeout(500)
     return page.inner_text('#cards')
 
