@@ -29,10 +29,11 @@ class Segment:
     items:tuple[int, ...] # Rows it names, in order, each once
 
 # %% ../nbs/09_segmentation.ipynb #9b31f381
-BORDER = re.compile(r'''\n[ \t\r]*\n\s*      # a blank line
-    | \n                                     # a line
-    | (?<=[.!?;])(?<!^\d\.)(?<!^\d\d\.)(?<!\s\d\.)(?<!\s\d\d\.)["'”’)\]*_]*(?=[^\S\n]+["'“‘(\[*_]*[^\W_a-z])  # a sentence; the next starts with no small letter
-    | (?<=[。！？])''', re.X | re.M)
+BORDER = re.compile(r'''\n (?: [ \t\r]*\n\s* )?  # a line, or a blank one
+    | (?<=[.!?;。！？]) (?:
+        (?<=[。！？])
+        | (?<![。！？])(?<!^\d\.)(?<!^\d\d\.)(?<!\s\d\.)(?<!\s\d\d\.)["'”’)\]*_]*(?=[^\S\n]+["'“‘(\[*_]*[^\W_a-z]))  # a sentence; the next starts with no small letter
+    ''', re.X | re.M)
 
 # %% ../nbs/09_segmentation.ipynb #3da5aecc
 def units(
@@ -84,7 +85,7 @@ def names(
     item:int, # Row of an item
 )->Bool[Tensor, 's']: # True where the segment names it
     "Which segments name an item."
-    return torch.tensor([item in s.items for s in segments], dtype=torch.bool)
+    return torch.from_numpy(np.array([item in s.items for s in segments], bool))
 
 # %% ../nbs/09_segmentation.ipynb #374a21ef
 def byte_letters()->dict[str, int]: # 256 letters
@@ -158,5 +159,4 @@ def token_segments(
     segments:Sequence[Segment], # Of the same text
 )->Int[Tensor, 't']: # Index of the segment of each token
     "Which segment each token belongs to."
-    borders = torch.tensor([s.start for s in segments[1:]], dtype=torch.long)
-    return torch.searchsorted(borders, starts.long(), right=True)
+    return torch.from_numpy(np.searchsorted([s.start for s in segments[1:]], starts.numpy(), side='right'))

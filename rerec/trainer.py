@@ -11,9 +11,9 @@ __all__ = ['SEAL', 'ReRecConfig', 'blame', 'penalised_tokens', 'my_rows', 'TaskM
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from unittest.mock import patch
-import numpy as np
 import torch
 from accelerate.utils import gather
 from jaxtyping import Bool, Float, Int
@@ -25,7 +25,7 @@ from .advantages import group_statistics, place_advantages, quiet_groups, withou
 from .answers import parse_answer
 from .core import is_json, write_json
 from .curriculum import Curriculum
-from .segmentation import batch_starts, names, segment, token_segments
+from .segmentation import Segment, batch_starts, names, segment, token_segments
 from .titles import UNKNOWN
 
 # %% ../nbs/12_trainer.ipynb #9b6d809d
@@ -80,13 +80,16 @@ def penalised_tokens(
     by:str = 'item', # How to cut
 )->tuple[Bool[Tensor, 'b t'], list[int]]: # (tokens in blamed segments, first recommended row of each answer)
     "Mark the tokens of segments that name a wrongly recommended item."
-    penalised, firsts = np.zeros(mask.shape, bool), []
-    rows = [row[:n] for row,n in zip(ids.tolist(), mask.sum(1).tolist())]
-    for i, (text, starts) in enumerate(batch_starts(tokenizer, rows)):
-        parts, blamed, first = blame(text, titles, truths[i], candidates[i] or None, by)
-        firsts.append(first)
-        if parts: penalised[i, :len(starts)] = blamed[token_segments(starts, parts)]
-    return torch.from_numpy(penalised).to(mask.device), firsts
+    lengths = mask.sum(1).cpu()
+    texts, starts = zip(*batch_starts(tokenizer, [row[:n] for row,n in zip(ids.tolist(), lengths.tolist())]))
+    found = [blame(t, titles, q, c or None, by) for t,q,c in zip(texts, truths, candidates)]
+    begins = [0, *accumulate(len(t) + 1 for t in texts[:-1])] # of the answers, laid end to end
+    laid = [Segment(b + s.start, b + s.end, s.items) for b,(parts,*_) in zip(begins, found) for s in (parts or [Segment(0, 0, ())])]
+    blamed = torch.tensor([b for _,blamed,_ in found for b in (blamed.tolist() or [False])])
+    places = torch.cat(starts) + torch.tensor(begins).repeat_interleave(lengths)
+    penalised = torch.zeros(mask.shape, dtype=torch.bool)
+    penalised[torch.arange(mask.shape[1]) < lengths[:,None]] = blamed[token_segments(places, laid)]
+    return penalised.to(mask.device), [first for *_,first in found]
 
 # %% ../nbs/12_trainer.ipynb #1f583ba1
 def my_rows(
