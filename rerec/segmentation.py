@@ -10,9 +10,9 @@ __all__ = ['BORDER', 'Segment', 'units', 'segment', 'names', 'byte_letters', 'di
 import json, re
 from bisect import bisect_right
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
+from typing import NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Bool, Int
@@ -21,8 +21,7 @@ from .answers import Answer, parse_answer
 from .titles import TitleIndex
 
 # %% ../nbs/09_segmentation.ipynb #3e3a563e
-@dataclass(frozen=True)
-class Segment:
+class Segment(NamedTuple):
     "One step of an answer."
     start:int # First character
     end:int # One past the last character

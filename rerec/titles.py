@@ -140,7 +140,7 @@ _LINE_RIGHT = re.compile(r'[^\w\n]{0,8}(?:\Z|[\n;\[|<])| [-–—] ')
 def _set_apart(spot):
     "Is the title in quotes, in bold, or alone in its place of a list?"
     if spot.left.endswith(_OPEN) and spot.right.startswith(_CLOSE): return True
-    return bool(_LINE_LEFT.search(spot.left)) and bool(_LINE_RIGHT.match(spot.right))
+    return bool(_LINE_RIGHT.match(spot.right)) and bool(_LINE_LEFT.search(spot.left))
 
 # %% ../nbs/03_titles.ipynb #6194c863
 FUNCTION_WORDS = frozenset('''a about after all an and any are as at bad be been before being big but by did do down for from get go good had has he her
