@@ -38,6 +38,8 @@ def test_readme_and_site(copy, run):
     assert code==0, said
     pages = {p.name for p in (copy/'_docs').glob('*.html')}
     assert pages=={re.sub(r'^\d+_', '', n).replace('.ipynb', '.html') for n in order}
+    bare = {n: re.sub(r'(?s)<pre.*?</pre>|<script.*?</script>|<code>.*?</code>', ' ', (copy/'_docs'/n).read_text(encoding='utf-8')) for n in pages}
+    assert not [n for n,text in bare.items() if re.search(r'\]\([\w./]+\)', text)], 'a link inside a link: a page shows its Markdown'
     assert 'class="navbar' in (copy/'_docs/index.html').read_text(encoding='utf-8')
     assert len(json.loads((copy/'_docs/search.json').read_text(encoding='utf-8'))) > 100, 'the search knows too little'
 
