@@ -1,5 +1,5 @@
 """Does a job in a child that is killed without warning at a random moment, does it again until it is done, and starts afresh until
-there were enough kills: python tests/killed_worker.py build|train FOLDER SEED KILLS. Half of the moments are drawn by the clock,
+there were enough kills: python tests/killed_worker.py build|train|shop FOLDER SEED KILLS. Half of the moments are drawn by the clock,
 half by the operations on files, where most harm can be done. Prints what happened as one line of JSON."""
 import csv, hashlib, json, os, random, signal, sys, time
 from pathlib import Path
@@ -8,6 +8,8 @@ from rerec.building import Build, build_data, load_data
 from rerec.core import DataError, is_json
 from rerec.runs import MiniRun, train_mini
 from rerec.sharing import write_card
+from rerec.shop import ShopRun, train_shop
+from rerec.training import toy_model
 from rerec.world import mini_world
 
 FEW = dict(demos=120, train=24, validation=6, test=6, unseen=6)
@@ -26,6 +28,12 @@ def build(folder):
     write_card(folder, build_data(Build(*(str(shop/f'{n}.csv') for n in ('items', 'facts', 'likes')), out=str(folder), n_queries=80, n_candidates=5, epochs=3), say=lambda text: None))
 def train(folder):
     train_mini(MiniRun(folder=str(folder), seed=5, warm_steps=12, steps=6, sizes=FEW, trainer=TINY, resume=True))
+def prepared(home):
+    "A data set and a toy to train on it."
+    tables(home/'shop'); build(home/'data'); toy_model(home/'toy', mini_world(n_users=60))
+def shop(folder):
+    few = dict(per_device_train_batch_size=4, gradient_accumulation_steps=1, num_generations=2, temperature=3., learning_rate=1e-2, eval_steps=2, save_steps=2, logging_steps=1, save_total_limit=1)
+    train_shop(ShopRun(data=str(folder.parent/'data'), model=str(folder.parent/'toy'), folder=str(folder), seed=5, warm_steps=4, steps=4, n_test=6, n_validation=4, max_new_tokens=12, told=2, lora_rank=2, bf16=False, trainer=few, resume=True))
 def whole(folder):
     "Checksums of a data set, or that it is none; an error other than DataError is one."
     try: return sorted(load_data(folder).about['files'].items())
@@ -71,10 +79,22 @@ def standing(folder):
         if c := last(folder/'checkpoints'/stage): found[stage + ' checkpoint'] = [c.name, len(load_file(c/'model.safetensors')), len(torch.load(c/'optimizer.pt', weights_only=True))]
     return found | dict(logged=len(log_rows(folder/'metrics.jsonl')), result=(folder/'result.json').exists() and is_json(folder/'result.json'))
 
-JOBS = dict(build=(build, whole), train=(train, standing))
+def shop_standing(folder):
+    "The same for a run on a data set, whose model is an adapter on its warm start."
+    from safetensors.torch import load_file
+    from rerec.runs import log_rows
+    from rerec.shop import run_model
+    from rerec.trainer import latest_checkpoint
+    found = {n: hashlib.sha256((folder/n).read_bytes()).hexdigest() for n in ('warm/model/model.safetensors', 'model/adapter_model.safetensors') if (folder/n).exists() and load_file(folder/n)}
+    if (folder/'model').exists(): run_model(folder)
+    if c := latest_checkpoint(folder/'checkpoints'/'rerec'): found['checkpoint'] = [c.name, len(load_file(c/'adapter_model.safetensors')), len(torch.load(c/'optimizer.pt', weights_only=True))]
+    return found | dict(logged=len(log_rows(folder/'metrics.jsonl')), result=(folder/'result.json').exists() and is_json(folder/'result.json'))
+
+JOBS = dict(build=(build, whole), train=(train, standing), shop=(shop, shop_standing))
 if __name__=='__main__':
     (job, look), home, rng, kills = JOBS[sys.argv[1]], Path(sys.argv[2]), random.Random(int(sys.argv[3])), int(sys.argv[4])
     if job==build: assert ended(*child(tables, home/'shop'))[1]==0
+    if job==shop: assert ended(*child(prepared, home))[1]==0
     seen, began, attempts, n, series = home/'operations', time.time(), [], 0, 0
     handle = os.open(seen, os.O_WRONLY | os.O_CREAT)
     count = lambda: at_operation(home/'whole', lambda k: os.pwrite(handle, b'%09d' % k, 0))

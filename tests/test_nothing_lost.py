@@ -47,3 +47,18 @@ def test_killed_trainings_end_the_same(tmp_path):
     for a in told['attempts']: assert all(a['found'][n]==told['whole'][n] for n in ('warm_start', 'model') if n in a['found'])
     stages = Counter(tuple(sorted(k for k,v in a['found'].items() if v)) for a in told['attempts'])
     assert len(stages) >= 4, stages
+
+@pytest.mark.xdist_group('kills')
+def test_killed_trainings_on_a_data_set_end_the_same(tmp_path):
+    told, whole, broken = killed('shop', tmp_path)
+    def outcome(folder):
+        result = json.loads((folder/'result.json').read_text())
+        rows = [timeless(json.loads(l)) for l in (folder/'metrics.jsonl').read_text().splitlines()]
+        return {k: v for k,v in result.items() if k not in ('seconds', 'provenance')}, rows, {n: b.replace(bytes(folder), b'RUN') for n,b in contents(folder).items() if n.startswith(('model/', 'warm/model/', 'answers/')) or n.endswith('.png')} # an adapter names its base
+    result, rows, files = outcome(whole)
+    assert [r['step'] for r in rows if 'reward' in r]==list(range(1, 5)) and any(n.startswith('answers/') for n in files)
+    for folder in broken:
+        ended = outcome(folder)
+        assert ended[0]==result and ended[1]==rows and not differing(ended[2], files), (folder, differing(ended[2], files))
+    assert all(a['looked']==0 for a in told['attempts']), 'what stood under its final name could not be read'
+    assert len({tuple(sorted(k for k,v in a['found'].items() if v)) for a in told['attempts']}) >= 3
