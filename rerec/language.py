@@ -112,7 +112,6 @@ class LanguageRun(RealRun):
     method:str = 'ReRec' # 'ReRec', 'GRPO' (plain credit, NDCG alone), 'SFT', or 'warm start' 'untuned', or a ranker
     told:int = 0 # Facts of each item in the prompt
     warm_steps:int = 100 # Supervised steps of 8 demonstrations
-    warm_lr:float = 2e-4 # Step size of the warm start
     bf16:bool = True # Matrix products and frozen weights in bfloat16
     warm:str = 'runs/language/warm' # Folder of the warm start, shared by methods; '' for one in the run's own
     @property
@@ -130,7 +129,7 @@ def supervised(
     run:LanguageRun, # Seed, and arithmetic
     steps:int, # Of 8 rows
     folder:str|Path, # For checkpoints
-    lr:float, # Step size
+    lr:float=2e-4, # Step size, for an adapter
 )->TrainingArguments:
     "Settings of supervised learning with an adapter, on whatever device there is."
     return TrainingArguments(output_dir=str(folder), max_steps=steps, seed=run.seed, per_device_train_batch_size=4, gradient_accumulation_steps=2, learning_rate=lr, warmup_steps=steps//10, lr_scheduler_type='linear',
@@ -145,14 +144,13 @@ def teach(
     run:LanguageRun, # Seed, rank, and the folder of its log
     folder:str|Path, # For checkpoints
     steps:int, # Of 8 rows
-    lr:float=2e-4, # Step size, for an adapter
 )->tuple[object, list[dict]]: # (model with an adapter, log)
     "Supervised learning on answers, resumed if it was interrupted."
     from peft import get_peft_model
     said = [(prompt_text(tokenizer, m), a) for m,a in pairs]
     adapted = get_peft_model(model, adapter(run.lora_rank))
     watch = [ProgressBar(Path(folder).name), MetricsFile(Path(folder).parent/'metrics.jsonl', Path(folder).name)]
-    log = warm_start(adapted, tokenizer, said, supervised(run, steps, folder, lr), watch, sft_checkpoint(folder))
+    log = warm_start(adapted, tokenizer, said, supervised(run, steps, folder), watch, sft_checkpoint(folder))
     return adapted, log
 
 
@@ -172,7 +170,7 @@ def warmed(
     named, quoted = lambda q: [m.items[0] for m in titles.find(q.text)], told_facts(catalogue, run.told)
     rows = [(ask(q, catalogue), told_demonstration(q, catalogue, quoted, named(q)) if run.told else demonstration(q, catalogue, facts, rng)) for q in shown]
     model, tok = load_policy(run.model, dtype='float32')
-    model, _ = teach(model, tok, rows, run, run.start/'warm start', run.warm_steps, run.warm_lr)
+    model, _ = teach(model, tok, rows, run, run.start/'warm start', run.warm_steps)
     return publish(done, lambda p: (model.merge_and_unload().save_pretrained(p), tok.save_pretrained(p)))
 
 
