@@ -67,28 +67,31 @@ def ended(pid, r, after=None):
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     return json.loads(answer) if answer and not code else None, code
 
+def reported(folder):
+    "Rows of the log, and whether there is a result."
+    from rerec.runs import log_rows
+    return dict(logged=len(log_rows(folder/'metrics.jsonl')), result=(folder/'result.json').exists() and is_json(folder/'result.json'))
 def standing(folder):
     "Whatever stands under its final name has to be whole: sizes of weights and logs, by name."
     from safetensors.torch import load_file
     from rerec.policy import load_policy
-    from rerec.runs import log_rows, sft_checkpoint
+    from rerec.runs import sft_checkpoint
     from rerec.trainer import latest_checkpoint
     found = {n: hashlib.sha256((folder/n/'model.safetensors').read_bytes()).hexdigest() for n in ('warm_start', 'model') if (folder/n).exists() and load_policy(folder/n)}
     if (folder/'lightgcn.safetensors').exists(): found['taste'] = len(load_file(folder/'lightgcn.safetensors'))
     for stage, last in (('warm_start', sft_checkpoint), ('rerec', latest_checkpoint)):
         if c := last(folder/'checkpoints'/stage): found[stage + ' checkpoint'] = [c.name, len(load_file(c/'model.safetensors')), len(torch.load(c/'optimizer.pt', weights_only=True))]
-    return found | dict(logged=len(log_rows(folder/'metrics.jsonl')), result=(folder/'result.json').exists() and is_json(folder/'result.json'))
+    return found | reported(folder)
 
 def shop_standing(folder):
     "The same for a run on a data set, whose model is an adapter on its warm start."
     from safetensors.torch import load_file
-    from rerec.runs import log_rows
     from rerec.shop import run_model
     from rerec.trainer import latest_checkpoint
     found = {n: hashlib.sha256((folder/n).read_bytes()).hexdigest() for n in ('warm/model/model.safetensors', 'model/adapter_model.safetensors') if (folder/n).exists() and load_file(folder/n)}
     if (folder/'model').exists(): run_model(folder)
     if c := latest_checkpoint(folder/'checkpoints'/'rerec'): found['checkpoint'] = [c.name, len(load_file(c/'adapter_model.safetensors')), len(torch.load(c/'optimizer.pt', weights_only=True))]
-    return found | dict(logged=len(log_rows(folder/'metrics.jsonl')), result=(folder/'result.json').exists() and is_json(folder/'result.json'))
+    return found | reported(folder)
 
 JOBS = dict(build=(build, whole), train=(train, standing), shop=(shop, shop_standing))
 if __name__=='__main__':

@@ -1,27 +1,20 @@
 "An exported run answers through `transformers serve`, asked as any OpenAI-compatible server is."
 import contextlib, io, os, socket, subprocess, sys, time, urllib.request
 from pathlib import Path
-import polars as pl
 import pytest
-from rerec.building import Build, build_data
+from killed_worker import prepared
+from rerec.building import load_data
 from rerec.language import prompt_of
 from rerec.shop import ShopRun, export_run, train_shop
-from rerec.training import toy_model
-from rerec.world import mini_world
 
 @pytest.mark.xdist_group('runs')
 def test_an_exported_run_is_served(tmp_path):
     openai = pytest.importorskip('openai')
     pytest.importorskip('uvicorn')
-    whole = mini_world()
-    films = [i for i,o in enumerate(whole.items) if o.domain == 'movie']
-    pl.DataFrame(dict(id=films, title=[str(whole.items[i]) for i in films])).write_csv(tmp_path/'items.csv')
-    pl.DataFrame([dict(id=i, relation=r, value=v) for i,r,v in whole.facts if i in films]).write_csv(tmp_path/'facts.csv')
-    pl.DataFrame([dict(user=f'u{u}', id=i) for u,i in whole.likes if i in films]).write_csv(tmp_path/'likes.csv')
-    run = ShopRun(data=str(tmp_path/'shop'), model=str(toy_model(tmp_path/'toy', whole)), method='untuned', folder=str(tmp_path/'run'), n_test=4, max_new_tokens=8)
-    with contextlib.redirect_stdout(io.StringIO()):
-        data = build_data(Build(*(str(tmp_path/f'{n}.csv') for n in ('items', 'facts', 'likes')), out=run.data, domain='movie', n_queries=100, n_candidates=5, epochs=2))
-        train_shop(run)
+    prepared(tmp_path)
+    run = ShopRun(data=str(tmp_path/'data'), model=str(tmp_path/'toy'), method='untuned', folder=str(tmp_path/'run'), n_test=4, max_new_tokens=8)
+    with contextlib.redirect_stdout(io.StringIO()): train_shop(run)
+    data = load_data(run.data)
     export_run(run.folder, tmp_path/'served')
     with socket.socket() as s:
         s.bind(('127.0.0.1', 0)); port = s.getsockname()[1]
