@@ -171,11 +171,13 @@ def evaluate(
     k:int=5, # Places that count for NDCG
     prompt:Callable=render_prompt, # (query, catalogue) -> chat messages or plain text
     progress:bool=True, # Show a bar
+    temperature:float=0., # 0: greedily; above: answers are drawn, as in training
+    seed:int=0, # Of the drawing
 )->Evaluation: # Complete on every process
-    "Ask a model each query, greedily, and judge what it recommends."
+    "Ask a model each query and judge what it recommends."
     check_queries(queries)
     index = index or TitleIndex(catalogue.items)
-    texts = generate_answers(model, tokenizer, [prompt(q, catalogue) for q in queries], batch_size, max_new_tokens, progress)
+    texts = generate_answers(model, tokenizer, [prompt(q, catalogue) for q in queries], batch_size, max_new_tokens, progress, temperature, seed)
     parsed = [parse_answer(t, index, q.candidates or None) for q,t in zip(queries, texts)]
     return judge(queries, [a.places for a in parsed], texts, k)
 

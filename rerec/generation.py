@@ -145,12 +145,16 @@ def generate_answers(
     batch_size:int=16, # Prompts at a time, on each process
     max_new_tokens:int=512, # Longest answer, in tokens
     progress:bool=True, # Show a bar on the first process
+    temperature:float=0., # 0 takes the likeliest token; above, tokens are drawn, as in training
+    seed:int=0, # Of the drawing
 )->list[str]: # In the order of the prompts, on every process
-    "Greedy answers; the model, its mode and the random state are left as they were."
+    "Answers; the model, its mode and the random state are left as they were."
     while not hasattr(model, 'generate'): model = model.module
     ids, (rank, size), found = [prompt_ids(tokenizer, p) for p in prompts], processes(), {}
     mine, config = share([len(i) for i in ids], rank, size), greedy(model, tokenizer, max_new_tokens)
+    if temperature > 0: config.update(do_sample=True, temperature=temperature, top_k=0)
     with undisturbed(model), tqdm(total=len(mine), desc='answers', disable=not progress or rank>0) as bar:
+        torch.manual_seed(seed + rank)
         for start in range(0, len(mine), batch_size):
             batch = mine[start:start + batch_size]
             found.update(zip(batch, answer_batch(model, tokenizer, [ids[i] for i in batch], config)))

@@ -4,13 +4,15 @@
 
 # %% auto #0
 __all__ = ['LETTER', 'END', 'Piece', 'find_pieces', 'draw_request', 'pack_row', 'draw_list', 'query_list', 'pack_rows',
-           'encode_row', 'row_loss', 'PackedTrainer', 'as_tensors']
+           'encode_text', 'encode_row', 'row_loss', 'PackedTrainer', 'as_tensors']
 
 # %% ../nbs/28_packing.ipynb #49bae521
 import random
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import accumulate, groupby
 from typing import NamedTuple
 import torch
 from torch.nn.functional import cross_entropy
@@ -150,19 +152,31 @@ def pack_rows(
     return rows
 
 # %% ../nbs/28_packing.ipynb #bea1a521
+def encode_text(
+    tokenizer, # A fast tokenizer
+    pieces:Sequence[Piece], # Without an end
+)->tuple[list[int], list[float]]: # (token ids, weights)
+    "Turn pieces into tokens as one text; a token has the weight of the piece that it begins in."
+    ends = list(accumulate(len(p.text) for p in pieces))
+    encoded = tokenizer(''.join(p.text for p in pieces), add_special_tokens=False, return_offsets_mapping=True)
+    weights = [pieces[bisect_right(ends, start)].weight for start, _ in encoded['offset_mapping']]
+    return encoded['input_ids'], weights
+
+# %% ../nbs/28_packing.ipynb #ae88df32
 def encode_row(
-    tokenizer, # Of the model
+    tokenizer, # Of the model; a fast one
     pieces:Sequence[Piece], # Of one row
 )->dict: # input_ids, and a weight for each
     "Turn a row into tokens and their weights in the loss."
     ids, weights = [], []
-    for text, weight in pieces:
-        own = tokenizer(text, add_special_tokens=False)['input_ids'] if text else [tokenizer.eos_token_id]
-        ids += own
-        weights += [weight]*len(own)
+    for is_end, part in groupby(pieces, lambda p: not p.text):
+        part = list(part)
+        own = ([tokenizer.eos_token_id]*len(part), [p.weight for p in part]) if is_end else encode_text(tokenizer, part)
+        ids += own[0]
+        weights += own[1]
     return dict(input_ids=ids, weights=weights)
 
-# %% ../nbs/28_packing.ipynb #377d9bda
+# %% ../nbs/28_packing.ipynb #0611801e
 def row_loss(
     model, # A causal language model of transformers
     input_ids, # Int '1 t'
@@ -175,7 +189,7 @@ def row_loss(
     losses = cross_entropy(logits, targets, reduction='none')
     return (losses*counts).sum()/counts.sum(), logits.argmax(-1) == targets, counts
 
-# %% ../nbs/28_packing.ipynb #9c48e45b
+# %% ../nbs/28_packing.ipynb #8529b312
 class PackedTrainer(MasterWeights, Trainer):
     "Supervised learning on packed rows; logs how often letters are right."
     def __init__(self, *args, **kwargs):
@@ -192,7 +206,7 @@ class PackedTrainer(MasterWeights, Trainer):
             self.letters = []
         super().log(logs, *args, **kwargs)
 
-# %% ../nbs/28_packing.ipynb #8529b312
+# %% ../nbs/28_packing.ipynb #99fa0ed4
 def as_tensors(rows:Sequence[dict])->dict: # One row, as the trainer hands it over
     "Collate one row; more would need padding."
     row, = rows
