@@ -18,7 +18,8 @@ from transformers import PrinterCallback, TrainingArguments
 from .baselines import bm25_scores
 from .comparison import learning_curve, sheet, slug
 from .core import Catalogue, Query, seed_everything, write_json
-from .data import add_candidates, leakage, load_benchmark, split_queries
+from .data import leakage, load_benchmark, split_queries
+from .distractors import add_candidates
 from .evaluation import Evaluation, evaluate, evaluate_scores, lightgcn_scores, popularity_scores, random_scores
 from .facts import AttributeGraph
 from .lookup import TASK, Snippets, demonstrate, look_up_chances, make_sheet, read_request, render_lookup, render_request, render_sheet

@@ -20,7 +20,8 @@ from tqdm.auto import tqdm
 from transformers import PrinterCallback, TrainerCallback
 from .answers import neutralise, parse_answer, render_prompt
 from .core import KINDS, Catalogue, DataError, Query, check_writable, claim_plot, is_json, seed_everything, sweep, write_atomic, write_json
-from .data import add_candidates, leakage, load_benchmark, split_queries
+from .data import leakage, load_benchmark, split_queries
+from .distractors import add_candidates
 from .evaluation import Evaluation, as_markdown, evaluate, evaluate_scores, lightgcn_scores, plot_by_kind, popularity_scores, random_scores, table_of
 from .graphs import AttributeGraph, InteractionGraph, LightGCN, train_lightgcn
 from .policy import load_policy, mini_policy, mini_tokenizer, save_policy, warm_start, warm_start_config, warm_start_data
