@@ -35,7 +35,7 @@ BENCH_EXAMPLES = '''  rerec bench                                   every measur
   rerec bench rewards step                      two of them
   rerec bench methods --method GRPO --seed 1    one row of the comparison of methods
   rerec bench methods --setting epochs          all methods on another job
-  rerec bench language --data benchmark/movie --method ReRec --candidates 5 --steps 200
+  rerec bench language --data benchmark/movie --warm short --method ReRec --seed 0    one row on a real language model
 '''
 
 # %% ../nbs/36_cli.ipynb #e8302c02
@@ -91,15 +91,17 @@ def add_train(commands):
     p.add_argument('--out', default='runs', help='where runs are kept (default runs)')
     p.add_argument('--resume', action='store_true', help='go on from the last checkpoint')
     p.add_argument('--steps', type=int, help='reinforcement steps')
-    p.add_argument('--warm-steps', type=int, help='supervised steps before')
+    p.add_argument('--warm-steps', type=int, metavar='N', help='without --data: supervised steps before')
     p.add_argument('--data', help='a data set of `rerec data build`, or a benchmark folder; without it, the embedded small world')
     p.add_argument('--model', default='smollm2', help="with --data: a name on the hub, a folder, or 'smollm2'")
     p.add_argument('--full', action='store_true', help='with a benchmark folder: the settings of the full GPU run instead of those for two cores')
     p.add_argument('--method', default='ReRec', choices=('ReRec', 'GRPO', 'SFT', 'warm start', 'untuned'), help='with a data set: how to go on after the warm start (default ReRec)')
-    p.add_argument('--told', type=int, metavar='N', help='with a data set: facts of each item in the prompt (default 8)')
-    p.add_argument('--lora-rank', type=int, metavar='N', help='with --data: of the adapter (default 16); 0 trains all weights')
-    p.add_argument('--max-new-tokens', type=int, metavar='N', help='with --data: of an answer (default with a data set: 40, and 25 for each candidate)')
-    p.add_argument('--test-queries', type=int, metavar='N', help='with --data: of the final comparison')
+    p.add_argument('--warm', choices=('graph', 'queries', 'short'), help='with a data set: warm start from the catalogue alone, with training queries too (default), or a third of that')
+    p.add_argument('--warm-rows', type=int, metavar='N', help='with a data set: rows of the warm start, about twelve look-ups each')
+    p.add_argument('--told', type=int, metavar='N', help='with a data set: facts of each candidate in the prompt (default 3)')
+    p.add_argument('--lora-rank', type=int, metavar='N', help='with --data: of an adapter; 0 trains all weights (default with a data set)')
+    p.add_argument('--max-new-tokens', type=int, metavar='N', help='with --data: of an answer (default with a data set: 64)')
+    p.add_argument('--test-queries', type=int, metavar='N', help='with --data: of the final comparison (default with a data set: 250)')
 
 # %% ../nbs/36_cli.ipynb #b012a8b5
 def add_score(commands):
@@ -120,11 +122,11 @@ def add_bench(commands):
     p.add_argument('--seed', type=int, default=0, help='of the row (default 0)')
     p.add_argument('--setting', default='embedded', help="job of 'methods' (default embedded)")
     p.add_argument('--candidates', type=int, default=5, help="items on offer in 'language' (default 5)")
-    p.add_argument('--told', type=int, default=0, help="facts of each item in the prompt of 'language' (default 0)")
+    p.add_argument('--warm', default='short', choices=('graph', 'queries', 'short'), help="warm start of 'language' (default short)")
+    p.add_argument('--told', type=int, default=3, help="facts of each candidate in the prompt of 'language' (default 3)")
     p.add_argument('--steps', type=int, help="reinforcement steps of 'language'")
     p.add_argument('--model', default='smollm2', help="of 'language': a name on the hub, a folder, or 'smollm2'")
     p.add_argument('--out', default='runs/evidence', help='where rows and what they need are kept (default runs/evidence)')
-
 
 # %% ../nbs/36_cli.ipynb #cf2f9659
 OURS = dict(output_dir='--out and --name', max_steps='--steps', seed='--seed', resume_from_checkpoint='--resume') # Fields that a run sets itself
@@ -176,13 +178,19 @@ def run_train(a):
     given |= dict(folder=f'{a.out}/{a.name or Path(a.model).name}')
     if a.full: given['trainer'] = LLAMA_3B | given['trainer']
     return train_real(full_run(a.data, a.model, **given) if a.full else RealRun(data=a.data, model=a.model, **given))
+
+# %% ../nbs/36_cli.ipynb #64e2c981
 def run_train_shop(a, given:dict): # The flags, and those that are given
     "`rerec train` on a data set."
     from rerec.shop import ShopRun, train_shop
-    more, name = dict(told=a.told, warm_steps=a.warm_steps), a.name or f'{Path(a.data).name}-{Path(a.model).name}'
-    result = train_shop(ShopRun(a.data, a.model, folder=f'{a.out}/{name}', method=a.method, **given, **{k: v for k,v in more.items() if v is not None}))
-    print(f"\n{a.out}/{name}: accuracy {result['warm_start_accuracy']:.3f} -> {result['accuracy']:.3f}; rankers: " + ', '.join(f'{n} {v:.3f}' for n,v in list(result['accuracies'].items())[:4]))
-    print(f'ask it:  rerec recommend --run {a.out}/{name} "..."   or open a page:  rerec app --run {a.out}/{name}')
+    name = a.name or f'{Path(a.data).name}-{Path(a.model).name}'
+    folder = f'{a.out}/{name}'
+    more = dict(told=a.told, warm=a.warm, warm_rows=a.warm_rows)
+    given |= {k: v for k, v in more.items() if v is not None}
+    result = train_shop(ShopRun(a.data, a.model, folder=folder, method=a.method, **given))
+    others = ', '.join(f'{n} {v:.3f}' for n, v in list(result['accuracies'].items())[:5])
+    print(f"\n{folder}: accuracy {result['warm_start_accuracy']:.3f} -> {result['accuracy']:.3f}; rankers: {others}")
+    print(f'ask it:  rerec recommend --run {folder} "..."   or open a page:  rerec app --run {folder}')
 
 # %% ../nbs/36_cli.ipynb #e457d960
 def run_build(a):
@@ -292,16 +300,19 @@ def bench_methods(a):
     for name in chosen(a.method, [*SCORERS, 'warm start', *METHODS], 'method'):
         r = run_method(name, a.seed, a.setting, folder=a.out, out=f'{a.out}/methods')
         print(f"{a.setting} {name}, seed {a.seed}: accuracy {r['test']['accuracy']:.3f}, unseen {r['unseen']['accuracy']:.3f}, {r['tokens']:,} tokens, {r['seconds']:.0f} s")
+
+# %% ../nbs/36_cli.ipynb #938bff0c
 def bench_language(a):
     "Rows of the comparison on a real language model."
     from rerec.language import METHODS, RANKERS, LanguageRun, run_language
-    if not a.data or not Path(a.data).is_dir(): raise DataError('there is no such folder', a.data or '--data', remedy='give a folder with items.csv.gz, attributes.csv.gz and queries.jsonl.gz')
-    given = ({} if a.steps is None else dict(steps=a.steps)) | (dict(max_new_tokens=40 + 25*a.candidates) if a.told else {}) # room for a line for each candidate
-    for name in chosen(a.method, [*METHODS, *RANKERS], 'method'):
-        base = f"{a.out}/language/{a.candidates}{'-told'*bool(a.told)}-{a.seed}"
-        r = run_language(LanguageRun(a.data, a.model, a.seed, f'{base}/{name}', n_candidates=a.candidates, told=a.told, method=name, warm=f'{base}/warm', **given), f'{a.out}/language/rows')
-        print(f"{r['setting']}, {name}, seed {a.seed}: accuracy {r['test']['accuracy']:.3f}, {r['seconds']:.0f} s")
-
+    if not a.data or not Path(a.data).is_dir():
+        raise DataError('there is no such folder', a.data or '--data', remedy='give a folder with items.csv.gz, attributes.csv.gz and queries.jsonl.gz')
+    given = {} if a.steps is None else dict(steps=a.steps)
+    base = f'{a.out}/language/{Path(a.data).name}-{a.candidates}-{a.warm}-{a.seed}'
+    for name in chosen(a.method, ['warm start', *METHODS, 'SFT', 'untuned', *RANKERS], 'method'):
+        run = LanguageRun(a.data, a.model, a.seed, f'{base}/{name}', n_candidates=a.candidates, told=a.told, method=name, warm=a.warm, warm_folder=f'{base}/warm', **given)
+        r = run_language(run, f'{a.out}/language/rows')
+        print(f"{r['domain']}, {a.candidates} candidates, {a.warm}, {name}, seed {a.seed}: accuracy {r['test']['accuracy']:.3f}, {r['seconds']:.0f} s")
 
 # %% ../nbs/36_cli.ipynb #7d151749
 import errno, os
