@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['WARM_STARTS', 'BARE', 'LANGUAGE_TRAINER', 'METHODS', 'RANKERS', 'CURVE', 'LanguageRun', 'Material',
            'benchmark_material', 'prompt_of', 'fast_settings', 'ask_model', 'supervised_settings', 'learn_rows',
-           'warm_up', 'trainer_settings', 'answers_a_step', 'settled', 'answer_row', 'go_on', 'tuned', 'ranker',
-           'run_language']
+           'warm_up_rows', 'warm_up', 'trainer_settings', 'answers_a_step', 'settled', 'answer_row', 'go_on', 'tuned',
+           'ranker', 'run_language']
 
 # %% ../nbs/31_language.ipynb #c14cec61
 import json, random, time
@@ -29,10 +29,11 @@ from .runs import MetricsFile, ProgressBar, RealRun, adapter, as_rows, learn_tas
 from .titles import TitleIndex
 
 # %% ../nbs/31_language.ipynb #342ab768
-WARM_STARTS = { # Rows to learn from, and whether training queries are among them; 400 rows are 20 minutes of one thread
-    'graph': (400, False),
-    'queries': (400, True),
-    'short': (133, True),
+WARM_STARTS = { # Rows to learn from; 400 are about 20 minutes of one thread
+    'graph': dict(n_rows=400, with_queries=False),
+    'queries': dict(n_rows=400),
+    'short': dict(n_rows=133),
+    'sparse': dict(n_rows=400, n_finds=0, n_requests=1), # the usual kind of row, to compare with
 }
 
 # %% ../nbs/31_language.ipynb #5d8511b6
@@ -159,6 +160,17 @@ def learn_rows(
     return trainer.state.log_history
 
 # %% ../nbs/31_language.ipynb #e726084d
+def warm_up_rows(
+    run:LanguageRun, # Which warm start
+    material:Material, # Catalogue and training queries
+)->list[list[Piece]]: # In the order they are learned
+    "Pack the rows of a warm start."
+    kind = dict(WARM_STARTS[run.warm])
+    queries = material.train if kind.pop('with_queries', True) else ()
+    if run.warm_rows: kind['n_rows'] = run.warm_rows
+    return pack_rows(material.snippets, n_candidates=run.n_candidates, queries=queries, seed=run.seed, **kind)
+
+# %% ../nbs/31_language.ipynb #959af935
 def warm_up(
     run:LanguageRun, # Which warm start, and where it is kept
     material:Material, # Catalogue and training queries
@@ -167,8 +179,7 @@ def warm_up(
     done = run.start/'model'
     if done.exists(): return done
     began, used = time.time(), time.process_time()
-    n_rows, with_queries = WARM_STARTS[run.warm]
-    rows = pack_rows(material.snippets, run.warm_rows or n_rows, run.n_candidates, material.train if with_queries else (), run.seed)
+    rows = warm_up_rows(run, material)
     seed_everything(run.seed)
     model, tok = load_policy(run.model, **fast_settings())
     tok.chat_template = BARE
@@ -177,7 +188,7 @@ def warm_up(
     write_json(run.start/'warm.json', spent)
     return publish(done, lambda p: (model.save_pretrained(p), tok.save_pretrained(p)))
 
-# %% ../nbs/31_language.ipynb #4deb91f3
+# %% ../nbs/31_language.ipynb #8b0a4f16
 LANGUAGE_TRAINER = dict(
     per_device_train_batch_size=8, # One group
     gradient_accumulation_steps=8, # Queries a step
@@ -206,18 +217,18 @@ METHODS = { # Name to the settings in which it differs
 }
 RANKERS = ('random', 'popularity', 'LightGCN', 'BM25') # They have no model; BM25 reads the facts of the candidates
 
-# %% ../nbs/31_language.ipynb #8b0a4f16
+# %% ../nbs/31_language.ipynb #ccbf7f04
 def trainer_settings(run:LanguageRun)->dict: # Fields of ReRecConfig
     "Settings of reinforcement for a method."
     return LANGUAGE_TRAINER | dict(max_completion_length=run.max_new_tokens) | METHODS[run.method]
 
-# %% ../nbs/31_language.ipynb #ccbf7f04
+# %% ../nbs/31_language.ipynb #d2947700
 def answers_a_step(run:LanguageRun)->int: # Of reinforcement
     "Count the answers that are sampled for one step."
     settings = LANGUAGE_TRAINER | run.trainer
     return settings['per_device_train_batch_size']*settings['gradient_accumulation_steps']
 
-# %% ../nbs/31_language.ipynb #d2947700
+# %% ../nbs/31_language.ipynb #260e1c25
 def settled(
     material:Material, # What prompts tell
     queries:Sequence[Query], # With right answers
@@ -226,7 +237,7 @@ def settled(
     chances = look_up_chances(queries, material.snippets)
     return tuple(q for q, chance in zip(queries, chances) if chance == 1)
 
-# %% ../nbs/31_language.ipynb #260e1c25
+# %% ../nbs/31_language.ipynb #0f0a66b8
 def answer_row(
     snippets:Snippets, # Facts to quote
     query:Query, # With candidates
@@ -238,7 +249,7 @@ def answer_row(
     prompt = render_sheet(snippets, sheet) + '\n' + render_request(snippets, request, sheet)
     return [Piece(prompt, 0.), Piece(wanted, 1.), Piece(letter, LETTER), Piece(rest, 1.), END]
 
-# %% ../nbs/31_language.ipynb #0f0a66b8
+# %% ../nbs/31_language.ipynb #820afffe
 def go_on(
     run:LanguageRun, # Method and settings
     model, # The warm start
@@ -261,7 +272,7 @@ def go_on(
     trainer = reinforce(run, model, tokenizer, as_rows(train, material.catalogue, ask), reward, material.titles, check, trainer_settings(run), peft_config=adapter(run.lora_rank))
     return trainer.model, trainer.state.log_history
 
-# %% ../nbs/31_language.ipynb #820afffe
+# %% ../nbs/31_language.ipynb #0578923d
 def tuned(
     run:LanguageRun, # What to do
     material:Material, # What with
@@ -275,10 +286,10 @@ def tuned(
     publish(folder/'model', lambda p: (model.save_pretrained(p), tok.save_pretrained(p)))
     return model, tok, log
 
-# %% ../nbs/31_language.ipynb #38349d5b
+# %% ../nbs/31_language.ipynb #7e8bda4e
 CURVE = ('step', 'reward', 'accuracy', 'ndcg', 'qas', 'pas', 'frac_quiet', 'frac_reward_zero_std', 'penalised', 'completions/mean_length', 'letters', 'loss', 'step_time')
 
-# %% ../nbs/31_language.ipynb #7e8bda4e
+# %% ../nbs/31_language.ipynb #e5fa6ffc
 def ranker(name:str, run:LanguageRun, material:Material)->Callable: # score(query, rows)
     "Choose a way to rank candidates without a language model."
     if name == 'random': return random_scores(run.seed)
@@ -287,7 +298,7 @@ def ranker(name:str, run:LanguageRun, material:Material)->Callable: # score(quer
     taste = material.taste or learn_taste(run, material.catalogue)
     return lightgcn_scores(taste.users, taste.items, material.catalogue)
 
-# %% ../nbs/31_language.ipynb #e5fa6ffc
+# %% ../nbs/31_language.ipynb #79988a80
 def run_language(
     run:LanguageRun, # What to do
     out:str|Path='runs/language/rows', # Where the row is stored

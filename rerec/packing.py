@@ -134,6 +134,7 @@ def pack_rows(
     queries:Sequence[Query]=(), # Training queries with candidates; without them all is drawn from the graph
     seed:int=0, # Of the drawing
     n_finds:int=10, # Finds of a row: ours
+    n_requests:int=4, # Requests of a row, at most: ours
 )->list[list[Piece]]: # Short lists first
     "Make the rows of a warm start; nothing but the catalogue and the training queries is read."
     rng, catalogue = random.Random(f'rows {seed}'), snippets.catalogue
@@ -146,8 +147,8 @@ def pack_rows(
         asked, listed = [], draw_list(near, known, min(n, len(known)), rng)
         if queries and rng.random() < .7:
             listed, asked = query_list(queries, n, rng)
-        drawn = (draw_request(drawer, snippets, listed, rng) for _ in range(max(1, 4 - len(asked))))
-        pieces, answered = pack_row(snippets, [*asked, *filter(None, drawn)], listed, n_finds, rng)
+        drawn = (draw_request(drawer, snippets, listed, rng) for _ in range(n_requests - min(len(asked), n_requests - 1)))
+        pieces, answered = pack_row(snippets, [*asked, *filter(None, drawn)][:n_requests], listed, n_finds, rng)
         if answered: rows.append(pieces)
     return rows
 
