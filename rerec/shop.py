@@ -19,6 +19,7 @@ from .building import DataSet, load_data
 from .core import DataError, Query, claim_plot, write_json
 from .evaluation import Evaluation, as_markdown, evaluate_scores, lightgcn_scores, plot_by_kind, popularity_scores, random_scores, table_of
 from .language import METHODS, LanguageRun, Material, ask_model, fast_settings, trainer_settings, tuned
+from .likes import LikedBy
 from .lookup import Snippets, look_up_chances
 from .policy import load_policy
 from .retrieval import Retriever, retrieval_scores
@@ -50,7 +51,7 @@ def shop_run(folder:str|Path)->ShopRun: # Its settings
 # %% ../nbs/32_shop.ipynb #dcf72856
 def shop_snippets(run:ShopRun, data:DataSet)->Snippets:
     "Make what prompts tell of a data set."
-    return Snippets(data.catalogue, data.titles, run.told)
+    return Snippets(data.catalogue, data.titles, run.told, likes=LikedBy(data.sources))
 
 # %% ../nbs/32_shop.ipynb #4539af08
 def shop_material(
