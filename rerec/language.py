@@ -22,7 +22,7 @@ from .data import leakage, load_benchmark, split_queries
 from .distractors import add_candidates
 from .evaluation import Evaluation, evaluate, evaluate_scores, lightgcn_scores, popularity_scores, random_scores
 from .facts import AttributeGraph
-from .lookup import TASK, Snippets, demonstrate, look_up_chances, make_sheet, read_request, render_lookup, render_request, render_sheet
+from .lookup import TASK, Snippets, demonstrate, look_up_chances, make_sheet, read_query, render_lookup, render_request, render_sheet
 from .packing import END, LETTER, PackedTrainer, Piece, as_tensors, encode_row, pack_rows
 from .policy import load_policy
 from .rewards import DualGraphReward
@@ -244,7 +244,7 @@ def answer_row(
     query:Query, # With candidates
 )->list[Piece]: # Prompt and demonstration
     "Make a row of one query that the prompt settles, for supervised learning."
-    request = read_request(snippets, query.text, query.history)
+    request = read_query(snippets, query)
     sheet = make_sheet(snippets, query.candidates, [request])
     wanted, letter, rest = demonstrate(snippets, query, request, sheet)
     prompt = render_sheet(snippets, sheet) + '\n' + render_request(snippets, request, sheet)

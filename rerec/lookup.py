@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['STEM', 'TASK', 'telling_relations', 'Entry', 'entries_in_turn', 'plain_words', 'Request', 'Snippets', 'read_request',
-           'relevance', 'tell', 'label', 'say', 'unclear_values', 'tell_named', 'Sheet', 'make_sheet', 'render_sheet',
-           'render_request', 'render_lookup', 'LookUp', 'fitting', 'look_up', 'look_up_chances', 'demonstrate']
+           'read_query', 'speaks_of', 'relevance', 'tell', 'label', 'say', 'unclear_values', 'tell_named', 'Sheet',
+           'make_sheet', 'render_sheet', 'render_request', 'render_lookup', 'LookUp', 'fitting', 'look_up',
+           'look_up_chances', 'demonstrate']
 
 # %% ../nbs/28_lookup.ipynb #96a7965b
 import string
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -68,6 +69,7 @@ class Request:
     text:str # As the user wrote it
     named:tuple[int, ...] = () # Rows of items it names
     held:Counter = field(default_factory=Counter) # Value to how many of the named items have it
+    user:int|None = None # Row of who asks, if known: own likes are no evidence
     @cached_property
     def words(self): return f' {plain_words(self.text)} '
     @cached_property
@@ -86,6 +88,7 @@ class Snippets:
     titles:TitleIndex # Of the same items
     most:int = 3 # Facts told of each candidate: ours
     most_named:int = 6 # Facts told of each item that the request names: ours
+    likes:Callable|None = None # (request, rows) to a row's entries that answer this request, such as `rerec.likes.LikedBy`
     @cached_property
     def entries(self)->dict[int, tuple[Entry, ...]]: return entries_in_turn(self.catalogue)
     @cached_property
@@ -93,6 +96,7 @@ class Snippets:
         names = {n for _, *fact in self.catalogue.facts for n in fact}
         return {n: plain_words(n.replace('_', ' ')) for n in names}
     def of(self, row:int)->tuple[Entry, ...]: return self.entries.get(row, ())
+    def extra(self, request:'Request', rows:Sequence[int])->dict[int, list[Entry]]: return self.likes(request, rows) if self.likes else {}
     def name(self, row:int)->str: return neutralise(str(self.catalogue.items[row]))
 
 # %% ../nbs/28_lookup.ipynb #6ae38214
@@ -100,12 +104,27 @@ def read_request(
     snippets:Snippets, # Titles and facts
     text:str, # What the user says
     history:Sequence[int]=(), # Rows the user liked; they count as named if the text names nothing
+    user:int|None=None, # Row of who asks
 )->Request:
     "Find out which items a request names, and which values they have."
     named = tuple(dict.fromkeys(m.items[0] for m in snippets.titles.find(text[:5_000])))
     named = named or tuple(history[-3:])
     held = Counter(e.value for row in named for e in snippets.of(row))
-    return Request(text, named, held)
+    return Request(text, named, held, user)
+
+# %% ../nbs/28_lookup.ipynb #7d9d1709
+def read_query(snippets:Snippets, query:Query)->Request:
+    "Read the request of a query, which knows who asks."
+    return read_request(snippets, query.text, query.history, query.user)
+
+# %% ../nbs/28_lookup.ipynb #95ce6c3f
+def speaks_of(
+    request:Request, # Read
+    relation:str, # Its plain words
+)->bool:
+    "Does a request speak of a relation? One long word of it is enough; short ones are needed all, in a row."
+    stems = {w[:STEM] for w in relation.split() if len(w) >= STEM}
+    return bool(stems & request.stems) or f' {relation} ' in request.words
 
 # %% ../nbs/28_lookup.ipynb #8fbda3c8
 def relevance(
@@ -117,8 +136,8 @@ def relevance(
     words = snippets.words
     mentioned = sum(r.mentions(words[entry.value]) for r in requests)
     held = sum(r.held[entry.value] for r in requests)
-    spoken = sum(w[:STEM] in r.stems for r in requests for rel in entry.relations for w in words[rel].split() if len(w) >= STEM)
-    return mentioned, held, min(spoken, 1)
+    spoken = any(speaks_of(r, words[relation]) for r in requests for relation in entry.relations)
+    return mentioned, held, int(spoken)
 
 # %% ../nbs/28_lookup.ipynb #736a1841
 def tell(
@@ -180,7 +199,9 @@ def make_sheet(
     requests:Sequence[Request], # That the list will answer
 )->Sheet:
     "Choose what is told of every candidate."
-    told = {row: tell(snippets, row, requests) for row in rows}
+    extra = [snippets.extra(r, rows) for r in requests]
+    asked = {row: [e for entries in extra for e in entries.get(row, ())] for row in rows}
+    told = {row: [*dict.fromkeys(asked[row]), *tell(snippets, row, requests)] for row in rows}
     named = [tell_named(snippets, row, r, rows) for r in requests for row in r.named]
     return Sheet(tuple(rows), told, unclear_values([*told.values(), *named]))
 
@@ -215,7 +236,7 @@ def render_lookup(
     task:str='', # Said first, such as `TASK`
 )->list[dict]: # Chat messages: one, from the user
     "The prompt of a query, with the facts that it is about."
-    request = read_request(snippets, query.text, query.history)
+    request = read_query(snippets, query)
     sheet = make_sheet(snippets, query.candidates, [request])
     content = task + render_sheet(snippets, sheet) + '\n' + render_request(snippets, request, sheet)
     return [dict(role='user', content=content)]
@@ -246,6 +267,9 @@ def look_up(
     if asked := {c: None for c in query.conditions}:
         wanted = [Entry(e.value, rels) for e in told if (rels := tuple(r for r in e.relations if (r, e.value) in asked))][:most]
         return LookUp(tuple(wanted), fitting(wanted, sheet, True))
+    if any((extra := snippets.extra(request, sheet.rows)).values()):
+        wanted = tuple(extra.get(query.truth[0], ()))
+        return LookUp(wanted, fitting(wanted, sheet, False))
     wanted = [e for e in told if request.mentions(snippets.words[e.value])]
     if len(fitting(wanted, sheet, False)) > 1:
         top = max((request.held[e.value] for e in told), default=0)
@@ -260,7 +284,7 @@ def look_up_chances(
     "What a prompt can settle: 1 over the number of candidates that fit; its mean is the ceiling."
     chances = []
     for query in queries:
-        request = read_request(snippets, query.text, query.history)
+        request = read_query(snippets, query)
         sheet = make_sheet(snippets, query.candidates, [request])
         chances.append(1/len(look_up(snippets, query, request, sheet).fits))
     return chances

@@ -19,7 +19,7 @@ from torch.nn.functional import cross_entropy
 from transformers import Trainer
 from .core import Catalogue, Query
 from .distractors import nearest_items
-from .lookup import Sheet, Snippets, demonstrate, label, make_sheet, read_request, render_request, render_sheet, say
+from .lookup import Sheet, Snippets, demonstrate, label, make_sheet, read_query, render_request, render_sheet, say
 from .precision import MasterWeights
 from .queries import Drawer, Need, Sources, as_query, faults
 from .queries import say as say_need
@@ -84,7 +84,7 @@ def pack_row(
     rng:random.Random, # Source of chance
 )->tuple[list[Piece], int]: # The pieces, and how many requests are among them
     "Pack a list, finds and requests into one row."
-    requests = [read_request(snippets, q.text) for q in queries]
+    requests = [read_query(snippets, q) for q in queries]
     sheet = make_sheet(snippets, rows, requests)
     pieces, answered = [], 0
     for query, request in zip(queries, requests):

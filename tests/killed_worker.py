@@ -33,7 +33,7 @@ def prepared(home):
     tables(home/'shop'); build(home/'data'); toy_model(home/'toy', mini_world(n_users=60))
 def shop(folder):
     few = dict(per_device_train_batch_size=4, gradient_accumulation_steps=1, num_generations=2, temperature=3., learning_rate=1e-2, eval_steps=2, save_steps=2, logging_steps=1, save_total_limit=1)
-    train_shop(ShopRun(data=str(folder.parent/'data'), model=str(folder.parent/'toy'), folder=str(folder), seed=5, warm_steps=4, steps=4, n_test=6, n_validation=4, max_new_tokens=12, told=2, lora_rank=2, bf16=False, trainer=few, resume=True))
+    train_shop(ShopRun(data=str(folder.parent/'data'), model=str(folder.parent/'toy'), folder=str(folder), seed=5, warm_rows=80, steps=4, n_test=6, n_validation=4, max_new_tokens=12, told=2, trainer=few, resume=True))
 def whole(folder):
     "Checksums of a data set, or that it is none; an error other than DataError is one."
     try: return sorted(load_data(folder).about['files'].items())
@@ -84,13 +84,13 @@ def standing(folder):
     return found | reported(folder)
 
 def shop_standing(folder):
-    "The same for a run on a data set, whose model is an adapter on its warm start."
+    "The same for a run on a data set: a whole model of 16-bit weights, and an optimizer that holds their missing digits."
     from safetensors.torch import load_file
     from rerec.shop import run_model
     from rerec.trainer import latest_checkpoint
-    found = {n: hashlib.sha256((folder/n).read_bytes()).hexdigest() for n in ('warm/model/model.safetensors', 'model/adapter_model.safetensors') if (folder/n).exists() and load_file(folder/n)}
+    found = {n: hashlib.sha256((folder/n).read_bytes()).hexdigest() for n in ('warm/model/model.safetensors', 'model/model.safetensors') if (folder/n).exists() and load_file(folder/n)}
     if (folder/'model').exists(): run_model(folder)
-    if c := latest_checkpoint(folder/'checkpoints'/'rerec'): found['checkpoint'] = [c.name, len(load_file(c/'adapter_model.safetensors')), len(torch.load(c/'optimizer.pt', weights_only=True))]
+    if c := latest_checkpoint(folder/'checkpoints'/'rerec'): found['checkpoint'] = [c.name, len(load_file(c/'model.safetensors')), len(torch.load(c/'optimizer.pt', weights_only=True)['masters'])]
     return found | reported(folder)
 
 JOBS = dict(build=(build, whole), train=(train, standing), shop=(shop, shop_standing))

@@ -25,7 +25,7 @@ pl.DataFrame([dict(user=f'u{u}', id=i) for u,i in whole.likes if i in films]).wr
 data = build_data(Build(*(str(folder/f'{n}.csv') for n in ('items', 'facts', 'likes')), out=str(folder/'shop'), domain='movie', n_queries=100, n_candidates=5, epochs=5))
 model, tok = load_policy(str(toy_model(folder/'toy', whole)))
 (folder/'known.txt').write_text(data.parts['test'][0].text)
-serve(Assistant(ShopRun(data=str(folder/'shop'), max_new_tokens=8, bf16=False), data, model, tok), port=port)
+serve(Assistant(ShopRun(data=str(folder/'shop'), max_new_tokens=8), data, model, tok), port=port)
 '''
 
 @pytest.fixture(scope='module')

@@ -38,8 +38,9 @@ def test_what_counts_as_an_import():
     code = 'import os, rerec.core\nfrom .data import x\nfrom rerec import titles\ndef f():\n  from rerec.graphs import y as z\n  from . import cli\n  from .world import *'
     assert imported(code)=={'core', 'data', 'titles', 'graphs', 'cli', 'world', '*'}
 
-def test_numbers_are_contiguous_and_modules_match():
-    assert [int(p.name[:2]) for p in pages.values()]==list(range(len(pages)))
+def test_numbers_have_no_gaps_and_modules_match():
+    numbers = {int(p.name[:2]) for p in pages.values()}
+    assert set(range(1 + max(numbers))) - numbers <= {25} # language models moved to 31, behind what they need
     assert {p.stem for p in (root/'rerec').glob('*.py')} - {'__init__', '_modidx'}==set(modules)
 
 @pytest.mark.parametrize('name', order)

@@ -5,7 +5,7 @@ import pytest
 from killed_worker import prepared
 from rerec.building import load_data
 from rerec.language import prompt_of
-from rerec.shop import ShopRun, export_run, train_shop
+from rerec.shop import ShopRun, export_run, shop_snippets, train_shop
 
 @pytest.mark.xdist_group('runs')
 def test_an_exported_run_is_served(tmp_path):
@@ -26,6 +26,6 @@ def test_an_exported_run_is_served(tmp_path):
             try: urllib.request.urlopen(f'http://127.0.0.1:{port}/health', timeout=2).read(); break
             except OSError: time.sleep(.5)
         client = openai.OpenAI(base_url=f'http://127.0.0.1:{port}/v1', api_key='none', timeout=240, max_retries=0)
-        said = client.chat.completions.create(model=str(tmp_path/'served'), messages=prompt_of(run, data.catalogue, data.titles)(data.parts['test'][0], data.catalogue), max_tokens=8)
+        said = client.chat.completions.create(model=str(tmp_path/'served'), messages=prompt_of(run, shop_snippets(run, data))(data.parts['test'][0], data.catalogue), max_tokens=8)
         assert said.choices[0].message.content.strip() and said.usage.completion_tokens <= 8
     finally: p.kill(); p.wait()
