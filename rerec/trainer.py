@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['logger', 'SEAL', 'ReRecConfig', 'blame', 'penalised_tokens', 'my_rows', 'TaskMetrics', 'answers_alone',
-           'shuffle_groups', 'SharedPrompt', 'TaskTrainer', 'latest_checkpoint', 'Resumable', 'CurriculumTrainer',
-           'reward_share', 'StopAfterEpochs', 'played_all', 'ReRecTrainer']
+           'shuffle_groups', 'SharedPrompt', 'TaskTrainer', 'latest_checkpoint', 'Resumable', 'merge_draws',
+           'CurriculumTrainer', 'reward_share', 'StopAfterEpochs', 'StopAfterAnswers', 'played_all', 'ReRecTrainer']
 
 # %% ../nbs/12_trainer.ipynb #a1045538
 import json
@@ -49,6 +49,8 @@ class ReRecConfig(GRPOConfig):
     order:str = field(default='easy_to_hard', metadata={'help': 'Order of an epoch: easy_to_hard, hard_to_easy, random, or none for no curriculum.'})
     revisit:float = field(default=0.1, metadata={'help': 'Share of the mastered queries that return in each epoch.'})
     keep_at_least:float = field(default=0.25, metadata={'help': 'Smallest share of all queries that an epoch may shrink to.'})
+    refill:int = field(default=0, metadata={'help': 'Most further draws of queries in a step, to replace groups whose answers are all right or all wrong (one process only).'})
+    max_answers:int = field(default=0, metadata={'help': 'Stop when so many answers were sampled; 0 goes by steps or epochs alone.'})
     share_prompt:bool = field(default=True, metadata={'help': 'Compute each prompt once for all its answers, where the model allows it.'})
     loss_type:str = field(default='dapo', metadata={'help': 'TRL loss; "dapo" divides by all output tokens, as the paper does.'})
     def __post_init__(self):
@@ -207,9 +209,11 @@ class Resumable:
     def _save_rng_state(self, folder): # the last that is written before trainer_state.json
         super()._save_rng_state(folder)
         if self.args.should_save and self.last_batch: save_file(self.last_batch, Path(folder)/'last_batch.safetensors')
-        if self.args.should_save: write_json(Path(folder)/SEAL, self.curriculum.state_dict())
+        if self.args.should_save: write_json(Path(folder)/SEAL, self.curriculum.state_dict() | dict(sampled=self.sampled))
     def _restore(self, folder):
-        self.curriculum.load_state_dict(json.loads((Path(folder)/SEAL).read_text(encoding='utf-8')))
+        state = json.loads((Path(folder)/SEAL).read_text(encoding='utf-8'))
+        self.sampled = state.pop('sampled', 0)
+        self.curriculum.load_state_dict(state)
         if (kept := Path(folder)/'last_batch.safetensors').exists(): self.last_batch = load_file(kept)
     def _load_optimizer_and_scheduler(self, checkpoint):
         super()._load_optimizer_and_scheduler(checkpoint)
@@ -226,6 +230,32 @@ class Resumable:
         ended = steps >= self.args.max_steps if self.args.max_steps > 0 else played_all(self.curriculum, self.args.num_train_epochs)
         return ended and not self.is_deepspeed_enabled and not self.is_fsdp_enabled # they load in their own way
 
+# %% ../nbs/12_trainer.ipynb #9d02aa12
+def merge_draws(
+    draws:list[dict], # Batches of one shape, siblings side by side
+    useful:list[Bool[Tensor, 'p']], # Of each draw, the groups that teach something
+    group_size:int, # Answers per query, G
+    pad_id:int, # Fills shorter rows of token ids
+)->dict: # As many groups as one draw has
+    "Put the useful groups of several draws into one batch; if they are too few, others fill it."
+    n_groups = len(useful[0])
+    every = torch.cat([u.cpu() for u in useful])
+    chosen = torch.argsort(~every, stable=True)[:n_groups].sort().values
+    rows = (chosen[:, None]*group_size + torch.arange(group_size)).flatten()
+    merged = {}
+    for key, first in draws[0].items():
+        if not isinstance(first, Tensor) or first.ndim == 0:
+            merged[key] = first
+            continue
+        width = max(d[key].shape[-1] for d in draws) if first.ndim > 1 else 0
+        def widen(values):
+            gap = width - values.shape[-1] if values.ndim > 1 else 0
+            side = (gap, 0) if key.startswith('prompt') else (0, gap)
+            return torch.nn.functional.pad(values, side, value=pad_id if key.endswith('_ids') else 0) if gap else values
+        merged[key] = torch.cat([widen(d[key]) for d in draws])[rows.to(first.device)]
+    if 'num_items_in_batch' in merged: merged['num_items_in_batch'] = merged['completion_mask'].sum()
+    return merged
+
 # %% ../nbs/12_trainer.ipynb #5b3954e5
 class CurriculumTrainer(Resumable, TaskTrainer):
     "Plays the queries the curriculum chooses, and saves its state with the model."
@@ -233,15 +263,29 @@ class CurriculumTrainer(Resumable, TaskTrainer):
         super().__init__(*args, **kwargs)
         c = self.args
         self.curriculum = Curriculum(len(self.train_dataset), tau=c.tau, seed=c.seed, order=c.order, revisit=c.revisit, keep_at_least=c.keep_at_least)
+        self.sampled = 0 # answers, over all processes
         if c.max_steps <= 0: self.add_callback(StopAfterEpochs(self.curriculum, c.num_train_epochs))
+        if c.max_answers: self.add_callback(StopAfterAnswers(self, c.max_answers))
+        if c.refill and self.accelerator.num_processes > 1: raise ValueError('refill needs a single process: set refill=0')
     def get_train_dataloader(self): # it counts; which rows are read, the curriculum says
         rows, self.train_dataset = self.train_dataset, [{}]*len(self.train_dataset)
         try: return super().get_train_dataloader()
         finally: self.train_dataset = rows
     def _generate_and_score_completions(self, inputs):
         if not self.model.training: return super()._generate_and_score_completions(inputs)
-        g, acc, n_local = self.num_generations, self.accelerator, len(inputs)
+        draws, useful = [self._draw(len(inputs))], [self._useful()]
+        while len(draws) <= self.args.refill and sum(int(u.sum()) for u in useful) < len(useful[0]):
+            draws.append(self._draw(len(inputs)))
+            useful.append(self._useful())
+        return merge_draws(draws, useful, self.num_generations, self._tokenizer.pad_token_id) if len(draws) > 1 else draws[0]
+    def _useful(self)->Bool[Tensor, 'p']: # Groups of the last draw that teach something, over all processes
+        return ~without_spread(self.rewards.view(-1, self.num_generations).double().std(1, correction=0))
+    def _draw(self, n_local): # as many answers on this process
+        "Sample and score answers to the curriculum's next queries."
+        g, acc = self.num_generations, self.accelerator
         self.played = self.curriculum.take(n_local*acc.num_processes // g)
+        self.sampled += n_local*acc.num_processes
+        self._metrics['train']['sampled'].append(float(n_local*acc.num_processes))
         mine = my_rows(self.played, g, acc.process_index, n_local)
         once = {i: self.train_dataset[i] for i in dict.fromkeys(mine)}
         self.rows = [dict(once[i]) for i in mine]
@@ -274,6 +318,11 @@ class StopAfterEpochs(TrainerCallback):
     def __init__(self, curriculum, epochs:float): self.curriculum, self.epochs = curriculum, epochs
     def on_step_end(self, args, state, control, **kwargs):
         if played_all(self.curriculum, self.epochs): control.should_training_stop = True
+class StopAfterAnswers(TrainerCallback):
+    "Ends training when so many answers were sampled."
+    def __init__(self, trainer, answers:int): self.trainer, self.answers = trainer, answers
+    def on_step_end(self, args, state, control, **kwargs):
+        if self.trainer.sampled >= self.answers: control.should_training_stop = True
 def played_all(curriculum, epochs:float)->bool: # Of so many epochs
     "Has the curriculum finished its last epoch?"
     return curriculum.epoch >= epochs - 1 and curriculum.left <= 0
@@ -292,12 +341,12 @@ class ReRecTrainer(CurriculumTrainer):
         super().__init__(*args, **kwargs)
         if missing := {'truth', 'candidates'} - set(self.train_dataset.column_names): raise ValueError(f'the training data lacks the column(s) {sorted(missing)}')
         self.titles, self.segment_by = titles, segment_by
-    def _generate_and_score_completions(self, inputs):
-        output = super()._generate_and_score_completions(inputs)
-        if self.model.training:
-            output['advantages'] = self._token_advantages()
-            self.last_batch = {k: output[k].cpu() for k in ('completion_ids', 'completion_mask', 'advantages')} # for pictures
+    def _draw(self, n_local):
+        output = super()._draw(n_local)
+        output['advantages'] = self._token_advantages()
+        self.last_batch = {k: output[k].cpu() for k in ('completion_ids', 'completion_mask', 'advantages')} # for pictures
         return output
+    def _useful(self): return ~quiet_groups(self.counts[:, 2] > 0, self.num_generations)
     def _solved(self, output):
         "Reads the answers: which tokens are to blame, and what the other processes have to know of them."
         truths, among = [r['truth'] for r in self.rows], [r['candidates'] for r in self.rows]
