@@ -39,6 +39,8 @@ class ReRecConfig(GRPOConfig):
     "TRL's GRPO settings and those that ReRec adds."
     w1:float = field(default=0.3, metadata={'help': 'Weight of query alignment (QAS) in the reward.'})
     w2:float = field(default=0.2, metadata={'help': 'Weight of preference alignment (PAS) in the reward.'})
+    segment_by:str = field(default='item', metadata={'help': 'How an answer is cut: by "item", "paragraph" or "line".'})
+    spare_answer:bool = field(default=False, metadata={'help': 'Never penalise the segment that holds the answer itself (as in the official code).'})
     w_penalty:float = field(default=0.5, metadata={'help': 'Share of its reward that a segment loses if it names the wrong recommended item; 0 is plain GRPO.'})
     fixed_penalty:float = field(default=0.0, metadata={'help': 'Reward that such a segment loses besides, whatever its answer earned (ours).'})
     baseline:str = field(default='token', metadata={'help': 'Mean and spread over "token"s of a group, or over its "response"s.'})
@@ -70,12 +72,15 @@ def blame(
     truth:list[int], # Rows of the right items
     among:list[int]|None = None, # Rows on offer
     by:str = 'item', # How to cut, as in `segment`
+    spare_answer:bool = False, # Blame no segment that holds the answer itself
 ): # (segments, Bool 's' that is true where one names the wrong recommended item, first recommended row); no segments if there is none to blame
     "Cut an answer into segments and find those that name the item wrongly recommended (METHOD, section 2)."
     answer = parse_answer(text, titles, among)
     wrong = answer.first != UNKNOWN and answer.first not in truth
     parts = segment(text, titles, among, by, answer) if wrong else ()
-    return parts, names(parts, answer.first), answer.first
+    blamed = names(parts, answer.first)
+    if spare_answer: blamed &= torch.tensor([s.end <= answer.start for s in parts], dtype=torch.bool)
+    return parts, blamed, answer.first
 
 # %% ../nbs/12_trainer.ipynb #ae3c11f5
 def penalised_tokens(
@@ -86,11 +91,12 @@ def penalised_tokens(
     truths:list[list[int]], # Right rows of each answer's query
     candidates:list[list[int]|None], # Rows on offer for each answer's query
     by:str = 'item', # How to cut
+    spare_answer:bool = False, # Blame no segment that holds the answer itself
 )->tuple[Bool[Tensor, 'b t'], list[int]]: # (tokens in blamed segments, first recommended row of each answer)
     "Mark the tokens of segments that name a wrongly recommended item."
     lengths = mask.sum(1).cpu()
     texts, starts = zip(*batch_starts(tokenizer, [row[:n] for row,n in zip(ids.tolist(), lengths.tolist())]))
-    found = [blame(t, titles, q, c or None, by) for t,q,c in zip(texts, truths, candidates)]
+    found = [blame(t, titles, q, c or None, by, spare_answer) for t,q,c in zip(texts, truths, candidates)]
     begins = [0, *accumulate(len(t) + 1 for t in texts[:-1])] # of the answers, laid end to end
     laid = [Segment(b + s.start, b + s.end, s.items) for b,(parts,*_) in zip(begins, found) for s in (parts or [Segment(0, 0, ())])]
     blamed = torch.tensor([b for _,blamed,_ in found for b in (blamed.tolist() or [False])])
@@ -277,6 +283,7 @@ class CurriculumTrainer(Resumable, TaskTrainer):
         while len(draws) <= self.args.refill and sum(int(u.sum()) for u in useful) < len(useful[0]):
             draws.append(self._draw(len(inputs)))
             useful.append(self._useful())
+        self._metrics['train']['draws'].append(float(len(draws)))
         return merge_draws(draws, useful, self.num_generations, self._tokenizer.pad_token_id) if len(draws) > 1 else draws[0]
     def _useful(self)->Bool[Tensor, 'p']: # Groups of the last draw that teach something, over all processes
         return ~without_spread(self.rewards.view(-1, self.num_generations).double().std(1, correction=0))
@@ -285,7 +292,6 @@ class CurriculumTrainer(Resumable, TaskTrainer):
         g, acc = self.num_generations, self.accelerator
         self.played = self.curriculum.take(n_local*acc.num_processes // g)
         self.sampled += n_local*acc.num_processes
-        self._metrics['train']['sampled'].append(float(n_local*acc.num_processes))
         mine = my_rows(self.played, g, acc.process_index, n_local)
         once = {i: self.train_dataset[i] for i in dict.fromkeys(mine)}
         self.rows = [dict(once[i]) for i in mine]
@@ -335,12 +341,11 @@ class ReRecTrainer(CurriculumTrainer):
     def __init__(self,
         *args, # As for GRPOTrainer; the data set needs the columns `prompt`, `truth` and `candidates`
         titles, # `TitleIndex` of the catalogue: tells which item a segment names
-        segment_by:str = 'item', # How answers are cut
         **kwargs, # As for GRPOTrainer, and `evaluator`
     ):
         super().__init__(*args, **kwargs)
         if missing := {'truth', 'candidates'} - set(self.train_dataset.column_names): raise ValueError(f'the training data lacks the column(s) {sorted(missing)}')
-        self.titles, self.segment_by = titles, segment_by
+        self.titles = titles
     def _draw(self, n_local):
         output = super()._draw(n_local)
         output['advantages'] = self._token_advantages()
@@ -353,7 +358,7 @@ class ReRecTrainer(CurriculumTrainer):
         told, n = output['completion_mask'].bool(), len(self.rows)
         self.mine = slice(self.accelerator.process_index*n, (self.accelerator.process_index + 1)*n)
         self.mask = told & output.get('tool_mask', told).bool() & ~self.unscored[self.mine, None]
-        self.penalised, firsts = penalised_tokens(output['completion_ids'], told, self.processing_class, self.titles, truths, among, self.segment_by)
+        self.penalised, firsts = penalised_tokens(output['completion_ids'], told, self.processing_class, self.titles, truths, among, self.args.segment_by, self.args.spare_answer)
         right = torch.tensor([f in t for f,t in zip(firsts, truths)], device=told.device)
         self.counts = gather(torch.stack([self.mask.sum(1), (self.penalised & self.mask).sum(1), right], 1))
         return super()._solved(output) if self.args.difficulty == 'reward' else self.counts[:, 2].double()

@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 from rerec.language import METHODS, LanguageRun, run_language
 
-FULL = dict(n_candidates=20, n_test=500, steps=150, warm='short', warm_rows=1200)
+FULL = dict(n_candidates=20, n_test=500, answers=150*256, warm='short', warm_rows=1200)
 FULL_TRAINER = dict(per_device_train_batch_size=64, gradient_accumulation_steps=4, save_steps=50) # 256 answers a step
-TINY = dict(n_candidates=5, n_test=6, n_validation=4, steps=2, warm='short', warm_rows=8, max_new_tokens=8)
+TINY = dict(n_candidates=5, n_test=6, n_validation=4, answers=8, warm='short', warm_rows=8, max_new_tokens=8)
 TINY_TRAINER = dict(per_device_train_batch_size=4, gradient_accumulation_steps=1, num_generations=2, save_steps=2)
 
 
@@ -44,7 +44,7 @@ def main():
             continue
         run = LanguageRun(**source, seed=a.seed, folder=f'{a.out}/runs/{method}', method=method, warm_folder=f'{a.out}/runs/warm', trainer=trainer, **settings)
         row = run_language(run, f'{a.out}/rows')
-        sampled = row.get('sampled', {}).get('accuracy', float('nan'))
+        sampled = row.get('drawn', {}).get('accuracy', float('nan'))
         print(f"{method}: greedy {row['test']['accuracy']:.3f}, sampled {sampled:.3f}, ceiling {sum(row['chances'])/len(row['chances']):.3f}, {row['seconds']:.0f} s, {row['provenance']['device']}", flush=True)
 
 
