@@ -102,7 +102,7 @@ def add_train(commands):
     p.add_argument('--told', type=int, metavar='N', help='with a data set: facts of each candidate in the prompt (default 3)')
     p.add_argument('--lora-rank', type=int, metavar='N', help='with --data: of an adapter; 0 trains all weights (default with a data set)')
     p.add_argument('--max-new-tokens', type=int, metavar='N', help='with --data: of an answer (default with a data set: 64)')
-    p.add_argument('--test-queries', type=int, metavar='N', help='with --data: of the final comparison (default with a data set: 250)')
+    p.add_argument('--test-queries', type=int, metavar='N', help='with --data: of the final comparison (default with a data set: 200)')
 
 # %% ../nbs/36_cli.ipynb #b012a8b5
 def add_score(commands):
@@ -183,14 +183,14 @@ def run_train(a):
 # %% ../nbs/36_cli.ipynb #64e2c981
 def run_train_shop(a, given:dict): # The flags, and those that are given
     "`rerec train` on a data set."
-    from rerec.shop import ShopRun, train_shop
+    from rerec.shop import SHOP_TRAINER, ShopRun, conclusion, train_shop
     name = a.name or f'{Path(a.data).name}-{Path(a.model).name}'
     folder = f'{a.out}/{name}'
     more = dict(told=a.told, warm=a.warm, warm_rows=a.warm_rows)
+    given['trainer'] = SHOP_TRAINER | given['trainer']
     given |= {k: v for k, v in more.items() if v is not None}
-    result = train_shop(ShopRun(a.data, a.model, folder=folder, method=a.method, **given))
-    others = ', '.join(f'{n} {v:.3f}' for n, v in list(result['accuracies'].items())[:5])
-    print(f"\n{folder}: accuracy {result['warm_start_accuracy']:.3f} -> {result['accuracy']:.3f}; rankers: {others}")
+    result = train_shop(ShopRun(a.data, a.model, folder=folder, method=a.method, **given), say=print)
+    print(f'\n{folder}: {conclusion(result)}')
     print(f'ask it:  rerec recommend --run {folder} "..."   or open a page:  rerec app --run {folder}')
 
 # %% ../nbs/36_cli.ipynb #e457d960
