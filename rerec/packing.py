@@ -18,7 +18,7 @@ import torch
 from torch.nn.functional import cross_entropy
 from transformers import Trainer
 from .core import Catalogue, Query
-from .data import nearest_items
+from .distractors import nearest_items
 from .lookup import Sheet, Snippets, demonstrate, label, make_sheet, read_query, render_request, render_sheet, say
 from .precision import MasterWeights
 from .queries import Drawer, Need, Sources, as_query, faults
@@ -86,15 +86,16 @@ def pack_row(
     "Pack a list, finds and requests into one row."
     requests = [read_query(snippets, q) for q in queries]
     sheet = make_sheet(snippets, rows, requests)
-    pieces, answered = [Piece(render_sheet(snippets, sheet) + '\n', 0.)], 0
-    pieces += find_pieces(sheet, n_finds, rng)
+    pieces, answered = [], 0
     for query, request in zip(queries, requests):
         answer = demonstrate(snippets, query, request, sheet)
         if answer is None: continue
         wanted, letter, rest = answer
         answered += 1
         pieces += [Piece(render_request(snippets, request, sheet), 0.), Piece(wanted, 1.), Piece(letter, LETTER), Piece(rest, 1.), END, Piece('\n', 0.)]
-    return pieces, answered
+    parts = [find_pieces(sheet, n_finds, rng), pieces]
+    if rng.random() < .5: parts.reverse()
+    return [Piece(render_sheet(snippets, sheet) + '\n', 0.), *parts[0], *parts[1]], answered
 
 # %% ../nbs/28_packing.ipynb #4ba181bd
 def draw_list(
@@ -157,10 +158,14 @@ def encode_text(
     tokenizer, # A fast tokenizer
     pieces:Sequence[Piece], # Without an end
 )->tuple[list[int], list[float]]: # (token ids, weights)
-    "Turn pieces into tokens as one text; a token has the weight of the piece that it begins in."
+    "Turn pieces into tokens as one text; a token has the largest weight of the pieces it belongs to."
     ends = list(accumulate(len(p.text) for p in pieces))
     encoded = tokenizer(''.join(p.text for p in pieces), add_special_tokens=False, return_offsets_mapping=True)
-    weights = [pieces[bisect_right(ends, start)].weight for start, _ in encoded['offset_mapping']]
+    def weight(start, end):
+        last = max(0, end - 1)
+        first = min(start, last) # byte-level tokenizers trim spaces, so a token of spaces alone seems to start after itself
+        return max(pieces[bisect_right(ends, at)].weight for at in (first, last))
+    weights = [weight(*span) for span in encoded['offset_mapping']]
     return encoded['input_ids'], weights
 
 # %% ../nbs/28_packing.ipynb #ae88df32
@@ -177,7 +182,7 @@ def encode_row(
         weights += own[1]
     return dict(input_ids=ids, weights=weights)
 
-# %% ../nbs/28_packing.ipynb #0611801e
+# %% ../nbs/28_packing.ipynb #9c48e45b
 def row_loss(
     model, # A causal language model of transformers
     input_ids, # Int '1 t'
@@ -190,7 +195,7 @@ def row_loss(
     losses = cross_entropy(logits, targets, reduction='none')
     return (losses*counts).sum()/counts.sum(), logits.argmax(-1) == targets, counts
 
-# %% ../nbs/28_packing.ipynb #8529b312
+# %% ../nbs/28_packing.ipynb #99fa0ed4
 class PackedTrainer(MasterWeights, Trainer):
     "Supervised learning on packed rows; logs how often letters are right."
     def __init__(self, *args, **kwargs):
@@ -207,7 +212,7 @@ class PackedTrainer(MasterWeights, Trainer):
             self.letters = []
         super().log(logs, *args, **kwargs)
 
-# %% ../nbs/28_packing.ipynb #99fa0ed4
+# %% ../nbs/28_packing.ipynb #4636744a
 def as_tensors(rows:Sequence[dict])->dict: # One row, as the trainer hands it over
     "Collate one row; more would need padding."
     row, = rows

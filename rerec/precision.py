@@ -23,7 +23,7 @@ class MasterAdamW(torch.optim.AdamW):
         groups = [{**group, 'params': list(group['params'])} for group in groups]
         self.weights = [p for group in groups for p in group['params']]
         copies = [{**group, 'params': [p.detach().float().clone() for p in group['params']]} for group in groups]
-        super().__init__(copies, **settings)
+        super().__init__(copies, **dict(fused=True) | settings)
         self.masters = [m for group in self.param_groups for m in group['params']]
 
     @torch.no_grad()

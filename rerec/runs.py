@@ -5,10 +5,9 @@
 # %% auto #0
 __all__ = ['MINI_TRAINER', 'SHOWN', 'REAL_TRAINER', 'LLAMA_3B', 'MiniRun', 'log_rows', 'MetricsFile', 'as_number', 'ProgressBar',
            'provenance', 'as_rows', 'task_metrics', 'sft_checkpoint', 'publish', 'MiniSetup', 'mini_setup', 'warm_up',
-           'learn_taste', 'PreciseTrainer', 'config_of', 'reinforce', 'compare_all', 'figures', 'example_answers',
-           'read_metrics', 'plot_series', 'plot_curriculum', 'plot_answer', 'telling_answer', 'draw_report',
-           'write_report', 'train_mini', 'open_run', 'conclude', 'RealRun', 'some', 'real_queries', 'adapter',
-           'train_real', 'full_run']
+           'learn_taste', 'config_of', 'reinforce', 'compare_all', 'figures', 'example_answers', 'read_metrics',
+           'plot_series', 'plot_curriculum', 'plot_answer', 'telling_answer', 'draw_report', 'write_report',
+           'train_mini', 'open_run', 'conclude', 'RealRun', 'some', 'real_queries', 'adapter', 'train_real', 'full_run']
 
 # %% ../nbs/18_runs.ipynb #76949bcd
 import json, os, platform, random, shutil, subprocess, sys, time
@@ -21,11 +20,11 @@ from tqdm.auto import tqdm
 from transformers import PrinterCallback, TrainerCallback
 from .answers import neutralise, parse_answer, render_prompt
 from .core import KINDS, Catalogue, DataError, Query, check_writable, claim_plot, is_json, seed_everything, sweep, write_atomic, write_json
-from .data import add_candidates, leakage, load_benchmark, split_queries
+from .data import leakage, load_benchmark, split_queries
+from .distractors import add_candidates
 from .evaluation import Evaluation, as_markdown, evaluate, evaluate_scores, lightgcn_scores, plot_by_kind, popularity_scores, random_scores, table_of
 from .graphs import AttributeGraph, InteractionGraph, LightGCN, train_lightgcn
 from .policy import load_policy, mini_policy, mini_tokenizer, save_policy, warm_start, warm_start_config, warm_start_data
-from .precision import MasterWeights
 from .rewards import DualGraphReward
 from .titles import TitleIndex
 from .trainer import ReRecConfig, ReRecTrainer, latest_checkpoint
@@ -179,10 +178,6 @@ def learn_taste(run, catalogue:Catalogue, **settings)->LightGCN: # Embeddings of
     if not path.exists(): train_lightgcn(InteractionGraph.from_catalogue(catalogue), seed=run.seed, **settings).save(path)
     return LightGCN.load(path)
 
-# %% ../nbs/18_runs.ipynb #9b28e51c
-class PreciseTrainer(MasterWeights, ReRecTrainer):
-    "ReRecTrainer for weights of 16 bits too: they learn through float32 copies."
-
 # %% ../nbs/18_runs.ipynb #6c784649
 def config_of(
     run, # Folder, steps, seed, and fields that are given
@@ -196,7 +191,7 @@ def reinforce(run, model, tokenizer, rows:Dataset, reward, titles, evaluator, se
     steps = Path(run.folder)/'checkpoints'/'rerec'
     config = config_of(run, settings)
     watch = [ProgressBar('ReRec'), MetricsFile(Path(run.folder)/'metrics.jsonl', 'rerec')]
-    trainer = PreciseTrainer(model=model, args=config, train_dataset=rows, reward_funcs=reward(config), processing_class=tokenizer,
+    trainer = ReRecTrainer(model=model, args=config, train_dataset=rows, reward_funcs=reward(config), processing_class=tokenizer,
         titles=titles, evaluator=evaluator, callbacks=watch, **kwargs)
     trainer.remove_callback(PrinterCallback)
     last = latest_checkpoint(steps)

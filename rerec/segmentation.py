@@ -52,14 +52,14 @@ def segment(
     text:str, # An answer, reasoning included
     index:TitleIndex, # Titles of the catalogue
     among:Collection[int]=(), # Candidates: they win over namesakes
-    by:str='item', # One segment for each 'item' discussed, or each 'paragraph'
+    by:str='item', # One segment for each 'item' discussed, each 'paragraph', or each 'line'
     answer:Answer|None=None, # The parsed answer, if it is known already
 )->tuple[Segment, ...]: # In order; together they are exactly the text
     "Cut an answer into the steps of its reasoning (METHOD, section 2)."
-    if by not in ('item', 'paragraph'): raise ValueError(f"by is 'item' or 'paragraph', got {by!r}")
+    if by not in ('item', 'paragraph', 'line'): raise ValueError(f"by is 'item', 'paragraph' or 'line', got {by!r}")
     mentions = index.find(text, among or ())
     answer = answer or parse_answer(text, index, among or ())
-    begin = len(text[:answer.start].rstrip(' \t'))
+    begin = len(text[:answer.start].rstrip(' \t')) if by != 'line' else 0
     starts = sorted({*_cuts(text, mentions, by), *([begin] if 0 < begin < len(text) else [])})
     named = [[] for _ in starts]
     for m in mentions: named[bisect_right(starts, m.start) - 1] += m.items
@@ -68,6 +68,9 @@ def segment(
 # %% ../nbs/09_segmentation.ipynb #cdfd8db0
 def _cuts(text, mentions, by):
     "Where segments start: at blank lines and, by item, where a unit turns to another item."
+    if by == 'line':
+        ends = [m.end() for m in re.finditer('\n', text) if m.end() < len(text)]
+        return [0, *(e for e in ends if not any(m.start < e < m.end for m in mentions))]
     pieces = units(text, [(m.start, m.end) for m in mentions])
     if by == 'paragraph': return [s for s,blank in pieces if blank]
     where, named = [s for s,_ in pieces], [set() for _ in pieces]
