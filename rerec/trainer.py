@@ -25,13 +25,13 @@ from .advantages import group_statistics, place_advantages, quiet_groups, withou
 from .answers import parse_answer
 from .core import is_json, write_json
 from .curriculum import Curriculum
-from .segmentation import Segment, batch_starts, names, segment, token_segments
+from .segmentation import CUTS, Segment, batch_starts, names, segment, token_segments
 from .titles import UNKNOWN
 
 # %% ../nbs/12_trainer.ipynb #9b6d809d
 @dataclass
 class ReRecConfig(GRPOConfig):
-    "TRL's GRPO settings and the twelve that ReRec adds."
+    "TRL's GRPO settings and the fourteen that ReRec adds."
     w1:float = field(default=0.3, metadata={'help': 'Weight of query alignment (QAS) in the reward.'})
     w2:float = field(default=0.2, metadata={'help': 'Weight of preference alignment (PAS) in the reward.'})
     w_penalty:float = field(default=0.5, metadata={'help': 'Share of its reward that a segment loses if it names the wrong recommended item; 0 is plain GRPO.'})
@@ -44,10 +44,13 @@ class ReRecConfig(GRPOConfig):
     order:str = field(default='easy_to_hard', metadata={'help': 'Order of an epoch: easy_to_hard, hard_to_easy, random, or none for no curriculum.'})
     revisit:float = field(default=0.1, metadata={'help': 'Share of the mastered queries that return in each epoch.'})
     keep_at_least:float = field(default=0.25, metadata={'help': 'Smallest share of all queries that an epoch may shrink to.'})
+    segment_by:str = field(default='item', metadata={'help': 'How answers are cut into segments: by "item", "paragraph" or "line" (as in the official code).'})
+    spare_answer:bool = field(default=False, metadata={'help': 'Never blame the segment that holds the answer itself (as in the official code).'})
     loss_type:str = field(default='dapo', metadata={'help': 'TRL loss; "dapo" divides by all output tokens, as the paper does.'})
     def __post_init__(self):
         super().__post_init__()
         if not 0 <= self.w_penalty <= 1: raise ValueError(f'w_penalty is a share from 0 to 1, got {self.w_penalty}')
+        if self.segment_by not in CUTS: raise ValueError(f'segment_by is one of {CUTS}, got {self.segment_by!r}')
         if self.difficulty not in ('reward', 'ndcg@1'): raise ValueError(f"difficulty is 'reward' or 'ndcg@1', got {self.difficulty!r}")
         if self.save_strategy == 'steps' and self.save_steps >= 1: self._check_save_steps()
     def _check_save_steps(self):
@@ -62,12 +65,17 @@ def blame(
     truth:list[int], # Rows of the right items
     among:list[int]|None = None, # Rows on offer
     by:str = 'item', # How to cut, as in `segment`
+    spare_answer:bool = False, # Leave out the first segment from the answer on that names the item
 ): # (segments, Bool 's' that is true where one names the wrong recommended item, first recommended row); no segments if there is none to blame
     "Cut an answer into segments and find those that name the item wrongly recommended (METHOD, section 2)."
     answer = parse_answer(text, titles, among)
     wrong = answer.first != UNKNOWN and answer.first not in truth
     parts = segment(text, titles, among, by, answer) if wrong else ()
-    return parts, names(parts, answer.first), answer.first
+    blamed = names(parts, answer.first)
+    if spare_answer:
+        ends = [k for k,s in enumerate(parts) if blamed[k] and s.end > answer.start]
+        blamed[ends[:1]] = False
+    return parts, blamed, answer.first
 
 # %% ../nbs/12_trainer.ipynb #ae3c11f5
 def penalised_tokens(
@@ -78,11 +86,12 @@ def penalised_tokens(
     truths:list[list[int]], # Right rows of each answer's query
     candidates:list[list[int]|None], # Rows on offer for each answer's query
     by:str = 'item', # How to cut
+    spare_answer:bool = False, # As in `blame`
 )->tuple[Bool[Tensor, 'b t'], list[int]]: # (tokens in blamed segments, first recommended row of each answer)
     "Mark the tokens of segments that name a wrongly recommended item."
     lengths = mask.sum(1).cpu()
     texts, starts = zip(*batch_starts(tokenizer, [row[:n] for row,n in zip(ids.tolist(), lengths.tolist())]))
-    found = [blame(t, titles, q, c or None, by) for t,q,c in zip(texts, truths, candidates)]
+    found = [blame(t, titles, q, c or None, by, spare_answer) for t,q,c in zip(texts, truths, candidates)]
     begins = [0, *accumulate(len(t) + 1 for t in texts[:-1])] # of the answers, laid end to end
     laid = [Segment(b + s.start, b + s.end, s.items) for b,(parts,*_) in zip(begins, found) for s in (parts or [Segment(0, 0, ())])]
     blamed = torch.tensor([b for _,blamed,_ in found for b in (blamed.tolist() or [False])])
@@ -231,12 +240,11 @@ class ReRecTrainer(CurriculumTrainer):
     def __init__(self,
         *args, # As for GRPOTrainer; the data set needs the columns `prompt`, `truth` and `candidates`
         titles, # `TitleIndex` of the catalogue: tells which item a segment names
-        segment_by:str = 'item', # How answers are cut
         **kwargs, # As for GRPOTrainer, and `evaluator`
     ):
         super().__init__(*args, **kwargs)
         if missing := {'truth', 'candidates'} - set(self.train_dataset.column_names): raise ValueError(f'the training data lacks the column(s) {sorted(missing)}')
-        self.titles, self.segment_by = titles, segment_by
+        self.titles = titles
     def _generate_and_score_completions(self, inputs):
         output = super()._generate_and_score_completions(inputs)
         if self.model.training:
@@ -249,7 +257,7 @@ class ReRecTrainer(CurriculumTrainer):
         told, n = output['completion_mask'].bool(), len(self.rows)
         self.mine = slice(self.accelerator.process_index*n, (self.accelerator.process_index + 1)*n)
         self.mask = told & output.get('tool_mask', told).bool() & ~self.unscored[self.mine, None]
-        self.penalised, firsts = penalised_tokens(output['completion_ids'], told, self.processing_class, self.titles, truths, among, self.segment_by)
+        self.penalised, firsts = penalised_tokens(output['completion_ids'], told, self.processing_class, self.titles, truths, among, self.args.segment_by, self.args.spare_answer)
         right = torch.tensor([f in t for f,t in zip(firsts, truths)], device=told.device)
         self.counts = gather(torch.stack([self.mask.sum(1), (self.penalised & self.mask).sum(1), right], 1))
         return super()._solved(output) if self.args.difficulty == 'reward' else self.counts[:, 2].double()
