@@ -29,7 +29,7 @@ from .core import is_json, write_json
 from .curriculum import Curriculum
 from .precision import MasterWeights
 from .prefix import can_share, generate_for_groups, shared_logps
-from .segmentation import Segment, batch_starts, names, segment, token_segments
+from .segmentation import CUTS, Segment, batch_starts, names, segment, token_segments
 from .titles import UNKNOWN
 logger = logging.get_logger(__name__)
 
@@ -57,6 +57,7 @@ class ReRecConfig(GRPOConfig):
     loss_type:str = field(default='dapo', metadata={'help': 'TRL loss; "dapo" divides by all output tokens, as the paper does.'})
     def __post_init__(self):
         super().__post_init__()
+        if self.segment_by not in CUTS: raise ValueError(f'segment_by is one of {CUTS}, got {self.segment_by!r}')
         if not 0 <= self.w_penalty <= 1: raise ValueError(f'w_penalty is a share from 0 to 1, got {self.w_penalty}')
         if self.difficulty not in ('reward', 'ndcg@1'): raise ValueError(f"difficulty is 'reward' or 'ndcg@1', got {self.difficulty!r}")
         if self.save_strategy == 'steps' and self.save_steps >= 1: self._check_save_steps()
