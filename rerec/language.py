@@ -6,7 +6,7 @@
 __all__ = ['WARM_STARTS', 'BARE', 'LANGUAGE_TRAINER', 'METHODS', 'RANKERS', 'CURVE', 'LanguageRun', 'Material',
            'benchmark_material', 'prompt_of', 'fast_settings', 'ask_model', 'supervised_settings', 'learn_rows',
            'warm_up_rows', 'warm_up', 'trainer_settings', 'settled', 'answer_row', 'go_on', 'tuned', 'ranker',
-           'run_language']
+           'kept_settings', 'run_language']
 
 # %% ../nbs/31_language.ipynb #c14cec61
 import json, random, time
@@ -181,13 +181,13 @@ def warm_up(
     "Make the warm start, go on with it, or find it done."
     done = run.start/'model'
     if done.exists(): return done
-    began, used = time.time(), time.process_time()
+    began, used, origin = time.time(), time.process_time(), provenance()
     rows = warm_up_rows(run, material)
     seed_everything(run.seed)
     model, tok = load_policy(run.model, **fast_settings())
     tok.chat_template = BARE
     log = learn_rows(run, model, tok, rows, run.start/'warm start', run.warm_rate)
-    spent = dict(rows=len(rows), seconds=time.time() - began, cpu_seconds=time.process_time() - used, curve=[r for r in log if 'letters' in r], provenance=provenance())
+    spent = dict(rows=len(rows), seconds=time.time() - began, cpu_seconds=time.process_time() - used, curve=[r for r in log if 'letters' in r], provenance=origin)
     write_json(run.start/'warm.json', spent)
     return publish(done, lambda p: (model.save_pretrained(p), tok.save_pretrained(p)))
 
@@ -300,6 +300,11 @@ def ranker(name:str, run:LanguageRun, material:Material)->Callable: # score(quer
     return lightgcn_scores(taste.users, taste.items, material.catalogue)
 
 # %% ../nbs/31_language.ipynb #e5fa6ffc
+def kept_settings(run:LanguageRun)->dict: # Without places on this machine
+    "Settings of a run that say what was done, and not where."
+    return {k: v for k, v in asdict(run).items() if k not in ('data', 'folder', 'warm_folder', 'resume')}
+
+# %% ../nbs/31_language.ipynb #79988a80
 def run_language(
     run:LanguageRun, # What to do
     out:str|Path='runs/language/rows', # Where the row is stored
@@ -310,7 +315,8 @@ def run_language(
     warm = run.warm if run.method in (*METHODS, 'SFT', 'warm start') else 'none'
     path = Path(out)/f'{Path(run.data).name}-{run.n_candidates}-{warm}-{slug(run.method)}-{run.seed}.json'
     if path.exists(): return json.loads(path.read_text(encoding='utf-8'))
-    began, used, material = time.time(), time.process_time(), benchmark_material(run)
+    began, used, origin = time.time(), time.process_time(), provenance() # of the code that runs, not of what is there at its end
+    material = benchmark_material(run)
     row = dict(domain=Path(run.data).name, candidates=run.n_candidates, warm=warm, method=run.method, seed=run.seed)
     if run.method in RANKERS:
         open_run(replace(run, resume=True))
@@ -323,6 +329,6 @@ def run_language(
         row |= dict(curve=[{k: r[k] for k in CURVE if k in r} for r in log if 'reward' in r or 'letters' in r], answers=next((r['answers'] for r in log if 'answers' in r), run.answers if run.method == 'SFT' else 0))
         row |= dict(warm_start=json.loads((run.start/'warm.json').read_text(encoding='utf-8'))) if warm != 'none' else {}
     chances = [round(c, 4) for c in look_up_chances(material.test, material.snippets)]
-    row |= dict(chances=chances, ids=[q.id for q in material.test], settings=asdict(run), seconds=time.time() - began, cpu_seconds=time.process_time() - used, provenance=provenance())
+    row |= dict(chances=chances, ids=[q.id for q in material.test], settings=kept_settings(run), seconds=time.time() - began, cpu_seconds=time.process_time() - used, provenance=origin)
     write_json(path, row)
     return row
