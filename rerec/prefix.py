@@ -195,9 +195,9 @@ def draw_tokens(
 def decode_siblings(
     model, # A causal language model of transformers
     input_ids:Int[Tensor, 'b m'], # Prompts, padded on the left; siblings side by side
-    logits_processor, # Of transformers, as the next two
-    stopping_criteria,
-    generation_config,
+    logits_processor, # Of transformers: temperature, top-p and the like
+    stopping_criteria, # Of transformers: which rows have ended
+    generation_config, # Of transformers: longest length, end tokens, whether to draw
     **prepared, # What else generate has: attention_mask, unless all tokens are seen
 )->Int[Tensor, 'b l']: # Prompts and answers
     "Complete prompts, each read once for all its siblings; for `generate(custom_generate=...)`."

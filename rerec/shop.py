@@ -137,7 +137,9 @@ class Pace:
     write:float # To write an answer
 
 # %% ../nbs/32_shop.ipynb #88b6edd0
-def seconds(do:Callable)->float:
+def seconds(
+    do:Callable, # Called without arguments
+)->float: # Seconds of the clock
     "Measure how long a call takes."
     began = time.perf_counter()
     do()
@@ -231,7 +233,9 @@ def estimate_minutes(
     return {stage: taken/60 for stage, taken in stages.items() if taken}
 
 # %% ../nbs/32_shop.ipynb #a0a62fef
-def announce(minutes:dict[str, float])->str:
+def announce(
+    minutes:dict[str, float], # Stage to what it will take
+)->str: # One line
     "Put an estimate into one line."
     threads = torch.get_num_threads()
     where = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{threads} thread{'s'*(threads > 1)}"
