@@ -91,7 +91,7 @@ def add_train(commands):
     p.add_argument('--name', help='folder under runs/ (default mini-SEED, or the names of data and model)')
     p.add_argument('--out', default='runs', help='where runs are kept (default runs)')
     p.add_argument('--resume', action='store_true', help='go on from the last checkpoint')
-    p.add_argument('--steps', type=int, help='reinforcement steps')
+    p.add_argument('--steps', type=int, metavar='N', help='reinforcement steps')
     p.add_argument('--warm-steps', type=int, metavar='N', help='without --data: supervised steps before')
     p.add_argument('--data', help='a data set of `rerec data build`, or a benchmark folder; without it, the embedded small world')
     p.add_argument('--model', default='smollm2', help="with --data: a name on the hub, a folder, or 'smollm2'")
@@ -99,10 +99,11 @@ def add_train(commands):
     p.add_argument('--method', default='ReRec', choices=('ReRec', 'GRPO', 'SFT', 'warm start', 'untuned'), help='with a data set: how to go on after the warm start (default ReRec)')
     p.add_argument('--warm', choices=WARM, help='with a data set: warm start from the catalogue alone, with training queries too (default), or a third of that')
     p.add_argument('--warm-rows', type=int, metavar='N', help='with a data set: rows of the warm start, about twelve look-ups each')
+    p.add_argument('--answers', type=int, metavar='N', help='with a data set: answers sampled in reinforcement (default 1280)')
     p.add_argument('--told', type=int, metavar='N', help='with a data set: facts of each candidate in the prompt (default 3)')
     p.add_argument('--lora-rank', type=int, metavar='N', help='with --data: of an adapter; 0 trains all weights (default with a data set)')
     p.add_argument('--max-new-tokens', type=int, metavar='N', help='with --data: of an answer (default with a data set: 64)')
-    p.add_argument('--test-queries', type=int, metavar='N', help='with --data: of the final comparison (default with a data set: 250)')
+    p.add_argument('--test-queries', type=int, metavar='N', help='with --data: of the final comparison (default with a data set: 200)')
 
 # %% ../nbs/36_cli.ipynb #b012a8b5
 def add_score(commands):
@@ -125,7 +126,7 @@ def add_bench(commands):
     p.add_argument('--candidates', type=int, default=5, help="items on offer in 'language' (default 5)")
     p.add_argument('--warm', default='short', choices=WARM, help="warm start of 'language' (default short)")
     p.add_argument('--told', type=int, default=3, help="facts of each candidate in the prompt of 'language' (default 3)")
-    p.add_argument('--steps', type=int, help="reinforcement steps of 'language'")
+    p.add_argument('--answers', type=int, metavar='N', help="answers sampled in reinforcement of 'language' (default 2560)")
     p.add_argument('--model', default='smollm2', help="of 'language': a name on the hub, a folder, or 'smollm2'")
     p.add_argument('--out', default='runs/evidence', help='where rows and what they need are kept (default runs/evidence)')
 
@@ -183,14 +184,14 @@ def run_train(a):
 # %% ../nbs/36_cli.ipynb #64e2c981
 def run_train_shop(a, given:dict): # The flags, and those that are given
     "`rerec train` on a data set."
-    from rerec.shop import ShopRun, train_shop
+    from rerec.shop import SHOP_TRAINER, ShopRun, conclusion, train_shop
     name = a.name or f'{Path(a.data).name}-{Path(a.model).name}'
     folder = f'{a.out}/{name}'
-    more = dict(told=a.told, warm=a.warm, warm_rows=a.warm_rows)
+    more = dict(told=a.told, warm=a.warm, warm_rows=a.warm_rows, answers=a.answers)
+    given['trainer'] = SHOP_TRAINER | given['trainer']
     given |= {k: v for k, v in more.items() if v is not None}
-    result = train_shop(ShopRun(a.data, a.model, folder=folder, method=a.method, **given))
-    others = ', '.join(f'{n} {v:.3f}' for n, v in list(result['accuracies'].items())[:5])
-    print(f"\n{folder}: accuracy {result['warm_start_accuracy']:.3f} -> {result['accuracy']:.3f}; rankers: {others}")
+    result = train_shop(ShopRun(a.data, a.model, folder=folder, method=a.method, **given), say=print)
+    print(f'\n{folder}: {conclusion(result)}')
     print(f'ask it:  rerec recommend --run {folder} "..."   or open a page:  rerec app --run {folder}')
 
 # %% ../nbs/36_cli.ipynb #e457d960
@@ -308,7 +309,7 @@ def bench_language(a):
     from rerec.language import METHODS, RANKERS, LanguageRun, run_language
     if not a.data or not Path(a.data).is_dir():
         raise DataError('there is no such folder', a.data or '--data', remedy='give a folder with items.csv.gz, attributes.csv.gz and queries.jsonl.gz')
-    given = {} if a.steps is None else dict(steps=a.steps)
+    given = {} if a.answers is None else dict(answers=a.answers)
     base = f'{a.out}/language/{Path(a.data).name}-{a.candidates}-{a.warm}-{a.seed}'
     for name in chosen(a.method, ['warm start', *METHODS, 'SFT', 'untuned', *RANKERS], 'method'):
         run = LanguageRun(a.data, a.model, a.seed, f'{base}/{name}', n_candidates=a.candidates, told=a.told, method=name, warm=a.warm, warm_folder=f'{base}/warm', **given)

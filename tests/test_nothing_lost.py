@@ -54,7 +54,7 @@ def test_killed_trainings_on_a_data_set_end_the_same(tmp_path):
     def outcome(folder):
         result = json.loads((folder/'result.json').read_text())
         rows = [timeless(json.loads(l)) for l in (folder/'metrics.jsonl').read_text().splitlines()]
-        return {k: v for k,v in result.items() if k not in ('seconds', 'provenance')}, rows, {n: b.replace(bytes(folder), b'RUN') for n,b in contents(folder).items() if n.startswith(('model/', 'warm/model/', 'answers/')) or n.endswith('.png')} # an adapter names its base
+        return {k: v for k,v in result.items() if k not in ('seconds', 'minutes', 'provenance')}, rows, {n: b.replace(bytes(folder), b'RUN') for n,b in contents(folder).items() if n.startswith(('model/', 'warm/model/', 'answers/')) or n.endswith('.png')} # an adapter names its base
     result, rows, files = outcome(whole)
     assert [r['step'] for r in rows if 'reward' in r]==list(range(1, 5)) and any(n.startswith('answers/') for n in files)
     for folder in broken:
