@@ -5,12 +5,15 @@
 # %% auto #0
 __all__ = ['NDCG', 'RIVALS', 'PARTS', 'SWEPT', 'ELSEWHERE', 'PUBLISHED', 'METHODS', 'SETTINGS', 'LOOKS', 'SCORERS', 'Method',
            'Setting', 'without_last', 'next_queries', 'config_of', 'narrowed', 'told', 'fine_tune', 'supervise',
-           'sheet', 'known', 'learning_curve', 'judge_scores', 'set_up', 'run_method', 'slug', 'judge_policy',
-           'difference', 'hits_of', 'methods_table']
+           'sheet', 'known', 'learning_curve', 'judge_scores', 'job_queries', 'set_up', 'run_method', 'slug',
+           'judge_policy', 'restricted', 'drawn_parts', 'drawn_tests', 'in_new_words', 'difference', 'hits_of',
+           'methods_table']
 
 # %% ../nbs/20_comparison.ipynb #ee718b21
 import json, random, shutil, time
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 import numpy as np
 import pandas as pd
@@ -26,7 +29,8 @@ from .rewards import DualGraphReward
 from .runs import MINI_TRAINER, MiniRun, MiniSetup, as_rows, learn_taste, mini_setup, provenance, publish, task_metrics, warm_up
 from .steps import reasoning_quality
 from .trainer import ReRecConfig, ReRecTrainer, TaskMetrics, TaskTrainer
-from .world import LIKED, NOUN, Demonstrator, MiniQuery, World, mini_prompt
+from .world import LIKED, NOUN, Demonstrator, MiniQuery, Parts, World, mini_prompt, mini_world, split_mini, with_new_text
+
 
 # %% ../nbs/20_comparison.ipynb #89260ff2
 @dataclass(frozen=True)
@@ -237,19 +241,32 @@ def judge_scores(score, setup:MiniSetup)->dict: # test, unseen: sheets
     return {n: sheet(evaluate_scores(score, getattr(setup.parts, n), setup.world)) for n in ('test', 'unseen')} | dict(reasoning={})
 
 # %% ../nbs/20_comparison.ipynb #59710db3
+def job_queries(
+    setting:Setting, # The job
+    run:MiniRun, # Seed and sizes
+    world:World, # The whole one
+    parts:Parts, # Of the embedded job
+    repeats:bool=False, # Leave repeated texts in the test part
+)->tuple[World, Parts]: # (the world that methods may see, queries for each purpose)
+    "Adapt world and queries of the embedded job to another job."
+    known = (*parts.demos, *parts.train, *parts.validation)
+    parts = replace(parts, train=parts.train[:setting.n_train])
+    if not setting.next_item: return world, parts
+    world, held = without_last(world)
+    test = next_queries(world, held, run.sizes['test'], run.seed)
+    return world, replace(parts, test=test if repeats else with_new_text(test, known))
+
+# %% ../nbs/20_comparison.ipynb #20fa1c01
 def set_up(
     setting:Setting, # The job
     run:MiniRun, # Seed, sizes, and where the warm start is kept
 )->tuple[MiniSetup, object]: # (world, queries, tokenizer; LightGCN)
     "What all methods of a job and seed start from."
-    setup, folder = mini_setup(run), Path(run.folder)
-    parts, world = replace(setup.parts, train=setup.parts.train[:setting.n_train]), setup.world
-    if setting.next_item:
-        world, held = without_last(world)
-        parts, folder = replace(parts, test=next_queries(world, held, len(parts.test), run.seed)), folder/'next'
+    setup = mini_setup(run)
+    folder = Path(run.folder, 'next' if setting.next_item else '')
+    world, parts = job_queries(setting, run, setup.world, setup.parts)
     taste = learn_taste(replace(run, folder=str(folder)), world, dim=32, layers=2, epochs=30)
     return replace(setup, world=world, parts=parts), taste
-
 
 # %% ../nbs/20_comparison.ipynb #a9deccb8
 def run_method(
@@ -291,6 +308,56 @@ def judge_policy(model, setup:MiniSetup, answer:int=48)->dict: # test, unseen: s
     found = {n: evaluate(model, setup.tokenizer, getattr(setup.parts, n), setup.world, setup.titles, **asked) for n in ('test', 'unseen')}
     quality = reasoning_quality(list(found['test'].rows.text), setup.parts.test, setup.world, setup.titles)
     return {n: sheet(e) for n,e in found.items()} | dict(reasoning={k: known(v) for k,v in quality.items()})
+
+# %% ../nbs/20_comparison.ipynb #20fa1c04
+def restricted(
+    found:dict, # As from `sheet`
+    drawn:Sequence[MiniQuery], # The queries it is of, in order
+    kept:Collection[str], # Identities of those that shall remain
+)->dict: # The same of fewer queries; means that cannot be taken apart stand under drawn
+    "Restrict stored hits to some of their queries."
+    strings = dict(hits=1, kinds=2, domains=1) # characters of each query
+    told = {name: ''.join(getattr(q, field)[:size] for q in drawn) for name, field, size in (('kinds', 'kind', 2), ('domains', 'domain', 1))}
+    if any(found[name] != text for name, text in told.items()): raise ValueError('the row is of other queries')
+    places = [k for k, q in enumerate(drawn) if q.id in kept]
+    fewer = {name: ''.join(found[name][size*k:size*(k + 1)] for k in places) for name, size in strings.items()}
+    means = {name: value for name, value in found.items() if name not in strings}
+    accuracy = fewer['hits'].count('1')/len(places)
+    return fewer | dict(accuracy=accuracy, drawn=dict(queries=len(drawn), **means))
+
+# %% ../nbs/20_comparison.ipynb #20fa1c06
+@lru_cache
+def drawn_parts(
+    seed:int, # Of the queries
+    n_candidates:int, # Items on offer
+)->tuple[World, Parts]: # Of the embedded job's sizes
+    "Draw the queries of a seed, repeated texts in the test parts included."
+    world = mini_world()
+    return world, split_mini(world, seed, MiniRun().sizes, n_candidates, repeats=True)
+
+@lru_cache
+def drawn_tests(
+    setting:str, # A key of SETTINGS
+    seed:int, # Of the queries
+)->dict[str, tuple[tuple[MiniQuery, ...], frozenset[str]]]: # Part: (queries as drawn, identities of those in new words)
+    "Draw the test queries of a job again, and tell which of them are in new words."
+    job = SETTINGS[setting]
+    run = replace(MiniRun(), seed=seed, **job.run)
+    world, parts = drawn_parts(seed, run.n_candidates)
+    known = (*parts.demos, *parts.train, *parts.validation)
+    _, drawn = job_queries(job, run, world, parts, repeats=True)
+    tests = dict(test=drawn.test, unseen=drawn.unseen)
+    return {name: (queries, frozenset(q.id for q in with_new_text(queries, known))) for name, queries in tests.items()}
+
+# %% ../nbs/20_comparison.ipynb #20fa1c07
+def in_new_words(
+    row:dict, # As from `run_method`, whenever it was stored
+)->dict: # The same, of the present test parts
+    "Restrict a stored row to test queries in words that neither training nor validation has."
+    tests = drawn_tests(row['setting'], row['seed'])
+    stored_since = all(len(row[part]['hits']) == len(kept) for part, (_, kept) in tests.items())
+    if stored_since: return row
+    return row | {part: restricted(row[part], drawn, kept) for part, (drawn, kept) in tests.items()}
 
 # %% ../nbs/20_comparison.ipynb #7d781aff
 def difference(

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['FILES', 'EXPORTS', 'IMPORTS', 'blind', 'plot_degrees', 'plain', 'table', 'origin', 'counted', 'wording', 'unread',
-           'apart', 'card', 'write_card', 'export_official', 'export_datasets', 'recbench_record', 'export_recbench',
-           'read_official', 'read_datasets', 'read_recbench_parts', 'import_queries', 'copied']
+           'popular_instead', 'apart', 'card', 'write_card', 'export_official', 'export_datasets', 'recbench_record',
+           'export_recbench', 'read_official', 'read_datasets', 'read_recbench_parts', 'import_queries', 'copied']
 
 # %% ../nbs/31_sharing.ipynb #bcfc73cb
 import json, random, re, shutil
@@ -18,7 +18,7 @@ from .answers import neutralise, render_prompt
 from .baselines import bm25_scores
 from .building import SHARES, DataSet, about, load_data, load_tables, offer, save_parts
 from .core import KINDS, DataError, Query, claim_plot, write_atomic, write_json
-from .evaluation import evaluate_scores, lightgcn_scores, popularity_scores, random_scores
+from .evaluation import evaluate_scores, knows_who_asks, lightgcn_scores, popularity_scores, random_scores
 from .formats import read_recbench, read_training, write_graph, write_training
 from .queries import Drawer, Need
 from .runs import publish
@@ -78,6 +78,12 @@ def unread(about:dict)->str: # Markdown; '' for a data set that was built before
     said = 'Nobody should find the right item without reading the query. The best rules that try, over all queries:'
     return f"{said}\n\n{table(('rule', 'accuracy', 'times chance'), rows)}"
 
+# %% ../nbs/31_sharing.ipynb #31fa1c01
+def popular_instead(queries:Sequence[Query])->str: # Ends with a full stop
+    "Say for how many queries LightGCN stands for nothing but popularity, for the card."
+    unknown = sum(not knows_who_asks(q) for q in queries)
+    return f'for {unknown:,} of the {len(queries):,} test queries nobody knows who asks, and it ranks by popularity.'
+
 # %% ../nbs/31_sharing.ipynb #fd582703
 def apart(about:dict)->str: # `about` of a data set
     "How the parts are kept apart, for the card."
@@ -90,7 +96,7 @@ def card(
     "What a data set holds, how it was made, and what it is good for."
     a = data.about
     shown = [next(q for q in data.parts['train'] if q.kind==k) for k in KINDS if k in a['queries']['train']]
-    chance = f"One of {a['settings']['n_candidates']} candidates is right. LightGCN puts {a['taste']['recall']:.1%} of {a['taste']['users']:,} users' late likes among its first ten."
+    chance = f"One of {a['settings']['n_candidates']} candidates is right. LightGCN puts {a['taste']['recall']:.1%} of {a['taste']['users']:,} users' late likes among its first ten; {popular_instead(data.parts['test'])}"
     return '\n\n'.join([f"---\nlicense: {json.dumps(a['settings']['licence'])}\n---", origin(a), '## Counts', counted(a), '![How likes and facts are spread](degrees.png)',
         '## Examples', wording(a), table(('kind', 'query', 'answer'), [(q.kind, q.text, data.catalogue.items[q.truth[0]]) for q in shown]),
         '## Parts', apart(a), '## Without reading', table(('who', 'accuracy on the test'), [(n, f'{v:.3f}') for n,v in found.items()]), chance, unread(a),
