@@ -161,6 +161,7 @@ def fair_choice(
     targets:Int[np.ndarray, 'a'], # How many should rank above the right item
     fixed:int, # Lures, which stay
     around:Sequence[int], # Rows that resemble the right item
+    weights:Float[np.ndarray, 'a']=WEIGHTS, # Of the traits, and of resembling the right item
 )->list[int]: # As many rows
     "Exchange distractors until the right item has the ranks it should have."
     pool = np.array(list(dict.fromkeys([*chosen, *spare, *easy])))
@@ -168,7 +169,7 @@ def fair_choice(
     alike = np.isin(pool, around) # as many as were chosen, or the right item would move into the middle
     above = np.column_stack([above, alike])
     goal = np.append(targets, alike[:len(chosen)].sum())
-    found = swap_to_targets(above, np.isin(pool, easy).astype(float), list(range(len(chosen))), goal.astype(float), WEIGHTS, fixed)
+    found = swap_to_targets(above, np.isin(pool, easy).astype(float), list(range(len(chosen))), goal.astype(float), weights, fixed)
     return pool[found].tolist()
 
 # %% ../nbs/02_distractors.ipynb #9f8cc48e
