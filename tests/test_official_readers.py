@@ -36,7 +36,7 @@ def line_reader(solution, truth):
     titles = [t.strip() for t in truth.split(';') if t.strip()]
     said = box(solution)
     bare = re.sub(r'\s*\([0-9]{4}\)\s*$', '', said)
-    return titles, said.lower()==truth.strip().lower() or bare in truth
+    return titles, said.lower()==truth.strip().lower() or bare in truth.strip().lower()
 
 def group_reader(row):
     "Validation: the fields that are asserted, and those that results are grouped by."
