@@ -181,17 +181,19 @@ def official_titles(
     items:Sequence[Item], # Of one catalogue
 )->list[str]: # For each item, all different
     "Name items so that the official readers tell them apart."
-    used, out = set(), []
+    used, out = {}, []
     for item in items:
         visible = ''.join(' ' if unicodedata.category(c) in _INVISIBLE else c for c in str(item)[:1_000])
         plain = re.sub(' ?([/‹›]) ?', r'\1', ' '.join(visible.translate(_UNSAFE).split()))
         out.append(_unused(plain[:280].strip() or 'untitled', used))
     return out
 def _unused(name, used):
-    "A name, with a number if it is taken already."
-    found, k = name, 1
-    while found in used: found, k = f'{name} #{k + 1}', k + 1
-    used.add(found)
+    "A name, with a number if it is taken already; `used` counts how often each was wanted."
+    found = name
+    while found in used:
+        used[name] += 1
+        found = f'{name} #{used[name]}'
+    used[found] = 1
     return found
 
 # %% ../nbs/01_formats.ipynb #4de9e343
@@ -283,7 +285,7 @@ def _told(value): return f'<attvalues><attvalue for="0" value={_attribute(value)
 def write_graph(path:str|Path, catalogue:Catalogue)->Path: # The path
     "Write facts as an item-attribute graph in GEXF, with ids from `official_titles`: items and values are nodes, a relation is an edge."
     items = official_titles(catalogue.items)
-    used = set(items)
+    used = dict.fromkeys(items, 1)
     value_ids = {v: _unused(' '.join(_ILLEGAL.sub('\ufffd', v).split()) or 'empty', used) for v in dict.fromkeys(v for _,_,v in catalogue.facts)}
     nodes = [(k, str(o), 'item') for k,o in zip(items, catalogue.items)] + [(k, v, 'value') for v,k in value_ids.items()]
     edges = [f'<edge id="{n}" source={_attribute(items[i])} target={_attribute(value_ids[v])}>{_told(r)}</edge>' for n,(i,r,v) in enumerate(catalogue.facts)]

@@ -5,10 +5,13 @@ from functools import partial
 import pandas as pd
 import networkx as nx
 import pytest
+from rerec.answers import BOXED_TASK, render_prompt
 from rerec.building import Build, build_data, load_data
 from rerec.cli import main
+from rerec.core import Query
+from rerec.formats import NO_RELATION, read_graph, read_training, write_graph, write_training
 from rerec.sharing import IMPORTS
-from rerec.world import mini_world
+from rerec.world import mini_world, write_queries
 
 HARD = ['E; T (1982)', 'Face / Off (1997)', '{proof}', '[Rec] <2>', 'The Fly (1986)', 'The Fly (1986)', 'Drama', "L'été, à \"Paris\" & <b>", 'Snake_Eyes']
 
@@ -119,3 +122,62 @@ def test_what_goes_out_comes_back(exported):
     plain = partial(replace, id='', user=None)
     again = load_data(folder/'again')
     for part in PARTS: assert [plain(q) for q in again.parts[part]]==[plain(q) for q in data.parts[part]]
+
+@pytest.fixture(scope='module')
+def small_world(tmp_path_factory):
+    "Queries of the embedded world, every third with two right items and every second with a history."
+    folder = tmp_path_factory.mktemp('world')
+    world = mini_world(n_users=80)
+    queries = []
+    for k, q in enumerate(write_queries(world, 60, seed=0)):
+        others = [i for i in q.candidates if i not in q.truth]
+        truth = (*q.truth, others[0]) if k % 3 == 0 else q.truth
+        history = tuple(others[1:3]) if k % 2 == 0 else ()
+        queries.append(Query(q.id, q.text, q.kind, q.domain, truth, q.candidates, q.conditions, history=history))
+    write_training(folder/'mini.parquet', queries, world, partial(render_prompt, task=BOXED_TASK))
+    write_graph(folder/'mini.gexf', world)
+    return folder, world, queries
+
+def test_every_row_of_the_small_world_is_read_by_all_four(small_world):
+    folder, world, queries = small_world
+    graph = nx.read_gexf(folder/'mini.gexf')
+    rows = pd.read_parquet(folder/'mini.parquet').to_dict('records')
+    assert len(rows) == 60
+    for row, query in zip(rows, queries):
+        truth = row['reward_model']['ground_truth']
+        assert truth.split(';') == [str(world.items[i]) for i in query.truth]
+        for right in truth.split(';'):
+            solution = f'First I reason.\n\\boxed{{{right}}}'
+            assert ndcg_reader(solution, truth) == 1 and node_reader(graph, solution, right) == 1
+            assert right in line_reader(solution, truth)[0]
+            assert f'. {right}' in row['prompt'][0]['content'].split('Candidates:')[1]
+        with_history, category, difficulty = group_reader(row)
+        assert (with_history, category) == (bool(query.history), query.kind) and difficulty in ('simple', 'medium', 'hard', 'open')
+
+def test_queries_of_the_small_world_come_back(small_world):
+    folder, world, queries = small_world
+    back = read_training(folder/'mini.parquet', world)
+    assert [replace(b, domain=q.domain) for b, q in zip(back, queries)] == queries
+    assert set(read_graph(folder/'mini.gexf', world.items)) == set(world.facts)
+
+def test_a_graph_with_numbers_for_ids_scores_nothing(small_world):
+    "The readers above can say no: with ids that are not titles, the right answer itself is a stranger."
+    folder, world, queries = small_world
+    names = {str(o): f'i{k}' for k, o in enumerate(world.items)}
+    graph = nx.relabel_nodes(nx.read_gexf(folder/'mini.gexf'), names)
+    right = str(world.items[queries[0].truth[0]])
+    assert node_reader(graph, f'\\boxed{{{right}}}', right) == -1
+    with pytest.raises(AssertionError): ndcg_reader('\\boxed{x}', ['x'])
+    with pytest.raises(AssertionError): group_reader(dict(data_source='movie', extra_info=dict(category='explicit')))
+
+def test_edges_without_a_relation_are_read(small_world):
+    "Published graphs say only what is joined to what."
+    folder, world, _ = small_world
+    graph = nx.read_gexf(folder/'mini.gexf')
+    bare = nx.Graph()
+    bare.add_nodes_from(graph.nodes)
+    bare.add_edges_from(edge[:2] for edge in graph.edges)
+    nx.write_gexf(bare, folder/'bare.gexf')
+    facts = read_graph(folder/'bare.gexf', world.items)
+    assert {r for _, r, _ in facts} == {NO_RELATION}
+    assert {(i, v) for i, _, v in facts} == {(i, v) for i, _, v in world.facts}
