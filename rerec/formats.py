@@ -203,7 +203,7 @@ def official_catalogue(catalogue:Catalogue)->Catalogue: # The same rows
     return replace(catalogue, items=tuple(replace(o, title=t, year=None) for o,t in zip(catalogue.items, names)))
 
 # %% ../nbs/01_formats.ipynb #69fac9b9
-DIFFICULTIES = dict(zip(KINDS, ('simple', 'medium', 'hard', 'open', 'open'))) # METHOD's table of query kinds
+DIFFICULTIES = dict(zip(KINDS, ('simple', 'medium', 'hard', 'open', 'open'))) # Of each kind of query, as the paper groups them
 def write_training(
     path:str|Path, # Of the parquet file
     queries:Sequence[Query],
