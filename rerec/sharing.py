@@ -77,9 +77,8 @@ def unread(about:dict)->str: # Markdown; '' for a data set that was built before
     if 'unread' not in about: return ''
     rows = [(f"number {r['rank'] + 1} by {r['trait']}", f"{r['accuracy']:.3f}", f"{r['times_chance']:.2f}") for r in about['unread']['all'][:3]]
     said = 'Nobody should find the right item without reading the query. The best rules that try, over all queries:'
-    wrong = about['unread'].get('wrong')
-    warning = f'\n\n**This is more than it should be:** {plain(wrong)}.' if wrong else ''
-    return f"{said}\n\n{table(('rule', 'accuracy', 'times chance'), rows)}{warning}"
+    warning = about['unread'].get('warning', '')
+    return f"{said}\n\n{table(('rule', 'accuracy', 'times chance'), rows)}" + (f'\n\n**Warning:** {warning}' if warning else '')
 
 # %% ../nbs/31_sharing.ipynb #31fa1c01
 def popular_instead(queries:Sequence[Query])->str: # Ends with a full stop
