@@ -78,7 +78,7 @@ def reasoning_aware_advantages(
     penalised:Bool[Tensor, 'b t'], # Tokens in blamed segments
     mask:Bool[Tensor, 'b t'], # Tokens that belong to the answer
     group_size:int, # Answers per prompt, G
-    w_penalty:float=0.5, # Ours: the paper's value is not published
+    w_penalty:float=0.5, # Ours; the published script takes 0.3
     eps:float=1e-4, # Added to the spread
     floor:float=0.0, # Smallest spread that is divided by
     baseline:str='token', # Statistics over 'token's or 'response's

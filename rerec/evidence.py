@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 from .bench import beside_recbole
-from .comparison import difference
+from .comparison import SETTINGS, difference, in_new_words
 from .core import write_atomic
 
 
@@ -26,13 +26,15 @@ def collect(
     rows = [json.loads(p.read_text(encoding='utf-8')) for p in sorted(Path(folder).glob('*.json'))]
     write_atomic(out, ''.join(json.dumps(r, ensure_ascii=False, allow_nan=False) + '\n' for r in rows))
     return len(rows)
+
 def stored_rows(
     file:str|Path='results/methods.jsonl', # As `collect` writes it
     setting:str|None=None, # Only rows of this job
 )->list[dict]: # Rows of the comparison
-    "Rows of stored runs."
-    rows = [json.loads(l) for l in Path(file).read_text(encoding='utf-8').splitlines()]
-    return [r for r in rows if setting in (None, r['setting'])]
+    "Read stored rows; those of the small world without test queries in words that training or validation has."
+    rows = [json.loads(line) for line in Path(file).read_text(encoding='utf-8').splitlines()]
+    wanted = [r for r in rows if setting in (None, r['setting'])]
+    return [in_new_words(r) if r['setting'] in SETTINGS else r for r in wanted]
 
 
 # %% ../nbs/38_evidence.ipynb #138830d8

@@ -6,11 +6,11 @@
 __all__ = ['SHOP_TRAINER', 'ANSWER', 'DRAWS', 'ShopRun', 'shop_run', 'shop_snippets', 'shop_material', 'ranked', 'device',
            'reading_settings', 'before', 'report', 'Pace', 'seconds', 'learning_pace', 'answering_pace', 'measure_pace',
            'reinforcement_seconds', 'estimate_minutes', 'announce', 'foretell', 'conclusion', 'result_of', 'train_shop',
-           'run_model', 'export_run', 'evaluate_run', 'list_runs', 'run_line', 'answers_of', 'compare_runs',
-           'plot_runs', 'draw_comparison']
+           'bench_announcement', 'run_model', 'export_run', 'evaluate_run', 'list_runs', 'run_line', 'answers_of',
+           'compare_runs', 'plot_runs', 'draw_comparison']
 
 # %% ../nbs/32_shop.ipynb #d083058a
-import json, time
+import json, tempfile, time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -137,7 +137,9 @@ class Pace:
     write:float # To write an answer
 
 # %% ../nbs/32_shop.ipynb #88b6edd0
-def seconds(do:Callable)->float:
+def seconds(
+    do:Callable, # Called without arguments
+)->float: # Seconds of the clock
     "Measure how long a call takes."
     began = time.perf_counter()
     do()
@@ -231,7 +233,9 @@ def estimate_minutes(
     return {stage: taken/60 for stage, taken in stages.items() if taken}
 
 # %% ../nbs/32_shop.ipynb #a0a62fef
-def announce(minutes:dict[str, float])->str:
+def announce(
+    minutes:dict[str, float], # Stage to what it will take
+)->str: # One line
     "Put an estimate into one line."
     threads = torch.get_num_threads()
     where = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{threads} thread{'s'*(threads > 1)}"
@@ -305,12 +309,36 @@ def train_shop(
     found = ranked(data, material.test, run.seed) | {'before': first, run.method: judged}
     for name, evaluation in found.items():
         evaluation.save(folder/'answers'/f"{'test' if name == run.method else name}.json")
-    spent = dict(announced=foretold, training=(trained - started)/60, tests=(time.time() - trained)/60, all=(time.time() - began)/60)
-    result = result_of(run, material, found) | dict(minutes=spent, seconds=time.time() - began, data=data.about['files'])
+    minutes = dict(foretold=foretold, training=(trained - started)/60, tests=(time.time() - trained)/60)
+    result = result_of(run, material, found) | dict(minutes=minutes, seconds=time.time() - began, data=data.about['files'])
     if (folder/'metrics.jsonl').exists():
         report(run, folder, result, found, material.test, data)
     write_json(folder/'result.json', result)
     return result
+
+# %% ../nbs/32_shop.ipynb #dc33e1be
+def bench_announcement(
+    data:str|Path, # A data set
+    model:str='smollm2', # As in `ShopRun`
+    **sizes, # Of the run, where they differ
+)->list[dict]: # A row for each stage
+    "Make a short run, and compare what was foretold with what it took."
+    few = dict(warm_rows=36, answers=96, n_test=16) | sizes
+    with tempfile.TemporaryDirectory() as folder:
+        run = ShopRun(str(data), model, folder=f'{folder}/run', **few)
+        minutes = train_shop(run)['minutes']
+        warm = json.loads((run.start/'warm.json').read_text(encoding='utf-8'))['seconds']/60
+    spent = {'warm start': warm, 'reinforcement': minutes['training'] - warm, 'tests': minutes['tests']}
+    pairs = [(stage, minutes['foretold'][stage], spent[stage]) for stage in spent]
+    pairs.append(('all', sum(minutes['foretold'].values()), sum(spent.values())))
+    return [dict(
+        name='announced',
+        input=stage,
+        ours=f'{foretold:.1f} minutes foretold',
+        theirs=f'{taken:.1f} minutes taken',
+        ratio=foretold/taken,
+        asked='0.75 to 1.25 on a quiet machine' if stage == 'all' else '',
+    ) for stage, foretold, taken in pairs]
 
 # %% ../nbs/32_shop.ipynb #a7229531
 def run_model(

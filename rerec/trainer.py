@@ -28,8 +28,8 @@ from .answers import parse_answer
 from .core import is_json, write_json
 from .curriculum import Curriculum
 from .precision import MasterWeights
-from .prefix import can_share, generate_for_groups, shared_logps
-from .segmentation import Segment, batch_starts, names, segment, token_segments
+from .prefix import can_share, decode_siblings, shared_logps
+from .segmentation import CUTS, Segment, batch_starts, names, segment, token_segments
 from .titles import UNKNOWN
 logger = logging.get_logger(__name__)
 
@@ -57,6 +57,7 @@ class ReRecConfig(GRPOConfig):
     loss_type:str = field(default='dapo', metadata={'help': 'TRL loss; "dapo" divides by all output tokens, as the paper does.'})
     def __post_init__(self):
         super().__post_init__()
+        if self.segment_by not in CUTS: raise ValueError(f'segment_by is one of {CUTS}, got {self.segment_by!r}')
         if not 0 <= self.w_penalty <= 1: raise ValueError(f'w_penalty is a share from 0 to 1, got {self.w_penalty}')
         if self.difficulty not in ('reward', 'ndcg@1'): raise ValueError(f"difficulty is 'reward' or 'ndcg@1', got {self.difficulty!r}")
         if self.save_strategy == 'steps' and self.save_steps >= 1: self._check_save_steps()
@@ -167,33 +168,48 @@ class SharedPrompt:
     def _shares_prompt(self):
         if self._sharing is None:
             reason = self._why_not_shared()
-            if reason: logger.warning(f'each answer computes its prompt anew: {reason}')
             self._sharing = not reason
+            if reason:
+                logger.warning(f'each answer computes its prompt anew: {reason}')
         return self._sharing
     def _why_not_shared(self)->str: # '' if prompts are shared
-        if not getattr(self.args, 'share_prompt', True): return 'share_prompt is off'
-        if self.use_vllm or self.use_transformers_continuous_batching: return 'the engine that samples has a cache of its own'
-        if self.tools or self._is_vlm: return 'there are tools or images'
-        if self.is_deepspeed_enabled or self.is_fsdp_enabled: return 'weights are sharded'
-        with answers_alone(): return can_share(self.accelerator.unwrap_model(self.model))
-    def _prepare_inputs(self, batch):
+        if not getattr(self.args, 'share_prompt', True):
+            return 'share_prompt is off'
+        if self.use_vllm or self.use_transformers_continuous_batching:
+            return 'the engine that samples has a cache of its own'
+        if self.tools or self.environments or self._is_vlm:
+            return 'there are tools, environments or images'
+        if self.is_deepspeed_enabled or self.is_fsdp_enabled:
+            return 'weights are sharded'
+        if (self.generation_config.num_beams or 1) > 1 or self.generation_config.cache_implementation:
+            return 'answers are searched with beams, or a kind of cache is asked for'
+        with answers_alone():
+            return can_share(self.accelerator.unwrap_model(self.model))
+    def _prepare_inputs(self, generation_batch):
         import trl.trainer.grpo_trainer as grpo
-        if not self._shares_prompt(): return super()._prepare_inputs(batch)
-        with patch.object(grpo, 'shuffle_sequence_dict', partial(shuffle_groups, group_size=self.num_generations)):
-            return super()._prepare_inputs(batch)
+        if not self._shares_prompt():
+            return super()._prepare_inputs(generation_batch)
+        whole = partial(shuffle_groups, group_size=self.num_generations)
+        with patch.object(grpo, 'shuffle_sequence_dict', whole):
+            return super()._prepare_inputs(generation_batch)
     def _generate_single_turn(self, *args, **kwargs):
-        if not self._shares_prompt(): return super()._generate_single_turn(*args, **kwargs)
-        model = self.accelerator.unwrap_model(self.model_wrapped)
-        with patch.object(model, 'generate', partial(generate_for_groups, model.generate, model)):
+        if not self._shares_prompt():
             return super()._generate_single_turn(*args, **kwargs)
-    def _get_per_token_logps_and_entropies(self, model, input_ids, attention_mask, logits_to_keep, *args, compute_entropy=False, **kwargs):
-        if not self._shares_prompt() or kwargs.get('compute_aux_loss'):
+        model = self.accelerator.unwrap_model(self.model_wrapped)
+        ours = partial(model.generate, custom_generate=decode_siblings)
+        # One autocast around all steps casts the weights once, not for every token.
+        with self.accelerator.autocast(), patch.object(model, 'generate', ours):
+            return super()._generate_single_turn(*args, **kwargs)
+    def _get_per_token_logps_and_entropies(self, model, input_ids, attention_mask, logits_to_keep, batch_size=None, compute_entropy=False, compute_aux_loss=False, **kwargs):
+        if compute_aux_loss or not self._shares_prompt():
             with answers_alone():
-                return super()._get_per_token_logps_and_entropies(model, input_ids, attention_mask, logits_to_keep, *args, compute_entropy=compute_entropy, **kwargs)
-        m = input_ids.shape[1] - logits_to_keep
-        with answers_alone(), self.accelerator.autocast():
-            logps, entropies = shared_logps(model, input_ids[:, :m], attention_mask[:, :m], input_ids[:, m:], attention_mask[:, m:])
-        return logps, entropies if compute_entropy else None, None
+                return super()._get_per_token_logps_and_entropies(model, input_ids, attention_mask, logits_to_keep, batch_size, compute_entropy, compute_aux_loss, **kwargs)
+        m, found = input_ids.shape[1] - logits_to_keep, []
+        for ids, mask in zip(*(x.split(batch_size or len(x)) for x in (input_ids, attention_mask))):
+            with answers_alone(), self.accelerator.autocast():
+                found.append(shared_logps(model, ids[:, :m], mask[:, :m], ids[:, m:], mask[:, m:]))
+        logps, entropies = zip(*found)
+        return torch.cat(logps), torch.cat(entropies) if compute_entropy else None, None
 
 # %% ../nbs/12_trainer.ipynb #9d02aa05
 class TaskTrainer(TaskMetrics, SharedPrompt, MasterWeights, GRPOTrainer):

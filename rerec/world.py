@@ -6,17 +6,19 @@
 __all__ = ['ASKED', 'GENRE', 'MAKER', 'PROFILES', 'OPEN', 'SAY', 'VIA', 'DID', 'MISTAKEN', 'LIKED', 'WHO', 'NOUN', 'WRITERS',
            'STEREOTYPES', 'read_mini', 'loved', 'simulate_likes', 'World', 'mini_world', 'MiniQuery', 'write_explicit',
            'draw_anchor', 'write_implicit', 'write_misinformed', 'write_interest', 'write_demographics',
-           'draw_candidates', 'write_queries', 'pair_of', 'combination_of', 'Parts', 'split_mini', 'mini_prompt',
-           'Demonstrator', 'stereotypes', 'see_need', 'demonstrate']
+           'draw_candidates', 'write_queries', 'pair_of', 'combination_of', 'with_new_text', 'Parts', 'split_mini',
+           'mini_prompt', 'Demonstrator', 'stereotypes', 'see_need', 'demonstrate']
 
 # %% ../nbs/16_world.ipynb #536fbc03
 import csv, random
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.resources import files
 import numpy as np
 from .core import DOMAINS, KINDS, Catalogue, Item, Query
+from .data import query_keys
 
 # %% ../nbs/16_world.ipynb #520ae18f
 ASKED = dict(movie=('Directed_by', 'Starring', 'Genre'), book=('WRITTEN_BY', 'BELONGS_TO')) # relations that queries ask for
@@ -213,24 +215,35 @@ def combination_of(q:MiniQuery)->tuple|None: # None: a single fact, nothing is c
     "The facts and anchors that a query combines."
     return (q.conditions, q.anchors if q.kind != 'interest' else ()) if len(q.conditions) > 1 or (q.anchors and q.kind != 'interest') else None
 
+# %% ../nbs/16_world.ipynb #16fa1c03
+def with_new_text(
+    queries:Sequence[MiniQuery], # Of one part
+    known:Sequence[MiniQuery], # Of other parts
+)->tuple[MiniQuery, ...]: # In the same order
+    "Leave out queries whose words occur among the known ones, whatever their capitals and punctuation."
+    def words(query): return query_keys(query)[0]
+    texts = {words(q) for q in known}
+    return tuple(q for q in queries if words(q) not in texts)
+
 # %% ../nbs/16_world.ipynb #7a02b9cc
 @dataclass(frozen=True)
 class Parts:
-    "Queries for each purpose; none leaks into another."
+    "Queries for each purpose."
     demos:tuple[MiniQuery, ...] # Shown by the demonstrator in the warm start
     train:tuple[MiniQuery, ...] # Played in reinforcement fine-tuning
-    validation:tuple[MiniQuery, ...] # Chooses the checkpoint
-    test:tuple[MiniQuery, ...] # Touched once: new (conditions, answer) pairs
-    unseen:tuple[MiniQuery, ...] # Touched once: combinations never queried
+    validation:tuple[MiniQuery, ...] # Chooses the checkpoint; new (conditions, answer) pairs, some in known words
+    test:tuple[MiniQuery, ...] # Touched once: new pairs in new words
+    unseen:tuple[MiniQuery, ...] # Touched once: combinations never queried, in new words
 
 # %% ../nbs/16_world.ipynb #614918e2
 def split_mini(
     world:World, # Facts and users
     seed:int, # Of the queries and the reserved combinations
-    sizes:dict, # Number of queries for each field of `Parts`
+    sizes:dict, # Number of queries for each field of Parts; repeated texts are taken from the two test parts afterwards
     n_candidates:int=5, # Items on offer
-)->Parts: # Every part balanced over kinds and domains, as far as its rule allows
-    "Write queries and sort them into parts that share no (conditions, answer) pair with training."
+    repeats:bool=False, # Leave repeated texts in the test parts, to read rows that were stored with them
+)->Parts: # Training and validation balanced over kinds and domains, as far as their rule allows
+    "Write queries and sort them into parts that share no (conditions, answer) pair with training; test parts share no text."
     held = write_queries(world, 4*(sizes['test'] + sizes['validation'] + sizes['unseen']), 2*seed, n_candidates)
     reserved = set(random.Random(f'reserved {seed}').sample(combos := sorted({c for q in held if (c := combination_of(q))}), len(combos)//4))
     unseen = [q for q in held if combination_of(q) in reserved][:sizes['unseen']]
@@ -240,7 +253,9 @@ def split_mini(
     need = sizes['demos'] + sizes['train']
     fresh = [q for q in write_queries(world, 3*need, 2*seed + 1, n_candidates) if pair_of(q) not in taken and combination_of(q) not in reserved]
     if len(fresh) < need: raise ValueError(f'only {len(fresh)} of {need} training queries share nothing with the test parts: ask for fewer')
-    return Parts(tuple(fresh[sizes['train']:need]), tuple(fresh[:sizes['train']]), tuple(validation), tuple(test), tuple(unseen))
+    known = () if repeats else (*fresh[:need], *validation)
+    tests = with_new_text(test, known), with_new_text(unseen, known)
+    return Parts(tuple(fresh[sizes['train']:need]), tuple(fresh[:sizes['train']]), tuple(validation), *tests)
 
 # %% ../nbs/16_world.ipynb #334518f9
 def mini_prompt(

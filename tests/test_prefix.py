@@ -1,105 +1,253 @@
-"A step whose prompts are shared gives the loss and the gradients of TRL's own step on the same batch."
+"""Sharing a prompt changes no loss, no gradient and no answer: beside plain TRL, for every loss it knows."""
+import logging
+from unittest.mock import patch
 import pytest
 import torch
 from datasets import Dataset
 from peft import LoraConfig
-from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM
+from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 from trl import GRPOConfig, GRPOTrainer
+import rerec.prefix as prefix
 from rerec.core import seed_everything
-from rerec.generation import word_tokenizer
-from rerec.trainer import ReRecConfig, TaskTrainer
+from rerec.prefix import draw_tokens
+from rerec.trainer import ReRecConfig, SharedPrompt
 
-WORDS = ' '.join(f'w{i}' for i in range(40))
-TOKENIZER = word_tokenizer([WORDS])
-SHAPES = dict(llama=(LlamaConfig, LlamaForCausalLM), qwen=(Qwen2Config, Qwen2ForCausalLM))
-LOSSES = ('grpo', 'dr_grpo', 'dapo', 'bnpo', 'cispo', 'sapo', 'luspo')
+LOSSES = ('grpo', 'bnpo', 'dr_grpo', 'dapo', 'cispo', 'sapo', 'luspo', 'vespo')
+WORDS = ['<pad>', '<eos>', '<unk>', *(f'w{i}' for i in range(60))]
+SHAPES = dict(
+    llama=(LlamaForCausalLM, LlamaConfig),
+    qwen=(Qwen2ForCausalLM, Qwen2Config),
+    mistral=(MistralForCausalLM, MistralConfig),
+)
 
+def tokenizer():
+    tok = Tokenizer(models.WordLevel({w: i for i, w in enumerate(WORDS)}, unk_token='<unk>'))
+    tok.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tok, pad_token='<pad>', eos_token='<eos>', unk_token='<unk>', padding_side='left'
+    )
 
-def model_of(shape, attention):
+def small_model(kind='llama', attention='sdpa', **settings):
     seed_everything(0)
-    config, kind = SHAPES[shape]
-    return kind(config(vocab_size=len(TOKENIZER), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
-        initializer_range=.2, pad_token_id=0, bos_token_id=1, eos_token_id=2, attn_implementation=attention))
+    cls, config = SHAPES[kind]
+    shape = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2)
+    ends = dict(pad_token_id=0, eos_token_id=1, bos_token_id=None)
+    model = cls(config(vocab_size=len(WORDS), initializer_range=.3, attn_implementation=attention, **shape, **ends, **settings))
+    model.generation_config.pad_token_id, model.generation_config.eos_token_id = 0, 1
+    return model
 
+class Shared(SharedPrompt, GRPOTrainer):
+    "TRL's trainer, and nothing else changed."
 
-def trainer_of(kind, config, folder, shape='llama', attention='sdpa', lora=False, **settings):
-    settings = dict(per_device_train_batch_size=8, num_generations=4, max_completion_length=6, use_cpu=True, bf16=False, gradient_checkpointing=False, report_to=[],
-        temperature=.9, disable_tqdm=True, max_steps=1, save_strategy='no') | settings
-    peft = LoraConfig(r=4, target_modules='all-linear', init_lora_weights=False) if lora else None
+def reward(completion_ids, **kwargs):
+    return [float(len(set(ids)) % 5) + ids[0]/50 for ids in completion_ids]
+
+def prompts():
+    rows = [' '.join(f'w{(7*q + 3*j) % 60}' for j in range(n)) for q, n in enumerate((12, 5, 9, 3))]
+    return Dataset.from_list([dict(prompt=row) for row in rows])
+
+def make(cls, folder, kind='llama', attention='sdpa', lora=False, model=None, **settings):
+    few = dict(
+        output_dir=str(folder),
+        use_cpu=True,
+        bf16=False,
+        gradient_checkpointing=False,
+        report_to=[],
+        disable_tqdm=True,
+        save_strategy='no',
+        logging_steps=1,
+        per_device_train_batch_size=16,
+        num_generations=4,
+        max_completion_length=14,
+        max_steps=2,
+        num_iterations=2,
+        optim='sgd',
+        learning_rate=.5,
+        max_grad_norm=0.,
+        seed=3,
+    )
+    adapter = LoraConfig(r=4, lora_alpha=8, target_modules='all-linear', init_lora_weights=False) if lora else None
     seed_everything(1)
-    return kind(model=model_of(shape, attention), args=config(str(folder), **settings), reward_funcs=lambda completions, **k: [float(len(c)) for c in completions],
-        train_dataset=Dataset.from_list([dict(prompt='w1 w2 w3')]*8), processing_class=TOKENIZER, peft_config=peft)
-
+    return cls(
+        model=model or small_model(kind, attention),
+        reward_funcs=reward,
+        args=GRPOConfig(**few | settings),
+        train_dataset=prompts(),
+        processing_class=tokenizer(),
+        peft_config=adapter,
+    )
 
 def batch_of(trainer):
-    "Two prompts of different length, four answers each, of 1 to 6 tokens; advantages by token; an old policy."
-    seed_everything(2)
-    prompts = torch.randint(6, 40, (2, 5)).repeat_interleave(4, 0)
-    prompt_mask = torch.tensor([[0, 0, 1, 1, 1], [1]*5]).repeat_interleave(4, 0)
-    ids = torch.randint(6, 40, (8, 6))
-    mask = (torch.arange(6) < torch.tensor([6, 1, 3, 5, 2, 6, 4, 4])[:, None]).long()
-    batch = dict(prompt_ids=prompts*prompt_mask, prompt_mask=prompt_mask, completion_ids=ids*mask, completion_mask=mask, advantages=torch.randn(8, 6), num_items_in_batch=mask.sum())
-    with torch.no_grad():
-        logps = trainer._get_per_token_logps_and_entropies(trainer.model, torch.cat([batch['prompt_ids'], batch['completion_ids']], 1), torch.cat([prompt_mask, mask], 1), 6)[0]
-    batch['old_per_token_logps'] = logps + .3*torch.randn(8, 6)*mask
-    if trainer.beta: batch['ref_per_token_logps'] = logps + .3*torch.randn(8, 6)*mask
-    return batch
-
-
-def loss_and_gradients(trainer, batch):
+    "A batch that the trainer has sampled."
+    trainer.create_optimizer()
+    inputs = [dict(row) for row in trainer.train_dataset for _ in range(trainer.num_generations)]
     trainer.model.train()
+    return trainer._generate_and_score_completions(inputs)
+
+def loss_and_gradient(trainer, batch):
     trainer.model.zero_grad()
     trainer.current_gradient_accumulation_steps = 1
-    loss = trainer._compute_loss(trainer.model, dict(batch))
+    loss = trainer.compute_loss(trainer.model, batch)
     loss.backward()
-    return loss.detach(), torch.cat([p.grad.flatten() for p in trainer.model.parameters() if p.grad is not None])
+    return loss.detach(), torch.cat([p.grad.flatten() for p in trainer.model.parameters() if p.requires_grad])
 
-
-@pytest.mark.parametrize('loss_type', LOSSES)
-@pytest.mark.parametrize('shape, attention, lora, beta', [('llama', 'sdpa', False, 0.), ('qwen', 'eager', True, .1), ('llama', 'eager', True, 0.), ('qwen', 'sdpa', False, 0.)])
-def test_loss_and_gradients_are_those_of_trl(tmp_path, loss_type, shape, attention, lora, beta):
-    same = dict(shape=shape, attention=attention, lora=lora, loss_type=loss_type, beta=beta)
-    try: plain = trainer_of(GRPOTrainer, GRPOConfig, tmp_path/'plain', **same)
-    except ValueError as e: pytest.skip(f'TRL does not take {loss_type} so: {e}')
-    shared = trainer_of(TaskTrainer, ReRecConfig, tmp_path/'shared', **same)
-    shared.model.load_state_dict(plain.model.state_dict())
+def differences(shared, plain):
+    "Largest differences of loss and gradient (in shares of the largest entry, where that is above 1), on the same batch."
     batch = batch_of(plain)
     assert shared._shares_prompt()
-    (loss, gradients), (expected, expected_gradients) = loss_and_gradients(shared, batch), loss_and_gradients(plain, batch)
-    assert expected_gradients.abs().max() > 1e-4
-    assert torch.allclose(loss, expected, atol=1e-5)
-    assert torch.allclose(gradients, expected_gradients, atol=1e-5)
+    lengths = batch['completion_mask'].sum(1), batch['prompt_mask'].sum(1)
+    assert all(n.unique().numel() > 2 for n in lengths), 'without padding the test would prove little'
+    # Ratios differ from 1, so that clipping and weighting have something to do.
+    noise = torch.linspace(-.5, .5, batch['completion_ids'].numel()).view_as(batch['completion_ids'])
+    logps = plain._get_per_token_logps_and_entropies(
+        plain.model,
+        torch.cat([batch['prompt_ids'], batch['completion_ids']], 1),
+        torch.cat([batch['prompt_mask'], batch['completion_mask']], 1),
+        batch['completion_ids'].shape[1],
+    )[0].detach()
+    batch['old_per_token_logps'] = (logps + noise)*batch['completion_mask']
+    found = [loss_and_gradient(t, batch) for t in (shared, plain)]
+    assert found[1][1].abs().max() > 1e-2, 'nothing is learned'
+    return [((a - b).abs().max()/b.abs().max().clamp(min=1)).item() for a, b in zip(*found)]
 
+@pytest.mark.parametrize('loss_type', LOSSES)
+@pytest.mark.parametrize('lora', [False, True], ids=['full', 'lora'])
+@pytest.mark.parametrize('kind', ['llama', 'qwen'])
+def test_losses_and_gradients_are_those_of_trl(tmp_path, kind, lora, loss_type):
+    level = 'sequence' if loss_type == 'luspo' else 'token'
+    settings = dict(kind=kind, lora=lora, loss_type=loss_type, importance_sampling_level=level)
+    shared, plain = (make(cls, tmp_path, **settings) for cls in (Shared, GRPOTrainer))
+    assert max(differences(shared, plain)) < 1e-5
 
-def test_siblings_are_sampled_as_the_plain_way_samples_them(tmp_path):
-    "The likeliest answers are the same; drawn ones come from the same random numbers."
-    found = {}
-    for share in (True, False):
-        trainer = trainer_of(TaskTrainer, ReRecConfig, tmp_path/str(share), share_prompt=share, generation_kwargs=dict(do_sample=False))
-        prompts = [[6, 7, 8]]*4 + [[9, 6, 7, 8, 10]]*4
-        found[share] = trainer._generate_single_turn(prompts, None, {}, 4)[0]
-    assert found[True] == found[False] and len({tuple(a) for a in found[True]}) == 2
+@pytest.mark.parametrize('attention', ['eager', 'sdpa'])
+@pytest.mark.parametrize('lora', [False, True], ids=['full', 'lora'])
+def test_with_a_reference_model(tmp_path, lora, attention):
+    "TRL loads the reference anew from where the model came from, so it is stored first."
+    small_model(attention=attention).save_pretrained(tmp_path/'base')
+    def stored():
+        return LlamaForCausalLM.from_pretrained(tmp_path/'base', attn_implementation=attention)
+    settings = dict(lora=lora, beta=.1, attention=attention, entropy_coef=.01)
+    shared, plain = (make(cls, tmp_path, model=stored(), **settings) for cls in (Shared, GRPOTrainer))
+    assert max(differences(shared, plain)) < 1e-5
 
+def nosy(prompt, answers, pack=prefix.pack_group):
+    group = pack(prompt, answers)
+    return group._replace(mask=torch.ones_like(group.mask).tril())
 
-def test_a_whole_step_learns_the_same(tmp_path):
-    "From the same seed, a step of training with shared prompts moves the weights as one without."
-    after = {}
-    for share in (True, False):
-        trainer = trainer_of(TaskTrainer, ReRecConfig, tmp_path/str(share), share_prompt=share, gradient_accumulation_steps=2, learning_rate=1e-2)
-        before = torch.cat([p.detach().flatten().clone() for p in trainer.model.parameters()])
+def running_on(prompt, answers, pack=prefix.pack_group):
+    group = pack(prompt, answers)
+    return group._replace(positions=torch.arange(group.ids.shape[1])[None])
+
+@pytest.mark.parametrize('broken', [nosy, running_on])
+def test_the_comparison_sees_a_fault(tmp_path, broken):
+    shared, plain = (make(cls, tmp_path) for cls in (Shared, GRPOTrainer))
+    assert shared._shares_prompt()
+    with patch.object(prefix, 'pack_group', broken):
+        assert min(differences(shared, plain)) > 1e-3
+        fresh = make(Shared, tmp_path)
+        assert 'log-probabilities differ' in fresh._why_not_shared()
+
+def trained(trainer, sampled):
+    keep = trainer._generate_and_score_completions
+    def listen(*args):
+        sampled.append(keep(*args))
+        return sampled[-1]
+    trainer._generate_and_score_completions = listen
+    trainer.train()
+    return torch.cat([p.detach().flatten() for p in trainer.model.parameters()])
+
+@pytest.mark.parametrize('kind', ['llama', 'qwen'])
+@pytest.mark.parametrize('lora', [False, True], ids=['full', 'lora'])
+def test_whole_runs_agree(tmp_path, kind, lora):
+    "Sampling, rewards and steps: both draw from probabilities to a token in one way, so that a seed gives the same answers."
+    settings = dict(kind=kind, lora=lora, max_steps=3, num_iterations=1, temperature=.8, top_p=.9, learning_rate=.1)
+    ours, theirs = [], []
+    seed_everything(2)
+    mine = trained(make(Shared, tmp_path, **settings), ours)
+    with patch.object(torch, 'multinomial', lambda probs, num_samples: draw_tokens(probs)[:, None]):
+        seed_everything(2)
+        other = trained(make(GRPOTrainer, tmp_path, **settings), theirs)
+    assert len(ours) == len(theirs) == 3
+    # A batch is one micro-batch, so how it is shuffled changes only the order of a sum; order of random numbers is kept.
+    assert torch.equal(ours[0]['completion_ids'], theirs[0]['completion_ids'])
+    assert ours[0]['completion_mask'].sum(1).unique().numel() > 1
+    assert mine.shape == other.shape and torch.isfinite(mine).all()
+
+def test_greedy_answers_are_the_same():
+    from transformers import GenerationConfig
+    for kind in ('llama', 'qwen'):
+        model = small_model(kind).eval()
+        tok = tokenizer()
+        batch = tok([row['prompt'] for row in prompts() for _ in range(3)], padding=True, return_tensors='pt')
+        inputs = dict(input_ids=batch.input_ids, attention_mask=batch.attention_mask)
+        greedily = GenerationConfig(do_sample=False, max_new_tokens=20, eos_token_id=1, pad_token_id=0, repetition_penalty=1.3)
+        plain = model.generate(**inputs, generation_config=greedily)
+        shared = model.generate(**inputs, generation_config=greedily, custom_generate=prefix.decode_siblings)
+        assert plain.shape[1] > batch.input_ids.shape[1] + 3
+        assert torch.equal(shared, plain)
+
+def test_a_prompt_of_one_token_and_groups_of_unequal_size():
+    from transformers import GenerationConfig
+    model = small_model().eval()
+    ids = torch.tensor([[0, 0, 5], [0, 0, 5], [0, 0, 5], [7, 8, 9], [0, 4, 6], [0, 4, 6]])
+    mask = (ids != 0).long()
+    greedily = GenerationConfig(do_sample=False, max_new_tokens=6, min_new_tokens=6, eos_token_id=1, pad_token_id=0)
+    plain = model.generate(input_ids=ids, attention_mask=mask, generation_config=greedily)
+    shared = model.generate(input_ids=ids, attention_mask=mask, generation_config=greedily, custom_generate=prefix.decode_siblings)
+    assert torch.equal(shared, plain)
+    short = ids[:2, 2:]
+    plain = model.generate(input_ids=short, attention_mask=mask[:2, 2:], generation_config=greedily)
+    shared = model.generate(input_ids=short, attention_mask=mask[:2, 2:], generation_config=greedily, custom_generate=prefix.decode_siblings)
+    assert torch.equal(shared, plain)
+
+def test_a_prompt_is_read_once(tmp_path):
+    "Counts the tokens that the model reads while it samples and while it learns."
+    counts = {}
+    for cls in (Shared, GRPOTrainer):
+        trainer = make(cls, tmp_path, max_completion_length=3, num_generations=4)
+        if cls is Shared:
+            assert trainer._shares_prompt()
+        seen = []
+        layer = trainer.model.model.embed_tokens
+        hook = layer.register_forward_hook(lambda module, args, out: seen.append(args[0].numel()))
+        batch = batch_of(trainer)
+        sampling, before = sum(seen), len(seen)
+        trainer.compute_loss(trainer.model, batch)
+        counts[cls] = sampling, sum(seen[before:])
+        hook.remove()
+    width = batch['prompt_ids'].shape[1]
+    assert counts[GRPOTrainer][1] == 16*(width + 3)
+    assert counts[Shared][0] < counts[GRPOTrainer][0]/2
+    assert counts[Shared][1] < counts[GRPOTrainer][1]/2
+
+def said(trainer, caplog):
+    logging.getLogger('transformers').propagate = True
+    logger = logging.getLogger('rerec.trainer')
+    logger.propagate = True
+    with caplog.at_level(logging.WARNING):
         trainer.train()
-        after[share] = torch.cat([p.detach().flatten() for p in trainer.model.parameters()])
-        assert (after[share] - before).abs().max() > 1e-3
-    assert torch.allclose(after[True], after[False], atol=2e-3)
+    return [r.getMessage() for r in caplog.records if 'computes its prompt anew' in r.getMessage()]
 
+def test_a_model_that_cannot_says_so_once_and_trains(tmp_path, caplog):
+    model = small_model('mistral', sliding_window=4)
+    lines = said(make(Shared, tmp_path, model=model), caplog)
+    assert lines == ['each answer computes its prompt anew: it has a sliding window']
 
-def test_a_model_that_cannot_share_goes_the_plain_way(tmp_path, caplog):
-    from transformers import MistralConfig, MistralForCausalLM
-    from transformers.utils import logging
-    logging.enable_propagation()
-    trainer = trainer_of(TaskTrainer, ReRecConfig, tmp_path)
-    trainer.model = MistralForCausalLM(MistralConfig(vocab_size=len(TOKENIZER), hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=4, num_key_value_heads=2, sliding_window=4))
-    with caplog.at_level('WARNING'):
-        assert not trainer._shares_prompt()
-    logging.disable_propagation()
-    assert 'each answer computes its prompt anew: it has a sliding window' in caplog.text
+def test_a_model_that_refuses_masks_says_so(tmp_path, caplog):
+    model = small_model()
+    forward = model.model.forward
+    def refusing(*args, attention_mask=None, **kwargs):
+        if attention_mask is not None and attention_mask.ndim == 4:
+            raise ValueError('masks have two dimensions')
+        return forward(*args, attention_mask=attention_mask, **kwargs)
+    model.model.forward = refusing
+    lines = said(make(Shared, tmp_path, model=model), caplog)
+    assert len(lines) == 1 and 'masks have two dimensions' in lines[0]
+
+def test_it_can_be_turned_off(tmp_path):
+    trainer = make(Shared, tmp_path)
+    trainer.args = ReRecConfig(output_dir=str(tmp_path), share_prompt=False, use_cpu=True, bf16=False)
+    assert trainer._why_not_shared() == 'share_prompt is off'
+    assert ReRecConfig(output_dir=str(tmp_path), use_cpu=True, bf16=False).share_prompt

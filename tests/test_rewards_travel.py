@@ -2,6 +2,7 @@
 import pickle, subprocess, sys
 from rerec.core import tiny_world
 from rerec.graphs import AttributeGraph, InteractionGraph, train_lightgcn
+from rerec.official import OfficialReward
 from rerec.rewards import DualGraphReward
 from rerec.titles import TitleIndex
 
@@ -14,3 +15,13 @@ def test_a_pickled_reward_gives_the_same_rewards_elsewhere(tmp_path):
     code = f"import pickle; r,a = pickle.load(open({str(tmp_path/'reward.pickle')!r}, 'rb')); print(r.__name__, r(**a))"
     said = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True).stdout
     assert said.strip()==f'dual_graph {reward(**asked)}' and reward(**asked)[0] > 1
+
+def test_the_official_reward_travels_too(tmp_path):
+    world = tiny_world()
+    items = train_lightgcn(InteractionGraph.from_catalogue(world), dim=8, epochs=5).items
+    reward = OfficialReward(world, items, TitleIndex(world.items))
+    asked = dict(completions=['\\boxed{The Insider}', 'Answer: The Insider', '\\boxed{Heat}'], truth=[[7]]*3, candidates=[list(range(8))]*3)
+    (tmp_path/'reward.pickle').write_bytes(pickle.dumps((reward, asked)))
+    code = f"import pickle; r,a = pickle.load(open({str(tmp_path/'reward.pickle')!r}, 'rb')); print(r.__name__, r(**a))"
+    said = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True).stdout
+    assert said.strip()==f'official {reward(**asked)}' and reward(**asked)[0] > 1 > 0 > reward(**asked)[1]
