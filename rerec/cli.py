@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['TRAIN_EXAMPLES', 'SCORE_EXAMPLES', 'DATA_EXAMPLES', 'BENCH_EXAMPLES', 'WARM', 'OURS', 'ROOM', 'ELSEWHERE', 'ASK',
            'DISK', 'make_parser', 'add_data', 'add_train', 'add_score', 'add_bench', 'read_settings', 'read_config',
-           'parse', 'run_train', 'run_train_shop', 'run_build', 'run_export', 'run_import', 'score_domain', 'full_text',
-           'score_file', 'run_score', 'run_bench', 'chosen', 'bench_methods', 'bench_language', 'bench_announced',
-           'explain_os_error', 'main', 'fail']
+           'parse', 'check_preset', 'preset_settings', 'run_train', 'run_train_shop', 'run_build', 'run_export',
+           'run_import', 'score_domain', 'full_text', 'score_file', 'run_score', 'run_bench', 'chosen', 'bench_methods',
+           'bench_language', 'bench_announced', 'explain_os_error', 'main', 'fail']
 
 # %% ../nbs/36_cli.ipynb #ca41df33
 import argparse, json, sys
@@ -97,7 +97,8 @@ def add_train(commands):
     p.add_argument('--data', help='a data set of `rerec data build`, or a benchmark folder; without it, the embedded small world')
     p.add_argument('--model', default='smollm2', help="with --data: a name on the hub, a folder, or 'smollm2'")
     p.add_argument('--full', action='store_true', help='with a benchmark folder: the settings of the full GPU run instead of those for two cores')
-    p.add_argument('--method', default='ReRec', choices=('ReRec', 'GRPO', 'SFT', 'warm start', 'untuned'), help='with a data set: how to go on after the warm start (default ReRec)')
+    p.add_argument('--preset', choices=('ours', 'official'), default='ours', help='with a benchmark folder: our settings, prompt and reward, or those of the published script (with --full its sizes, too)')
+    p.add_argument('--method', default='ReRec', choices=('ReRec', 'GRPO', 'official', 'SFT', 'warm start', 'untuned'), help='with a data set: how to go on after the warm start (default ReRec)')
     p.add_argument('--warm', choices=WARM, help='with a data set: warm start from the catalogue alone, with training queries too (default), or a third of that')
     p.add_argument('--warm-rows', type=int, metavar='N', help='with a data set: rows of the warm start, about twelve look-ups each')
     p.add_argument('--answers', type=int, metavar='N', help='with a data set: answers sampled in reinforcement (default 1280)')
@@ -169,18 +170,39 @@ def parse(
     a.settings, a.debug = read_settings([*more, *other]), common.debug
     return a
 
+# %% ../nbs/36_cli.ipynb #5d0c1f7a
+def check_preset(data:str|None): # A folder; None for the embedded world
+    "Refuse the official preset where its prompt and reward are not built in."
+    if not data or (Path(data)/'settings.json').exists():
+        raise DataError('is for benchmark folders', field='--preset official',
+            remedy='give --data a folder of RecBench+, or, with a data set of your own, use --method official')
+
+# %% ../nbs/36_cli.ipynb #6b1e90d4
+def preset_settings(
+    preset:str, # 'ours' or 'official'
+    full:bool, # With the sizes of the published run, too
+)->dict: # Fields of ReRecConfig
+    "Choose the settings of a preset."
+    if preset == 'ours': return {}
+    from rerec.official import OFFICIAL, official_method
+    return OFFICIAL if full else official_method()
+
 # %% ../nbs/36_cli.ipynb #0f231f75
 def run_train(a):
     "`rerec train`"
     from rerec.runs import LLAMA_3B, MiniRun, RealRun, full_run, train_mini, train_real
     given = {k: v for k,v in dict(steps=a.steps, lora_rank=a.lora_rank, max_new_tokens=a.max_new_tokens, n_test=a.test_queries).items() if v is not None and (a.data or k=='steps')}
     given |= dict(seed=a.seed, resume=a.resume, trainer=a.settings)
+    if a.preset == 'official': check_preset(a.data)
     if not a.data: return train_mini(MiniRun(folder=f"{a.out}/{a.name or f'mini-{a.seed}'}", **given, **({} if a.warm_steps is None else dict(warm_steps=a.warm_steps))))
     if not Path(a.data).is_dir(): raise DataError('there is no such folder', a.data, remedy='give a folder that `rerec data build` made, or one with items.csv.gz, attributes.csv.gz and queries.jsonl.gz')
     if (Path(a.data)/'settings.json').exists(): return run_train_shop(a, given)
     given |= dict(folder=f'{a.out}/{a.name or Path(a.model).name}')
-    if a.full: given['trainer'] = LLAMA_3B | given['trainer']
-    return train_real(full_run(a.data, a.model, **given) if a.full else RealRun(data=a.data, model=a.model, **given))
+    official = a.preset == 'official'
+    if a.full and official: given = dict(max_new_tokens=768) | given
+    given['trainer'] = (LLAMA_3B if a.full else {}) | preset_settings(a.preset, a.full) | given['trainer']
+    run = full_run(a.data, a.model, **given) if a.full else RealRun(data=a.data, model=a.model, **given)
+    return train_real(run, official=official)
 
 # %% ../nbs/36_cli.ipynb #64e2c981
 def run_train_shop(a, given:dict): # The flags, and those that are given

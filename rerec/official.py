@@ -106,7 +106,7 @@ class OfficialTerms:
     total:Float[Tensor, 'b'] # 0.1 form + ndcg + w1 qas + w2 pas
 
 # %% ../nbs/13_official.ipynb #6be6c808
-BOX = r'\\boxed\s*\{' # An answer in the form that the published prompt asks for
+BOX = r'\\boxed\s*\{[^}]{1,1000}\}' # A closed box that is not empty: an answer in the form that the published prompt asks for
 MARK = r'\b[Aa]nswer\s*:' # An answer in the form that our warm starts teach
 FORM_WEIGHT = .1
 class OfficialReward:

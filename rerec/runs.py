@@ -13,17 +13,19 @@ __all__ = ['MINI_TRAINER', 'SHOWN', 'REAL_TRAINER', 'LLAMA_3B', 'MiniRun', 'log_
 import json, os, platform, random, shutil, subprocess, sys, time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 import torch
 from datasets import Dataset
 from tqdm.auto import tqdm
 from transformers import PrinterCallback, TrainerCallback
-from .answers import neutralise, parse_answer, render_prompt
+from .answers import BOXED_TASK, neutralise, parse_answer, render_prompt
 from .core import KINDS, Catalogue, DataError, Query, check_writable, claim_plot, is_json, seed_everything, sweep, write_atomic, write_json
 from .data import leakage, load_benchmark, split_queries
 from .distractors import add_candidates
 from .evaluation import Evaluation, as_markdown, evaluate, evaluate_scores, lightgcn_scores, plot_by_kind, popularity_scores, random_scores, table_of
 from .graphs import AttributeGraph, InteractionGraph, LightGCN, train_lightgcn
+from .official import OfficialReward
 from .policy import load_policy, mini_policy, mini_tokenizer, save_policy, warm_start, warm_start_config, warm_start_data
 from .rewards import DualGraphReward
 from .titles import TitleIndex
@@ -391,6 +393,7 @@ def adapter(rank:int): # A LoraConfig, or None for rank 0
     return LoraConfig(r=rank, lora_alpha=2*rank, target_modules='all-linear', task_type='CAUSAL_LM') if rank else None
 def train_real(
     run:RealRun, # Settings
+    official:bool=False, # The published prompt and reward, with their term for the form; else ours
 )->dict: # What result.json holds
     "Fine-tune a language model on a benchmark folder with ReRec."
     check_writable(run.folder)
@@ -399,9 +402,12 @@ def train_real(
     seed_everything(run.seed)
     taste = learn_taste(run, catalogue)
     model, tok = load_policy(run.model, dtype='bfloat16' if torch.cuda.is_available() else 'float32')
-    asked = dict(batch_size=16, max_new_tokens=run.max_new_tokens)
-    reward = lambda c: DualGraphReward(AttributeGraph.from_catalogue(catalogue), taste.items, titles, w1=c.w1, w2=c.w2)
-    trainer = reinforce(run, model, tok, as_rows(train, catalogue), reward, titles, task_metrics(validation, catalogue, titles, **asked),
+    ask = partial(render_prompt, task=BOXED_TASK) if official else render_prompt
+    asked = dict(batch_size=16, max_new_tokens=run.max_new_tokens, prompt=ask)
+    def reward(c):
+        if official: return OfficialReward(catalogue, taste.items, titles, w1=c.w1, w2=c.w2)
+        return DualGraphReward(AttributeGraph.from_catalogue(catalogue), taste.items, titles, w1=c.w1, w2=c.w2)
+    trainer = reinforce(run, model, tok, as_rows(train, catalogue, ask), reward, titles, task_metrics(validation, catalogue, titles, **asked),
         REAL_TRAINER | dict(max_completion_length=run.max_new_tokens), peft_config=adapter(run.lora_rank))
     publish(folder/'model', lambda p: (trainer.model.save_pretrained(p), tok.save_pretrained(p)))
     before = load_policy(run.model, dtype='bfloat16' if torch.cuda.is_available() else 'float32')[0].to(trainer.model.device)

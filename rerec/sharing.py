@@ -12,9 +12,10 @@ import json, random, re, shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 import numpy as np
-from .answers import neutralise, render_prompt
+from .answers import BOXED_TASK, neutralise, render_prompt
 from .baselines import bm25_scores
 from .building import SHARES, DataSet, about, load_data, load_tables, offer, save_parts
 from .core import KINDS, DataError, Query, claim_plot, write_atomic, write_json
@@ -117,7 +118,8 @@ def export_official(
     data:DataSet, # What to write
 ):
     "Parquet and GEXF, as the official training code reads them."
-    for part, queries in data.parts.items(): write_training(Path(folder)/f'{part}.parquet', queries, data.catalogue, render_prompt)
+    ask = partial(render_prompt, task=BOXED_TASK)
+    for part, queries in data.parts.items(): write_training(Path(folder)/f'{part}.parquet', queries, data.catalogue, ask)
     domain = re.sub(r'\W+', '_', data.about['settings']['domain']) # part of a file name
     write_graph(Path(folder)/f'{domain}_item_attribute_graph.gexf', data.catalogue)
 def export_datasets(

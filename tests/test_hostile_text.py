@@ -117,7 +117,7 @@ def test_the_card_is_not_broken(built):
     assert [l for l in body.split('\n') if l.startswith('#')]==[l for l in body.split('\n') if re.match(r'## (Counts|Examples|Parts|Without reading|Files)$|# Queries for ', l)]
     tables, widths = [t for t in body.split('\n\n') if t.startswith('|')], []
     for t in tables: widths.append({l.count('|') for l in t.strip().split('\n')})
-    assert len(tables)==5 and all(len(w)==1 for w in widths), widths
+    assert len(tables)==6 and all(len(w)==1 for w in widths), widths
     assert max(map(len, body.split('\n'))) < 1500 and len(head.split('\n'))==2
 @pytest.mark.parametrize('name', EXPORTS)
 def test_exports(built, tmp_path, name):

@@ -214,6 +214,7 @@ def test_a_prompt_is_read_once(tmp_path):
         hook = layer.register_forward_hook(lambda module, args, out: seen.append(args[0].numel()))
         batch = batch_of(trainer)
         sampling, before = sum(seen), len(seen)
+        trainer.current_gradient_accumulation_steps = 1
         trainer.compute_loss(trainer.model, batch)
         counts[cls] = sampling, sum(seen[before:])
         hook.remove()

@@ -30,7 +30,7 @@ def test_pages_link_to_pages(notebook):
     links = re.findall(r'\]\(([^)\s]*?\.ipynb)(?:#[^)]*)?\)', '\n'.join(docs.source(c) for c in docs.cells(notebook)))
     assert not [l for l in links if not re.match('https?:', l) and not (notebook.parent/l).exists()]
 
-def test_readme_is_short(): assert len((root/'README.md').read_text(encoding='utf-8').splitlines()) < 120
+def test_readme_is_short(): assert len((root/'README.md').read_text(encoding='utf-8').splitlines()) < 130 # a line for each of 46 pages among them
 
 def test_readme_and_site(copy, run):
     "README.md is what index.ipynb makes; the site renders and has no broken link"
