@@ -7,7 +7,7 @@ __all__ = ['TRAIN_EXAMPLES', 'SCORE_EXAMPLES', 'DATA_EXAMPLES', 'BENCH_EXAMPLES'
            'DISK', 'make_parser', 'add_data', 'add_train', 'add_score', 'add_bench', 'read_settings', 'read_config',
            'parse', 'check_preset', 'preset_settings', 'run_train', 'run_train_shop', 'run_build', 'run_export',
            'run_import', 'score_domain', 'full_text', 'score_file', 'run_score', 'run_bench', 'chosen', 'bench_methods',
-           'bench_language', 'explain_os_error', 'main', 'fail']
+           'bench_language', 'bench_announced', 'explain_os_error', 'main', 'fail']
 
 # %% ../nbs/36_cli.ipynb #ca41df33
 import argparse, json, sys
@@ -36,6 +36,7 @@ BENCH_EXAMPLES = '''  rerec bench                                   every measur
   rerec bench methods --method GRPO --seed 1    one row of the comparison of methods
   rerec bench methods --setting epochs          all methods on another job
   rerec bench language --data benchmark/movie --warm short --method ReRec --seed 0    one row on a real language model
+  rerec bench announcement --data my-shop       minutes that `rerec train` foretells, and minutes it takes
 '''
 
 # %% ../nbs/36_cli.ipynb #e8302c02
@@ -119,7 +120,7 @@ def add_score(commands):
 def add_bench(commands):
     "Flags of `rerec bench`."
     p = add_command(commands, 'bench', 'measure speed, or make one row of a comparison again', BENCH_EXAMPLES, run_bench)
-    p.add_argument('only', nargs='*', help="measurements of speed (default: all of them), or 'methods', or 'language'")
+    p.add_argument('only', nargs='*', help="measurements of speed (default: all of them), or 'methods', 'language' or 'announcement'")
     p.add_argument('--data', help='a benchmark folder; without it input is simulated')
     p.add_argument('--method', help='one method (default: all)')
     p.add_argument('--seed', type=int, default=0, help='of the row (default 0)')
@@ -305,7 +306,7 @@ def run_score(a):
 # %% ../nbs/36_cli.ipynb #a9890522
 def run_bench(a):
     "`rerec bench`"
-    rows = dict(methods=bench_methods, language=bench_language)
+    rows = dict(methods=bench_methods, language=bench_language, announcement=bench_announced)
     if a.only and a.only[0] in rows: return rows[a.only[0]](a)
     from rerec.bench import MEASUREMENTS, bench
     from rerec.costs import COSTS
@@ -314,7 +315,6 @@ def chosen(name:str|None, known, what:str)->list[str]: # Names to run
     "One name, if it is known, or all of them."
     if name and name not in known: raise DataError(f'no {what} is called {name!r}', remedy=f'choose from {", ".join(known)}')
     return [name] if name else list(known)
-
 
 # %% ../nbs/36_cli.ipynb #22293e11
 def bench_methods(a):
@@ -337,6 +337,16 @@ def bench_language(a):
         run = LanguageRun(a.data, a.model, a.seed, f'{base}/{name}', n_candidates=a.candidates, told=a.told, method=name, warm=a.warm, warm_folder=f'{base}/warm', **given)
         r = run_language(run, f'{a.out}/language/rows')
         print(f"{r['domain']}, {a.candidates} candidates, {a.warm}, {name}, seed {a.seed}: accuracy {r['test']['accuracy']:.3f}, {r['seconds']:.0f} s")
+
+# %% ../nbs/36_cli.ipynb #e87f54c4
+def bench_announced(a):
+    "How long a run on a data set was said to take, and took."
+    from rerec.bench import as_line
+    from rerec.shop import bench_announcement
+    if not a.data or not (Path(a.data)/'data.json').is_file():
+        raise DataError('is no data set', a.data or '--data', remedy='give a folder that `rerec data build` made')
+    for row in bench_announcement(a.data, a.model):
+        print(as_line(row))
 
 # %% ../nbs/36_cli.ipynb #7d151749
 import errno, os

@@ -72,6 +72,7 @@ def rank_targets(
     queries:Sequence[Query], # Their kinds
     n:int, # Candidates of each
     chance:random.Random, # Source of chance
+    room:Sequence[int]|None=None, # For each query, how many items are more popular than its right one; None: enough
 )->Int[np.ndarray, 'q a']: # A rank for each trait, and a place in the list
     "Draw the ranks of the right items, balanced within each kind of query."
     kinds = defaultdict(list)
@@ -80,6 +81,13 @@ def rank_targets(
     targets = np.zeros((len(queries), len(TRAITS) + 1), int)
     for members in kinds.values():
         targets[members] = np.array([balanced_ranks(len(members), n, chance) for _ in range(len(TRAITS) + 1)]).T
+        if room is None: continue
+        # The most popular item can stand first only: high ranks go to queries that have room for them.
+        left = chance.sample(members, len(members))
+        for rank in sorted(targets[members, 0].tolist(), reverse=True):
+            k = next((k for k, m in enumerate(left) if room[m] >= rank), None)
+            if k is None: k = max(range(len(left)), key=lambda k: room[left[k]])
+            targets[left.pop(k), 0] = rank
     return targets
 
 # %% ../nbs/02_distractors.ipynb #9d03aa03
@@ -188,10 +196,11 @@ def add_candidates(
     holders = defaultdict(set)
     for row, *fact in catalogue.facts:
         holders[tuple(fact)].add(row)
+    if bare := [q.id for q in queries if not q.truth]: raise DataError(f'query {bare[0]!r} has no right item', remedy='leave it out')
+    rights = [chance.choice(q.truth) for q in queries]
+    targets = rank_targets(queries, n, chance, [standing[right] for right in rights])
     offered = []
-    for query, target in zip(queries, rank_targets(queries, n, chance)):
-        if not query.truth: raise DataError(f'query {query.id!r} has no right item', remedy='leave it out')
-        right = chance.choice(query.truth)
+    for query, right, target in zip(queries, rights, targets):
         fit = set.intersection(*(holders[c] for c in query.conditions)) if query.conditions else set()
         banned = {*query.truth, *query.history, *fit}
         chosen, spare, easy = first_choice(query, right, n - 1, near, domains[query.domain], standing[right], chance, banned, hard, own)
