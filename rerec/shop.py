@@ -187,7 +187,7 @@ def measure_pace(
     rows:Sequence, # Packed rows of the warm start
 )->Pace:
     "Measure a machine in less than a minute."
-    model, tok = load_policy(run.model, **fast_settings())
+    model, tok = load_policy(run.model, **fast_settings(run.n_candidates))
     model = model.to(device())
     token, step = learning_pace(model, tok, rows)
     ask = prompt_of(run, material.snippets)
