@@ -6,7 +6,7 @@
 __all__ = ['MOST_FITTING', 'PHRASES', 'ASK', 'BEFORE', 'AFTER', 'LIKED', 'MISTAKEN', 'PEOPLE', 'TRAITS', 'NOUNS', 'DRAWS',
            'Lists', 'coded', 'Sources', 'Need', 'fitting', 'draw_conditions', 'name_of', 'Drawer', 'draw_explicit',
            'draw_implicit', 'draw_misinformed', 'lifts', 'liked_by', 'draw_interest', 'draw_demographics', 'users_like',
-           'phrases', 'listed', 'say', 'faults', 'draw_queries', 'as_query', 'plot_need']
+           'group_of', 'all_liked', 'phrases', 'listed', 'say', 'faults', 'draw_queries', 'as_query', 'plot_need']
 
 # %% ../nbs/27_queries.ipynb #b33e977c
 import random, re
@@ -206,6 +206,33 @@ def draw_demographics(drawer:Drawer, user:int, pool:np.ndarray, rng:random.Rando
 def users_like(sources:Sources, user:int, traits:Sequence[str])->np.ndarray: # Rows
     "Users who share traits with a user."
     return np.flatnonzero(np.logical_and.reduce([sources.traits[c]==sources.traits[c][user] for c in traits]))
+
+# %% ../nbs/27_queries.ipynb #3aacaed4
+def group_of(
+    sources:Sources, # Likes and profiles
+    need:Need, # What somebody wants
+)->np.ndarray: # Users
+    "Find the users whose likes a need is about: nobody, if it is about facts."
+    group = np.empty(0, int)
+    if need.kind == 'interest':
+        group = np.intersect1d(*(sources.likers[i] for i in need.liked))
+    if need.kind == 'demographics':
+        group = users_like(sources, need.user, list(need.profile))
+    return np.setdiff1d(group, [need.user])
+
+# %% ../nbs/27_queries.ipynb #c48acc1d
+def all_liked(
+    sources:Sources, # Likes
+    group:np.ndarray, # Users
+    least:int=2, # As in `liked_by`
+    lift:float=1.5, # As in `liked_by`
+)->list[int]: # Rows
+    "Find every item that a group likes beyond its fame."
+    if len(group) < least: return []
+    likes = np.bincount(np.concatenate([sources.early[u] for u in group]), minlength=len(sources.catalogue))
+    fame = np.diff(sources.likers.starts)/max(1, sources.catalogue.n_users)
+    more = likes/len(group)/np.maximum(fame, 1e-9)
+    return np.flatnonzero((likes >= least) & (more >= lift)).tolist()
 
 # %% ../nbs/27_queries.ipynb #650f2213
 PHRASES = { # relation: (openly, through an item, of an item)
