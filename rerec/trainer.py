@@ -40,7 +40,7 @@ class ReRecConfig(GRPOConfig):
     w1:float = field(default=0.3, metadata={'help': 'Weight of query alignment (QAS) in the reward.'})
     w2:float = field(default=0.2, metadata={'help': 'Weight of preference alignment (PAS) in the reward.'})
     segment_by:str = field(default='item', metadata={'help': 'How an answer is cut: by "item", "paragraph" or "line".'})
-    spare_answer:bool = field(default=False, metadata={'help': 'Never penalise the segment that holds the answer itself (as in the official code).'})
+    spare_answer:bool = field(default=False, metadata={'help': 'Never penalise the segment in which the answer itself begins (as in the official code).'})
     w_penalty:float = field(default=0.5, metadata={'help': 'Share of its reward that a segment loses if it names the wrong recommended item; 0 is plain GRPO.'})
     fixed_penalty:float = field(default=0.0, metadata={'help': 'Reward that such a segment loses besides, whatever its answer earned (ours).'})
     baseline:str = field(default='token', metadata={'help': 'Mean and spread over "token"s of a group, or over its "response"s.'})
@@ -73,14 +73,14 @@ def blame(
     truth:list[int], # Rows of the right items
     among:list[int]|None = None, # Rows on offer
     by:str = 'item', # How to cut, as in `segment`
-    spare_answer:bool = False, # Blame no segment that holds the answer itself
+    spare_answer:bool = False, # Never blame the segment in which the answer itself begins
 ): # (segments, Bool 's' that is true where one names the wrong recommended item, first recommended row); no segments if there is none to blame
     "Cut an answer into segments and find those that name the item wrongly recommended (METHOD, section 2)."
     answer = parse_answer(text, titles, among)
     wrong = answer.first != UNKNOWN and answer.first not in truth
     parts = segment(text, titles, among, by, answer) if wrong else ()
     blamed = names(parts, answer.first)
-    if spare_answer: blamed &= torch.tensor([s.end <= answer.start for s in parts], dtype=torch.bool)
+    if spare_answer: blamed &= torch.tensor([not s.start <= answer.start < s.end for s in parts], dtype=torch.bool)
     return parts, blamed, answer.first
 
 # %% ../nbs/12_trainer.ipynb #ae3c11f5
@@ -92,7 +92,7 @@ def penalised_tokens(
     truths:list[list[int]], # Right rows of each answer's query
     candidates:list[list[int]|None], # Rows on offer for each answer's query
     by:str = 'item', # How to cut
-    spare_answer:bool = False, # Blame no segment that holds the answer itself
+    spare_answer:bool = False, # Never blame the segment in which the answer itself begins
 )->tuple[Bool[Tensor, 'b t'], list[int]]: # (tokens in blamed segments, first recommended row of each answer)
     "Mark the tokens of segments that name a wrongly recommended item."
     lengths = mask.sum(1).cpu()
