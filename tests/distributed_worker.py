@@ -5,11 +5,11 @@ import torch
 from datasets import Dataset
 from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-from rerec.core import seed_everything, tiny_queries, tiny_world
-from rerec.graphs import AttributeGraph
-from rerec.rewards import DualGraphReward
-from rerec.titles import TitleIndex
-from rerec.trainer import ReRecConfig, ReRecTrainer
+from rerec.base.core import seed_everything, tiny_queries, tiny_world
+from rerec.method.graphs import AttributeGraph
+from rerec.method.rewards import DualGraphReward
+from rerec.base.titles import TitleIndex
+from rerec.method.trainer import ReRecConfig, ReRecTrainer
 
 world, queries = tiny_world(), tiny_queries()
 tok = Tokenizer(models.WordLevel({w: i for i, w in enumerate(['<pad>', '<eos>', '<unk>', '\n', 'yes', 'no', 'Answer:', '?'])}, unk_token='<unk>'))

@@ -4,13 +4,13 @@ half by the operations on files, where most harm can be done. Prints what happen
 import csv, hashlib, json, os, random, signal, sys, time
 from pathlib import Path
 import matplotlib.pyplot, polars, torch # once: children are forked from here, where nothing was computed yet
-from rerec.building import Build, build_data, load_data
-from rerec.core import DataError, is_json
-from rerec.runs import MiniRun, train_mini
-from rerec.sharing import write_card
-from rerec.shop import ShopRun, train_shop
-from rerec.training import toy_model
-from rerec.world import mini_world
+from rerec.shop.dataset import Build, build_data, load_data
+from rerec.base.core import DataError, is_json
+from rerec.run.runs import MiniRun, train_mini
+from rerec.shop.cards import write_card
+from rerec.shop.training import ShopRun, train_shop
+from rerec.run.policy import toy_model
+from rerec.run.world import mini_world
 
 FEW = dict(demos=120, train=24, validation=6, test=6, unseen=6)
 TINY = dict(per_device_train_batch_size=16, num_generations=8, max_completion_length=24, temperature=3., eval_steps=2, save_steps=2, logging_steps=1, save_total_limit=1, load_best_model_at_end=False)
@@ -69,14 +69,14 @@ def ended(pid, r, after=None):
 
 def reported(folder):
     "Rows of the log, and whether there is a result."
-    from rerec.runs import log_rows
+    from rerec.run.runs import log_rows
     return dict(logged=len(log_rows(folder/'metrics.jsonl')), result=(folder/'result.json').exists() and is_json(folder/'result.json'))
 def standing(folder):
     "Whatever stands under its final name has to be whole: sizes of weights and logs, by name."
     from safetensors.torch import load_file
-    from rerec.policy import load_policy
-    from rerec.runs import sft_checkpoint
-    from rerec.trainer import latest_checkpoint
+    from rerec.run.policy import load_policy
+    from rerec.run.runs import sft_checkpoint
+    from rerec.method.trainer import latest_checkpoint
     found = {n: hashlib.sha256((folder/n/'model.safetensors').read_bytes()).hexdigest() for n in ('warm_start', 'model') if (folder/n).exists() and load_policy(folder/n)}
     if (folder/'lightgcn.safetensors').exists(): found['taste'] = len(load_file(folder/'lightgcn.safetensors'))
     for stage, last in (('warm_start', sft_checkpoint), ('rerec', latest_checkpoint)):
@@ -86,8 +86,8 @@ def standing(folder):
 def shop_standing(folder):
     "The same for a run on a data set: a whole model of 16-bit weights, and an optimizer that holds their missing digits."
     from safetensors.torch import load_file
-    from rerec.shop import run_model
-    from rerec.trainer import latest_checkpoint
+    from rerec.shop.training import run_model
+    from rerec.method.trainer import latest_checkpoint
     found = {n: hashlib.sha256((folder/n).read_bytes()).hexdigest() for n in ('warm/model/model.safetensors', 'model/model.safetensors') if (folder/n).exists() and load_file(folder/n)}
     if (folder/'model').exists(): run_model(folder)
     if c := latest_checkpoint(folder/'checkpoints'/'rerec'): found['checkpoint'] = [c.name, len(load_file(c/'model.safetensors')), len(torch.load(c/'optimizer.pt', weights_only=True)['masters'])]

@@ -9,13 +9,13 @@ SERVER = '''
 import sys
 from pathlib import Path
 import polars as pl
-from rerec.app import serve
-from rerec.assistant import Assistant
-from rerec.building import Build, build_data
-from rerec.policy import load_policy
-from rerec.shop import ShopRun
-from rerec.training import toy_model
-from rerec.world import mini_world
+from rerec.shop.page import serve
+from rerec.shop.assistant import Assistant
+from rerec.shop.dataset import Build, build_data
+from rerec.run.policy import load_policy
+from rerec.shop.training import ShopRun
+from rerec.run.policy import toy_model
+from rerec.run.world import mini_world
 folder, port, bad = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 whole = mini_world()
 films = [i for i,o in enumerate(whole.items) if o.domain == 'movie']

@@ -10,9 +10,9 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-from rerec.answers import render_prompt
-from rerec.core import tiny_queries, tiny_world
-from rerec.evaluation import evaluate
+from rerec.base.answers import render_prompt
+from rerec.base.core import tiny_queries, tiny_world
+from rerec.run.evaluation import evaluate
 if 'RANK' in os.environ: dist.init_process_group('gloo')
 size = dist.get_world_size() if dist.is_initialized() else 1
 world, queries = tiny_world(), tiny_queries()

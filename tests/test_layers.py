@@ -1,63 +1,146 @@
-"Data flows one way: a notebook imports only earlier ones, and the four parts of the method know nothing of each other."
-import ast, json, re, subprocess, sys
+"Data flows one way: a wing imports only lower wings, and the four parts of the method know nothing of each other."
+import ast
+import json
+import re
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
-import pytest
-root = Path(__file__).resolve().parent.parent
-pages = {re.sub(r'^\d+_', '', p.stem): p for p in sorted((root/'nbs').glob('[0-9]*.ipynb'))}
-order = list(pages)
-PARTS = {'rewards', 'segmentation', 'advantages', 'curriculum'}
 
-def imported(code):
+import pytest
+
+from conftest import notebooks
+
+root = Path(__file__).resolve().parent.parent
+WINGS = ['base', 'method', 'run', 'shop', 'study', 'cli', 'full', 'start']  # each may import those before it
+PARTS = {'method.rewards', 'method.segments', 'method.advantages', 'method.curriculum'}
+
+
+def code_cells(notebook):
+    cells = json.loads(notebook.read_text(encoding='utf-8'))['cells']
+    return [''.join(c['source']) for c in cells if c['cell_type'] == 'code']
+
+
+def module_of(notebook):
+    "Name of the module that a page makes, such as `method.facts`; None if it only uses what others make."
+    named = [re.match(r'#\| default_exp (\S+)', code) for code in code_cells(notebook)]
+    return next((m[1] for m in named if m), None)
+
+
+pages = {p.relative_to(root/'nbs').with_suffix('').as_posix(): p for p in notebooks if p.stem != 'index'}
+modules = {module_of(p): name for name, p in pages.items() if module_of(p)}
+
+
+def wing(name):
+    return re.split(r'[./]', name)[0]
+
+
+def absolute(node, module):
+    "Full name of the module that a `from` statement imports from, without `rerec.`; None outside of rerec."
+    if not node.level:
+        return node.module.removeprefix('rerec').strip('.') if wing(node.module) == 'rerec' else None
+    above = ['rerec', *module.split('.')][:-node.level]
+    return '.'.join([*above, *filter(None, [node.module])]).removeprefix('rerec').strip('.')
+
+
+def imported(code, module=''):
     "Modules of rerec that a piece of code imports, anywhere in it; '*' if it takes all names of one."
     found = set()
     for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.ImportFrom):
-            module = f'rerec.{node.module or ""}'.strip('.') if node.level else node.module
-            if module=='rerec': found |= {a.name for a in node.names}
-            elif module.startswith('rerec.'): found |= {module.split('.')[1]} | {'*' for a in node.names if a.name=='*'}
-        elif isinstance(node, ast.Import): found |= {a.name.split('.')[1] for a in node.names if a.name.startswith('rerec.')}
+            source = absolute(node, module)
+            if source is None:
+                continue
+            names = [f'{source}.{a.name}'.strip('.') for a in node.names]
+            found |= {source} if source in modules else {n for n in names if n in modules}
+            found |= {'*' for a in node.names if a.name == '*'}
+        elif isinstance(node, ast.Import):
+            found |= {a.name.removeprefix('rerec.') for a in node.names if a.name.startswith('rerec.')}
     return found
 
-modules = [n for n in order if '#| default_exp' in pages[n].read_text(encoding='utf-8')] # some pages only use what others make
-def module_code(name): return (root/'rerec'/f'{name}.py').read_text(encoding='utf-8') if name in modules else ''
-def page_code(name):
-    "All code of a page, lines of IPython left out"
-    cells = json.loads(pages[name].read_text(encoding='utf-8'))['cells']
-    lines = '\n'.join(''.join(c['source']) for c in cells if c['cell_type']=='code').splitlines()
-    return '\n'.join('' if re.match(r'\s*[%!]', l) else l for l in lines)
+
+def module_code(module):
+    return (root/'rerec'/f'{module.replace(".", "/")}.py').read_text(encoding='utf-8')
+
+
+def page_code(notebook):
+    "All code of a page, lines of IPython left out."
+    lines = '\n'.join(code_cells(notebook)).splitlines()
+    return '\n'.join('' if re.match(r'\s*[%!]', line) else line for line in lines)
+
 
 @cache
-def reached(name):
+def reached(module):
     "Modules that come along when one is imported, by whatever way."
-    direct = imported(module_code(name))
-    return direct.union(*(reached(o) for o in direct)) if direct else direct
+    direct = imported(module_code(module), module)
+    return direct.union(*(reached(other) for other in direct)) if direct else direct
+
 
 def test_what_counts_as_an_import():
     "The reader of imports sees every form, wherever it stands."
-    code = 'import os, rerec.core\nfrom .data import x\nfrom rerec import titles\ndef f():\n  from rerec.graphs import y as z\n  from . import cli\n  from .world import *'
-    assert imported(code)=={'core', 'data', 'titles', 'graphs', 'cli', 'world', '*'}
+    code = '''
+import os, rerec.base.core
+from .rewards import x
+from rerec.base import titles
+from ..base.data import y
+def f():
+    from rerec.method.graphs import y as z
+    from . import segments
+    from ..run.world import *
+'''
+    expected = {'base.core', 'method.rewards', 'base.titles', 'base.data', 'method.graphs', 'method.segments', 'run.world', '*'}
+    assert imported(code, 'method.trainer') == expected
 
-def test_numbers_have_no_gaps_and_modules_match():
-    numbers = {int(p.name[:2]) for p in pages.values()}
-    assert set(range(1 + max(numbers))) - numbers <= {25} # language models moved to 31, behind what they need
-    assert {p.stem for p in (root/'rerec').glob('*.py')} - {'__init__', '_modidx'}==set(modules)
 
-@pytest.mark.parametrize('name', order)
-def test_imports_point_backwards(name):
+def test_modules_are_those_of_the_pages():
+    made = {p.relative_to(root/'rerec').with_suffix('').as_posix().replace('/', '.') for p in (root/'rerec').rglob('*.py')}
+    assert {m for m in made if m.split('.')[-1] not in ('__init__', '_modidx')} == set(modules)
+
+
+def test_pages_of_a_wing_are_numbered_without_gaps():
+    for name in WINGS:
+        numbers = [int(page.split('/')[1][:2]) for page in pages if wing(page) == name]
+        assert sorted(numbers) == list(range(1, 1 + len(numbers))), name
+
+
+@pytest.mark.parametrize('page', pages)
+def test_wings_import_lower_wings(page):
     "In the module, in functions of it, and in the cells of the page that only check it."
-    earlier = set(order[:order.index(name)])
-    assert not (later := imported(module_code(name)) - earlier), f'{name}.py imports {later}, no earlier page'
-    assert not (later := imported(page_code(name)) - earlier - {name}), f'{pages[name].name} imports {later}, no earlier page'
+    allowed = WINGS[:1 + WINGS.index(wing(page))]
+    for module in imported(page_code(pages[page])):
+        assert wing(module) in allowed, f'{page} imports {module}'
 
-def test_parts_stand_alone(): assert not {n: both for n in PARTS if (both := reached(n) & PARTS)}
-def test_evaluation_knows_no_rewards(): assert not reached('evaluation') & {'rewards', 'trainer'}
-def test_types_are_not_text(): assert not [n for n in order if '__future__' in module_code(n)], 'jaxtyping needs annotations that are evaluated'
 
-@pytest.mark.parametrize('name', ['core', 'formats', 'data', 'titles', 'answers', 'curriculum', 'world', 'cli'])
-def test_light_modules_load_fast(name):
+@pytest.mark.parametrize('module', modules)
+def test_modules_of_a_wing_form_no_circle(module):
+    assert module not in reached(module)
+
+
+def test_parts_stand_alone():
+    assert not {m: both for m in PARTS if (both := reached(m) & PARTS)}
+
+
+def test_evaluation_knows_no_rewards():
+    assert not reached('run.evaluation') & {'method.rewards', 'method.trainer'}
+
+
+def test_the_assistant_needs_no_study():
+    code = "import rerec.shop.assistant, sys; print([m for m in sys.modules if m.startswith(('rerec.study', 'rerec.run.world', 'trl'))])"
+    r = subprocess.run([sys.executable, '-c', code], cwd=root, capture_output=True, text=True)
+    assert (r.returncode, r.stdout.strip()) == (0, '[]'), r.stdout + r.stderr
+
+
+def test_types_are_not_text():
+    assert not [m for m in modules if '__future__' in module_code(m)], 'jaxtyping needs annotations that are evaluated'
+
+
+LIGHT = ['base.core', 'base.formats', 'base.data', 'base.titles', 'base.answers', 'method.curriculum', 'run.world', 'cli']
+
+
+@pytest.mark.parametrize('module', LIGHT)
+def test_light_modules_load_fast(module):
     "PyTorch takes seconds to load: reading files and `rerec --help` do without."
     heavy = "{'torch', 'transformers', 'trl', 'pandas', 'matplotlib'}"
-    code = f'import rerec.{name}, sys; print(sorted({heavy} & set(sys.modules)))'
+    code = f'import rerec.{module}, sys; print(sorted({heavy} & set(sys.modules)))'
     r = subprocess.run([sys.executable, '-c', code], cwd=root, capture_output=True, text=True)
-    assert (r.returncode, r.stdout.strip())==(0, '[]'), r.stdout + r.stderr
+    assert (r.returncode, r.stdout.strip()) == (0, '[]'), r.stdout + r.stderr

@@ -18,7 +18,7 @@ ALIASES = {'The Gunslinger': 'The Dark Tower: The Gunslinger', 'Twenty Thousand 
 def read_rows(name): return list(csv.DictReader((mini/name).open(encoding='utf-8', newline='')))
 def read_real(domain, name): return list(csv.DictReader(gzip.open(data/domain/name, 'rt', encoding='utf-8', newline='')))
 
-# Matching and comparing; nothing of rerec.titles, so that this is a second opinion
+# Matching and comparing; nothing of rerec.base.titles, so that this is a second opinion
 def plain(text):
     "Words without case, diacritics and punctuation."
     text = ''.join(c for c in unicodedata.normalize('NFKD', text) if not unicodedata.combining(c)).casefold().replace('&', ' and ')

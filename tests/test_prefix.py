@@ -9,10 +9,10 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 from trl import GRPOConfig, GRPOTrainer
-import rerec.prefix as prefix
-from rerec.core import seed_everything
-from rerec.prefix import draw_tokens
-from rerec.trainer import ReRecConfig, SharedPrompt
+import rerec.base.prefix as prefix
+from rerec.base.core import seed_everything
+from rerec.base.prefix import draw_tokens
+from rerec.method.trainer import ReRecConfig, SharedPrompt
 
 LOSSES = ('grpo', 'bnpo', 'dr_grpo', 'dapo', 'cispo', 'sapo', 'luspo', 'vespo')
 WORDS = ['<pad>', '<eos>', '<unk>', *(f'w{i}' for i in range(60))]
@@ -225,7 +225,7 @@ def test_a_prompt_is_read_once(tmp_path):
 
 def said(trainer, caplog):
     logging.getLogger('transformers').propagate = True
-    logger = logging.getLogger('rerec.trainer')
+    logger = logging.getLogger('rerec.method.trainer')
     logger.propagate = True
     with caplog.at_level(logging.WARNING):
         trainer.train()

@@ -3,9 +3,9 @@ import gzip, json, os, re, time
 from collections import Counter
 from pathlib import Path
 import pytest
-from rerec.answers import UNKNOWN, TitleIndex, parse_answer
-from rerec.data import read_items
-from rerec.titles import normal_form
+from rerec.base.answers import UNKNOWN, TitleIndex, parse_answer
+from rerec.base.data import read_items
+from rerec.base.titles import normal_form
 
 data = Path(os.environ.get('REREC_DATA', ''))
 pytestmark = pytest.mark.skipif(not os.environ.get('REREC_DATA'), reason='set REREC_DATA to the folder of the real data')

@@ -2,8 +2,8 @@
 import os
 from pathlib import Path
 import pytest
-from rerec.building import Build, build_data
-from rerec.scale import REAL, measure_real
+from rerec.shop.dataset import Build, build_data
+from rerec.study.scale import REAL, measure_real
 
 data = Path(os.environ.get('REREC_DATA', ''))
 pytestmark = pytest.mark.skipif(not os.environ.get('REREC_DATA'), reason='set REREC_DATA to the folder of the real data')

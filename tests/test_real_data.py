@@ -2,10 +2,10 @@
 import gzip, os, re, shutil, time
 from pathlib import Path
 import pytest
-from rerec.core import KINDS, DataError
-from rerec.distractors import LIMIT, add_candidates, blind_rules, check_blind_rules
-from rerec.data import leakage, load_benchmark, read_facts, read_items, read_likes, read_queries, split_queries
-from rerec.titles import TitleIndex
+from rerec.base.core import KINDS, DataError
+from rerec.base.distractors import LIMIT, add_candidates, blind_rules, check_blind_rules
+from rerec.base.data import leakage, load_benchmark, read_facts, read_items, read_likes, read_queries, split_queries
+from rerec.base.titles import TitleIndex
 
 data = Path(os.environ.get('REREC_DATA', ''))
 pytestmark = pytest.mark.skipif(not os.environ.get('REREC_DATA'), reason='set REREC_DATA to the folder of the real data')

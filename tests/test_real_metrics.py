@@ -2,7 +2,7 @@
 import csv,gzip,json,os,re
 from pathlib import Path
 import pytest
-from rerec.metrics import failed_to_recommend, list_figures, official_figures, official_titles
+from rerec.base.metrics import failed_to_recommend, list_figures, official_figures, official_titles
 
 data = Path(os.environ.get('REREC_DATA', ''))
 pytestmark = pytest.mark.skipif(not os.environ.get('REREC_DATA'), reason='REREC_DATA is not set: it names the folder with the real data')

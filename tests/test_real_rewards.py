@@ -2,10 +2,10 @@
 import gzip,json,os
 from pathlib import Path
 import networkx as nx, pytest, torch
-from rerec.data import load_benchmark
-from rerec.graphs import AttributeGraph, InteractionGraph, rank_metrics, train_lightgcn
-from rerec.rewards import DualGraphReward, query_alignment
-from rerec.titles import TitleIndex
+from rerec.base.data import load_benchmark
+from rerec.method.graphs import AttributeGraph, InteractionGraph, rank_metrics, train_lightgcn
+from rerec.method.rewards import DualGraphReward, query_alignment
+from rerec.base.titles import TitleIndex
 
 data = Path(os.environ.get('REREC_DATA', ''))
 pytestmark = pytest.mark.skipif(not os.environ.get('REREC_DATA'), reason='REREC_DATA is not set: it names the folder with the real data')

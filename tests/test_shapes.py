@@ -7,11 +7,11 @@ WATCHED = '''
 from jaxtyping import TypeCheckError, install_import_hook
 names = ['metrics', 'facts', 'graphs', 'rewards', 'segmentation', 'advantages', 'curriculum']
 with install_import_hook([f'rerec.{n}' for n in names], 'beartype.beartype'):
-    import rerec.metrics as metrics, rerec.facts, rerec.graphs as graphs, rerec.rewards as rewards
-    import rerec.segmentation as segmentation, rerec.advantages as advantages, rerec.curriculum as curriculum
+    import rerec.base.metrics as metrics, rerec.method.facts, rerec.method.graphs as graphs, rerec.method.rewards as rewards
+    import rerec.method.segments as segmentation, rerec.method.advantages as advantages, rerec.method.curriculum as curriculum
 import numpy as np, torch
-from rerec.core import tiny_queries, tiny_world
-from rerec.titles import TitleIndex
+from rerec.base.core import tiny_queries, tiny_world
+from rerec.base.titles import TitleIndex
 torch.manual_seed(0)
 
 def refused(f, *args, **kwargs):

@@ -3,9 +3,9 @@ import csv
 import random
 from functools import cache
 import pytest
-from rerec.building import Build, build_data
-from rerec.lookup import Snippets, demonstrate, look_up, make_sheet, read_query, render_lookup
-from rerec.shop import ShopRun, shop_snippets
+from rerec.shop.dataset import Build, build_data
+from rerec.run.lookup import Snippets, demonstrate, look_up, make_sheet, read_query, render_lookup
+from rerec.shop.training import ShopRun, shop_snippets
 
 NUMBERS = ('min_players', 'max_players', 'playing_minutes', 'min_age', 'year', 'weight')
 WORDS = dict(

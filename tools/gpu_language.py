@@ -9,7 +9,7 @@ import argparse
 import tempfile
 import time
 from pathlib import Path
-from rerec.language import METHODS, LanguageRun, run_language
+from rerec.run.language import METHODS, LanguageRun, run_language
 
 FULL = dict(n_candidates=20, n_test=500, answers=150*256, warm='short', warm_rows=1200)
 FULL_TRAINER = dict(per_device_train_batch_size=64, gradient_accumulation_steps=4, save_steps=50) # 256 answers a step
@@ -19,8 +19,8 @@ TINY_TRAINER = dict(per_device_train_batch_size=4, gradient_accumulation_steps=1
 
 def toy(folder: Path) -> dict:
     "A benchmark folder and a model of a few thousand parameters."
-    from rerec.training import toy_benchmark, toy_model
-    from rerec.world import mini_world, write_queries
+    from rerec.run.policy import toy_benchmark, toy_model
+    from rerec.run.world import mini_world, write_queries
 
     world = mini_world(n_users=60)
     films = [q for q in write_queries(world, 200, seed=0) if q.domain == 'movie']
