@@ -10,377 +10,839 @@ __all__ = ['TRAIN_EXAMPLES', 'SCORE_EXAMPLES', 'DATA_EXAMPLES', 'BENCH_EXAMPLES'
            'bench_language', 'bench_announced', 'explain_os_error', 'main', 'fail']
 
 # %% ../nbs/cli/01_cli.ipynb #ca41df33
-import argparse, json, sys
+import argparse
+import json
+import sys
 from pathlib import Path
+
 from .base.core import DataError
 from .shop.use import add_app, add_command, add_evaluate, add_recommend, add_runs
 
 # %% ../nbs/cli/01_cli.ipynb #eb27b90a
-TRAIN_EXAMPLES = '''  rerec train                                   the embedded job: 5 minutes on two cores
+TRAIN_EXAMPLES = """  rerec train                                   the embedded job: 5 minutes on two cores
   rerec train --seed 1 --name second            another seed, in runs/second
   rerec train --name second --resume            go on after Ctrl-C or a crash
   rerec train --learning_rate 3e-4 --w_penalty 0     any field of ReRecConfig: here plain GRPO credit
   rerec train --data my-shop --model smollm2    your own catalogue, built by `rerec data build`
   rerec train --data my-shop --config job.yaml --report_to tensorboard    flags from a file; on the line they win
   rerec train --data benchmark/movie --model smollm2 --steps 10    a folder of RecBench+
-'''
-SCORE_EXAMPLES = '''  rerec score benchmark/llm_outputs.jsonl.gz    graphs are read from movie/ and book/ beside it
-'''
-DATA_EXAMPLES = '''  rerec data build --items items.csv --attributes facts.csv --interactions ratings.csv --out my-shop
+"""
+SCORE_EXAMPLES = """  rerec score benchmark/llm_outputs.jsonl.gz    graphs are read from movie/ and book/ beside it
+"""
+DATA_EXAMPLES = """  rerec data build --items items.csv --attributes facts.csv --interactions ratings.csv --out my-shop
   rerec data build --items games.csv --item-facts genre --interactions plays.parquet --domain game --column title=product --out games
   rerec data build --items items.csv --interactions ratings.csv --lenient --queries 10000 --licence CC-BY-4.0 --out my-shop
   rerec data build --config shop.yaml --paraphrase http://127.0.0.1:8000/v1 --model qwen --per-minute 600
-'''
-BENCH_EXAMPLES = '''  rerec bench                                   every measurement of speed
+"""
+BENCH_EXAMPLES = """  rerec bench                                   every measurement of speed
   rerec bench rewards step                      two of them
   rerec bench methods --method GRPO --seed 1    one row of the comparison of methods
   rerec bench methods --setting epochs          all methods on another job
   rerec bench language --data benchmark/movie --warm short --method ReRec --seed 0    one row on a real language model
   rerec bench announcement --data my-shop       minutes that `rerec train` foretells, and minutes it takes
-'''
+"""
 
 # %% ../nbs/cli/01_cli.ipynb #e8302c02
-def make_parser(kind:type=argparse.ArgumentParser)->argparse.ArgumentParser: # Or TRL's, which reads YAML
+def make_parser(
+    kind: type = argparse.ArgumentParser,
+) -> argparse.ArgumentParser:  # Or TRL's, which reads YAML
     "All commands and their flags."
-    top = kind(prog='rerec', description='Teach a language model to reason its way to a recommendation.', epilog='Every command: --help with examples, --config FILE for flags from YAML, --debug for the traceback of an error.')
-    commands = top.add_subparsers(dest='command', required=True, metavar='command', parser_class=kind)
-    for add in (add_data, add_train, add_evaluate, add_recommend, add_app, add_runs, add_score, add_bench): add(commands)
+    top = kind(
+        prog='rerec',
+        description='Teach a language model to reason its way to a recommendation.',
+        epilog='Every command: --help with examples, --config FILE for flags from YAML, --debug for the traceback of an error.',
+    )
+    commands = top.add_subparsers(
+        dest='command', required=True, metavar='command', parser_class=kind
+    )
+    for add in (
+        add_data,
+        add_train,
+        add_evaluate,
+        add_recommend,
+        add_app,
+        add_runs,
+        add_score,
+        add_bench,
+    ):
+        add(commands)
     return top
 
 # %% ../nbs/cli/01_cli.ipynb #1625dc28
 def add_data(commands):
     "Flags of `rerec data build` and `rerec data export`."
-    top = commands.add_parser('data', help='make a data set of your own catalogue').add_subparsers(dest='action', required=True, metavar='action')
-    p = add_command(top, 'export', 'write a data set for other programs', '  rerec data export my-shop --format official --out for-others\n', run_export)
+    top = commands.add_parser('data', help='make a data set of your own catalogue').add_subparsers(
+        dest='action', required=True, metavar='action'
+    )
+    p = add_command(
+        top,
+        'export',
+        'write a data set for other programs',
+        '  rerec data export my-shop --format official --out for-others\n',
+        run_export,
+    )
     p.add_argument('folder', help='a data set that `rerec data build` made')
-    p.add_argument('--format', choices=('official', 'datasets', 'recbench'), default='datasets', help='files of the official training code, a folder of `datasets` (default), or records of RecBench+')
+    p.add_argument(
+        '--format',
+        choices=('official', 'datasets', 'recbench'),
+        default='datasets',
+        help='files of the official training code, a folder of `datasets` (default), or records of RecBench+',
+    )
     p.add_argument('--out', required=True, help='folder to write to')
-    p = add_command(top, 'import', 'queries of another format, for the catalogue of a data set', '  rerec data import benchmark-queries --format recbench --catalogue my-shop --out with-their-queries\n', run_import)
-    p.add_argument('folder', help='a folder as `rerec data export` writes it: train, validation and test')
-    p.add_argument('--format', choices=('official', 'datasets', 'recbench'), default='datasets', help='default datasets')
+    p = add_command(
+        top,
+        'import',
+        'queries of another format, for the catalogue of a data set',
+        '  rerec data import benchmark-queries --format recbench --catalogue my-shop --out with-their-queries\n',
+        run_import,
+    )
+    p.add_argument(
+        'folder', help='a folder as `rerec data export` writes it: train, validation and test'
+    )
+    p.add_argument(
+        '--format',
+        choices=('official', 'datasets', 'recbench'),
+        default='datasets',
+        help='default datasets',
+    )
     p.add_argument('--catalogue', required=True, help='the data set whose catalogue is meant')
     p.add_argument('--out', required=True, help='data set to make')
-    p = add_command(top, 'build', 'from tables to queries with candidates, in three parts', DATA_EXAMPLES, run_build)
-    p.add_argument('--items', required=True, help='table of items: .csv, .tsv, .jsonl, .json or .parquet, as all tables')
-    p.add_argument('--attributes', help='table of facts: item, relation, value, or a column for each relation')
-    p.add_argument('--interactions', required=True, help='table of who did what: user, item, and perhaps rating and time')
+    p = add_command(
+        top,
+        'build',
+        'from tables to queries with candidates, in three parts',
+        DATA_EXAMPLES,
+        run_build,
+    )
+    p.add_argument(
+        '--items',
+        required=True,
+        help='table of items: .csv, .tsv, .jsonl, .json or .parquet, as all tables',
+    )
+    p.add_argument(
+        '--attributes', help='table of facts: item, relation, value, or a column for each relation'
+    )
+    p.add_argument(
+        '--interactions',
+        required=True,
+        help='table of who did what: user, item, and perhaps rating and time',
+    )
     p.add_argument('--users', help='table of what is known of users, for queries that say who asks')
     p.add_argument('--out', required=True, help='folder to make, or to go on with')
-    p.add_argument('--domain', default='item', help="what the items are, in one word: film, game, wine (default item)")
-    p.add_argument('--column', action='append', default=[], metavar='MEANING=NAME', help='a column you know, such as title=product or items.item=sku; as often as needed')
-    p.add_argument('--item-facts', nargs='+', default=[], metavar='NAME', help='columns of the item table that hold facts')
-    p.add_argument('--liked', type=float, help='lowest rating that counts as a like (default: four fifths of the highest)')
-    p.add_argument('--lenient', action='store_true', help='leave out rows that cannot be used, and count them')
+    p.add_argument(
+        '--domain',
+        default='item',
+        help='what the items are, in one word: film, game, wine (default item)',
+    )
+    p.add_argument(
+        '--column',
+        action='append',
+        default=[],
+        metavar='MEANING=NAME',
+        help='a column you know, such as title=product or items.item=sku; as often as needed',
+    )
+    p.add_argument(
+        '--item-facts',
+        nargs='+',
+        default=[],
+        metavar='NAME',
+        help='columns of the item table that hold facts',
+    )
+    p.add_argument(
+        '--liked',
+        type=float,
+        help='lowest rating that counts as a like (default: four fifths of the highest)',
+    )
+    p.add_argument(
+        '--lenient', action='store_true', help='leave out rows that cannot be used, and count them'
+    )
     p.add_argument('--queries', type=int, default=7000, help='in all parts together (default 7000)')
-    p.add_argument('--candidates', type=int, default=20, help='items on offer in a query (default 20)')
+    p.add_argument(
+        '--candidates', type=int, default=20, help='items on offer in a query (default 20)'
+    )
     p.add_argument('--licence', default='not stated', help='of your tables; it goes into the card')
     p.add_argument('--seed', type=int, default=0, help='of everything (default 0)')
-    p.add_argument('--paraphrase', metavar='URL', help='an OpenAI-compatible server that says the queries in other words')
+    p.add_argument(
+        '--paraphrase',
+        metavar='URL',
+        help='an OpenAI-compatible server that says the queries in other words',
+    )
     p.add_argument('--model', help='with --paraphrase: name of the model there')
-    p.add_argument('--key-variable', default='OPENAI_API_KEY', metavar='NAME', help='environment variable that holds the key (default OPENAI_API_KEY)')
-    p.add_argument('--per-minute', type=float, default=60, metavar='N', help='requests, at most (default 60)')
-    p.add_argument('--at-once', type=int, default=4, metavar='N', help='requests under way, at most (default 4)')
-    p.add_argument('--price', type=float, nargs=2, default=(0., 0.), metavar=('IN', 'OUT'), help='of a million tokens, to count the cost')
-
+    p.add_argument(
+        '--key-variable',
+        default='OPENAI_API_KEY',
+        metavar='NAME',
+        help='environment variable that holds the key (default OPENAI_API_KEY)',
+    )
+    p.add_argument(
+        '--per-minute', type=float, default=60, metavar='N', help='requests, at most (default 60)'
+    )
+    p.add_argument(
+        '--at-once',
+        type=int,
+        default=4,
+        metavar='N',
+        help='requests under way, at most (default 4)',
+    )
+    p.add_argument(
+        '--price',
+        type=float,
+        nargs=2,
+        default=(0.0, 0.0),
+        metavar=('IN', 'OUT'),
+        help='of a million tokens, to count the cost',
+    )
 
 # %% ../nbs/cli/01_cli.ipynb #5c8b3b29
-WARM = ('graph', 'queries', 'short', 'sparse') # Warm starts of a language model
+WARM = ('graph', 'queries', 'short', 'sparse')  # Warm starts of a language model
+
+
 def add_train(commands):
     "Flags of `rerec train`."
-    p = add_command(commands, 'train', 'train a policy with ReRec; other flags are fields of ReRecConfig', TRAIN_EXAMPLES, run_train)
+    p = add_command(
+        commands,
+        'train',
+        'train a policy with ReRec; other flags are fields of ReRecConfig',
+        TRAIN_EXAMPLES,
+        run_train,
+    )
     p.add_argument('--seed', type=int, default=0, help='of everything (default 0)')
-    p.add_argument('--name', help='folder under runs/ (default mini-SEED, or the names of data and model)')
+    p.add_argument(
+        '--name', help='folder under runs/ (default mini-SEED, or the names of data and model)'
+    )
     p.add_argument('--out', default='runs', help='where runs are kept (default runs)')
     p.add_argument('--resume', action='store_true', help='go on from the last checkpoint')
     p.add_argument('--steps', type=int, metavar='N', help='reinforcement steps')
-    p.add_argument('--warm-steps', type=int, metavar='N', help='without --data: supervised steps before')
-    p.add_argument('--data', help='a data set of `rerec data build`, or a benchmark folder; without it, the embedded small world')
-    p.add_argument('--model', default='smollm2', help="with --data: a name on the hub, a folder, or 'smollm2'")
-    p.add_argument('--full', action='store_true', help='with a benchmark folder: the settings of the full GPU run instead of those for two cores')
-    p.add_argument('--preset', choices=('ours', 'official'), default='ours', help='with a benchmark folder: our settings, prompt and reward, or those of the published script (with --full its sizes, too)')
-    p.add_argument('--method', default='ReRec', choices=('ReRec', 'GRPO', 'official', 'SFT', 'warm start', 'untuned'), help='with a data set: how to go on after the warm start (default ReRec)')
-    p.add_argument('--warm', choices=WARM, help='with a data set: warm start from the catalogue alone, with training queries too (default), or a third of that')
-    p.add_argument('--warm-rows', type=int, metavar='N', help='with a data set: rows of the warm start, about twelve look-ups each')
-    p.add_argument('--answers', type=int, metavar='N', help='with a data set: answers sampled in reinforcement (default 1280)')
-    p.add_argument('--told', type=int, metavar='N', help='with a data set: facts of each candidate in the prompt (default 3)')
-    p.add_argument('--lora-rank', type=int, metavar='N', help='with --data: of an adapter; 0 trains all weights (default with a data set)')
-    p.add_argument('--max-new-tokens', type=int, metavar='N', help='with --data: of an answer (default with a data set: 64)')
-    p.add_argument('--test-queries', type=int, metavar='N', help='with --data: of the final comparison (default with a data set: 200)')
+    p.add_argument(
+        '--warm-steps', type=int, metavar='N', help='without --data: supervised steps before'
+    )
+    p.add_argument(
+        '--data',
+        help='a data set of `rerec data build`, or a benchmark folder; without it, the embedded small world',
+    )
+    p.add_argument(
+        '--model', default='smollm2', help="with --data: a name on the hub, a folder, or 'smollm2'"
+    )
+    p.add_argument(
+        '--full',
+        action='store_true',
+        help='with a benchmark folder: the settings of the full GPU run instead of those for two cores',
+    )
+    p.add_argument(
+        '--preset',
+        choices=('ours', 'official'),
+        default='ours',
+        help='with a benchmark folder: our settings, prompt and reward, or those of the published script (with --full its sizes, too)',
+    )
+    p.add_argument(
+        '--method',
+        default='ReRec',
+        choices=('ReRec', 'GRPO', 'official', 'SFT', 'warm start', 'untuned'),
+        help='with a data set: how to go on after the warm start (default ReRec)',
+    )
+    p.add_argument(
+        '--warm',
+        choices=WARM,
+        help='with a data set: warm start from the catalogue alone, with training queries too (default), or a third of that',
+    )
+    p.add_argument(
+        '--warm-rows',
+        type=int,
+        metavar='N',
+        help='with a data set: rows of the warm start, about twelve look-ups each',
+    )
+    p.add_argument(
+        '--answers',
+        type=int,
+        metavar='N',
+        help='with a data set: answers sampled in reinforcement (default 1280)',
+    )
+    p.add_argument(
+        '--told',
+        type=int,
+        metavar='N',
+        help='with a data set: facts of each candidate in the prompt (default 3)',
+    )
+    p.add_argument(
+        '--lora-rank',
+        type=int,
+        metavar='N',
+        help='with --data: of an adapter; 0 trains all weights (default with a data set)',
+    )
+    p.add_argument(
+        '--max-new-tokens',
+        type=int,
+        metavar='N',
+        help='with --data: of an answer (default with a data set: 64)',
+    )
+    p.add_argument(
+        '--test-queries',
+        type=int,
+        metavar='N',
+        help='with --data: of the final comparison (default with a data set: 200)',
+    )
 
 # %% ../nbs/cli/01_cli.ipynb #b012a8b5
 def add_score(commands):
     "Flags of `rerec score`."
-    p = add_command(commands, 'score', 'reward stored answers of language models', SCORE_EXAMPLES, run_score)
+    p = add_command(
+        commands, 'score', 'reward stored answers of language models', SCORE_EXAMPLES, run_score
+    )
     p.add_argument('file', help='JSON lines with model, query_id and response')
-    p.add_argument('--data', help='folder that holds a folder for each domain (default: that of the file)')
+    p.add_argument(
+        '--data', help='folder that holds a folder for each domain (default: that of the file)'
+    )
     p.add_argument('--json', action='store_true', help='print JSON instead of a table')
-
 
 # %% ../nbs/cli/01_cli.ipynb #5882efab
 def add_bench(commands):
     "Flags of `rerec bench`."
-    p = add_command(commands, 'bench', 'measure speed, or make one row of a comparison again', BENCH_EXAMPLES, run_bench)
-    p.add_argument('only', nargs='*', help="measurements of speed (default: all of them), or 'methods', 'language' or 'announcement'")
+    p = add_command(
+        commands,
+        'bench',
+        'measure speed, or make one row of a comparison again',
+        BENCH_EXAMPLES,
+        run_bench,
+    )
+    p.add_argument(
+        'only',
+        nargs='*',
+        help="measurements of speed (default: all of them), or 'methods', 'language' or 'announcement'",
+    )
     p.add_argument('--data', help='a benchmark folder; without it input is simulated')
     p.add_argument('--method', help='one method (default: all)')
     p.add_argument('--seed', type=int, default=0, help='of the row (default 0)')
     p.add_argument('--setting', default='embedded', help="job of 'methods' (default embedded)")
-    p.add_argument('--candidates', type=int, default=5, help="items on offer in 'language' (default 5)")
-    p.add_argument('--warm', default='short', choices=WARM, help="warm start of 'language' (default short)")
-    p.add_argument('--told', type=int, default=3, help="facts of each candidate in the prompt of 'language' (default 3)")
-    p.add_argument('--warm-rows', type=int, default=0, metavar='N', help="rows of the warm start of 'language' (default: 380, or 127 if short)")
-    p.add_argument('--answers', type=int, metavar='N', help="answers sampled in reinforcement of 'language' (default 2560)")
-    p.add_argument('--model', default='smollm2', help="of 'language': a name on the hub, a folder, or 'smollm2'")
-    p.add_argument('--out', default='runs/evidence', help='where rows and what they need are kept (default runs/evidence)')
+    p.add_argument(
+        '--candidates', type=int, default=5, help="items on offer in 'language' (default 5)"
+    )
+    p.add_argument(
+        '--warm', default='short', choices=WARM, help="warm start of 'language' (default short)"
+    )
+    p.add_argument(
+        '--told',
+        type=int,
+        default=3,
+        help="facts of each candidate in the prompt of 'language' (default 3)",
+    )
+    p.add_argument(
+        '--warm-rows',
+        type=int,
+        default=0,
+        metavar='N',
+        help="rows of the warm start of 'language' (default: 380, or 127 if short)",
+    )
+    p.add_argument(
+        '--answers',
+        type=int,
+        metavar='N',
+        help="answers sampled in reinforcement of 'language' (default 2560)",
+    )
+    p.add_argument(
+        '--model',
+        default='smollm2',
+        help="of 'language': a name on the hub, a folder, or 'smollm2'",
+    )
+    p.add_argument(
+        '--out',
+        default='runs/evidence',
+        help='where rows and what they need are kept (default runs/evidence)',
+    )
 
 # %% ../nbs/cli/01_cli.ipynb #cf2f9659
-OURS = dict(output_dir='--out and --name', max_steps='--steps', seed='--seed', resume_from_checkpoint='--resume') # Fields that a run sets itself
-def read_settings(words:list[str])->dict: # Field of ReRecConfig to value, of its type
+OURS = dict(
+    output_dir='--out and --name',
+    max_steps='--steps',
+    seed='--seed',
+    resume_from_checkpoint='--resume',
+)  # Fields that a run sets itself
+
+
+def read_settings(words: list[str]) -> dict:  # Field of ReRecConfig to value, of its type
     "Read flags that are fields of ReRecConfig."
-    if not words: return {}
+    if not words:
+        return {}
     from transformers import HfArgumentParser
+
     from rerec.method.trainer import ReRecConfig
-    parser = HfArgumentParser(ReRecConfig, prog='rerec train', usage='rerec train [flags]: see `rerec train --help`, and the fields of ReRecConfig', allow_abbrev=False, add_help=False)
-    for action in parser._actions: action.default = argparse.SUPPRESS
+
+    parser = HfArgumentParser(
+        ReRecConfig,
+        prog='rerec train',
+        usage='rerec train [flags]: see `rerec train --help`, and the fields of ReRecConfig',
+        allow_abbrev=False,
+        add_help=False,
+    )
+    for action in parser._actions:
+        action.default = argparse.SUPPRESS
     found = vars(parser.parse_args(words))
-    if taken := [k for k in found if k in OURS]: raise DataError(f'--{taken[0]} is set by the run', remedy=f'use {OURS[taken[0]]}')
+    if taken := [k for k in found if k in OURS]:
+        raise DataError(f'--{taken[0]} is set by the run', remedy=f'use {OURS[taken[0]]}')
     return found
-def read_config(file:str)->dict: # Flag to value
+
+
+def read_config(file: str) -> dict:  # Flag to value
     "Flags from a YAML file; dashes and underscores are the same."
     import yaml
-    if not Path(file).is_file(): raise DataError('there is no such file', file, remedy='check --config')
-    try: told = yaml.safe_load(Path(file).read_text(encoding='utf-8'))
-    except (yaml.YAMLError, UnicodeDecodeError) as e: raise DataError(f'is no YAML: {" ".join(str(e).split())[:200]}', file, remedy='write a flag a line, such as `steps: 100`') from None
-    if not isinstance(told, dict): raise DataError('holds no flags', file, remedy='write a flag a line, such as `steps: 100`')
-    return {str(k).replace('-', '_'): v for k,v in told.items()}
+
+    if not Path(file).is_file():
+        raise DataError('there is no such file', file, remedy='check --config')
+    try:
+        told = yaml.safe_load(Path(file).read_text(encoding='utf-8'))
+    except (yaml.YAMLError, UnicodeDecodeError) as e:
+        raise DataError(
+            f'is no YAML: {" ".join(str(e).split())[:200]}',
+            file,
+            remedy='write a flag a line, such as `steps: 100`',
+        ) from None
+    if not isinstance(told, dict):
+        raise DataError('holds no flags', file, remedy='write a flag a line, such as `steps: 100`')
+    return {str(k).replace('-', '_'): v for k, v in told.items()}
+
+
 def parse(
-    words:list[str], # After `rerec`
-)->argparse.Namespace: # With `settings`: fields of ReRecConfig
+    words: list[str],  # After `rerec`
+) -> argparse.Namespace:  # With `settings`: fields of ReRecConfig
     "Flags of the line, over those of `--config`, over defaults."
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    first.add_argument('--config'); first.add_argument('--debug', action='store_true')
+    first.add_argument('--config')
+    first.add_argument('--debug', action='store_true')
     common, words = first.parse_known_args(words)
     top, more = make_parser(), []
     if common.config:
         from trl import TrlParser
+
         top = make_parser(TrlParser)
         more = top.set_defaults_with_config(**read_config(common.config))
     a, other = top.parse_known_args(words)
-    if a.command!='train' and more: raise DataError(f'{more[0]} is no flag of `rerec {a.command}`', common.config, remedy=f'see `rerec {a.command} --help`')
-    if a.command!='train' and other: top.error(f'unrecognized arguments: {" ".join(other)}')
+    if a.command != 'train' and more:
+        raise DataError(
+            f'{more[0]} is no flag of `rerec {a.command}`',
+            common.config,
+            remedy=f'see `rerec {a.command} --help`',
+        )
+    if a.command != 'train' and other:
+        top.error(f'unrecognized arguments: {" ".join(other)}')
     a.settings, a.debug = read_settings([*more, *other]), common.debug
     return a
 
 # %% ../nbs/cli/01_cli.ipynb #5d0c1f7a
-def check_preset(data:str|None): # A folder; None for the embedded world
+def check_preset(data: str | None):  # A folder; None for the embedded world
     "Refuse the official preset where its prompt and reward are not built in."
-    if not data or (Path(data)/'settings.json').exists():
-        raise DataError('is for benchmark folders', field='--preset official',
-            remedy='give --data a folder of RecBench+, or, with a data set of your own, use --method official')
+    if not data or (Path(data) / 'settings.json').exists():
+        raise DataError(
+            'is for benchmark folders',
+            field='--preset official',
+            remedy='give --data a folder of RecBench+, or, with a data set of your own, use --method official',
+        )
 
 # %% ../nbs/cli/01_cli.ipynb #6b1e90d4
 def preset_settings(
-    preset:str, # 'ours' or 'official'
-    full:bool, # With the sizes of the published run, too
-)->dict: # Fields of ReRecConfig
+    preset: str,  # 'ours' or 'official'
+    full: bool,  # With the sizes of the published run, too
+) -> dict:  # Fields of ReRecConfig
     "Choose the settings of a preset."
-    if preset == 'ours': return {}
+    if preset == 'ours':
+        return {}
     from rerec.method.official import OFFICIAL, official_method
+
     return OFFICIAL if full else official_method()
 
 # %% ../nbs/cli/01_cli.ipynb #0f231f75
 def run_train(a):
     "`rerec train`"
     from rerec.run.runs import LLAMA_3B, MiniRun, RealRun, full_run, train_mini, train_real
-    given = {k: v for k,v in dict(steps=a.steps, lora_rank=a.lora_rank, max_new_tokens=a.max_new_tokens, n_test=a.test_queries).items() if v is not None and (a.data or k=='steps')}
+
+    given = {
+        k: v
+        for k, v in dict(
+            steps=a.steps,
+            lora_rank=a.lora_rank,
+            max_new_tokens=a.max_new_tokens,
+            n_test=a.test_queries,
+        ).items()
+        if v is not None and (a.data or k == 'steps')
+    }
     given |= dict(seed=a.seed, resume=a.resume, trainer=a.settings)
-    if a.preset == 'official': check_preset(a.data)
-    if not a.data: return train_mini(MiniRun(folder=f"{a.out}/{a.name or f'mini-{a.seed}'}", **given, **({} if a.warm_steps is None else dict(warm_steps=a.warm_steps))))
-    if not Path(a.data).is_dir(): raise DataError('there is no such folder', a.data, remedy='give a folder that `rerec data build` made, or one with items.csv.gz, attributes.csv.gz and queries.jsonl.gz')
-    if (Path(a.data)/'settings.json').exists(): return run_train_shop(a, given)
+    if a.preset == 'official':
+        check_preset(a.data)
+    if not a.data:
+        return train_mini(
+            MiniRun(
+                folder=f'{a.out}/{a.name or f"mini-{a.seed}"}',
+                **given,
+                **({} if a.warm_steps is None else dict(warm_steps=a.warm_steps)),
+            )
+        )
+    if not Path(a.data).is_dir():
+        raise DataError(
+            'there is no such folder',
+            a.data,
+            remedy='give a folder that `rerec data build` made, or one with items.csv.gz, attributes.csv.gz and queries.jsonl.gz',
+        )
+    if (Path(a.data) / 'settings.json').exists():
+        return run_train_shop(a, given)
     given |= dict(folder=f'{a.out}/{a.name or Path(a.model).name}')
     official = a.preset == 'official'
-    if a.full and official: given = dict(max_new_tokens=768) | given
-    given['trainer'] = (LLAMA_3B if a.full else {}) | preset_settings(a.preset, a.full) | given['trainer']
-    run = full_run(a.data, a.model, **given) if a.full else RealRun(data=a.data, model=a.model, **given)
+    if a.full and official:
+        given = dict(max_new_tokens=768) | given
+    given['trainer'] = (
+        (LLAMA_3B if a.full else {}) | preset_settings(a.preset, a.full) | given['trainer']
+    )
+    run = (
+        full_run(a.data, a.model, **given)
+        if a.full
+        else RealRun(data=a.data, model=a.model, **given)
+    )
     return train_real(run, official=official)
 
 # %% ../nbs/cli/01_cli.ipynb #64e2c981
-def run_train_shop(a, given:dict): # The flags, and those that are given
+def run_train_shop(a, given: dict):  # The flags, and those that are given
     "`rerec train` on a data set."
     from rerec.shop.training import SHOP_TRAINER, ShopRun, conclusion, train_shop
+
     name = a.name or f'{Path(a.data).name}-{Path(a.model).name}'
     folder = f'{a.out}/{name}'
     more = dict(told=a.told, warm=a.warm, warm_rows=a.warm_rows, answers=a.answers)
     given['trainer'] = SHOP_TRAINER | given['trainer']
     given |= {k: v for k, v in more.items() if v is not None}
-    result = train_shop(ShopRun(a.data, a.model, folder=folder, method=a.method, **given), say=print)
+    result = train_shop(
+        ShopRun(a.data, a.model, folder=folder, method=a.method, **given), say=print
+    )
     print(f'\n{folder}: {conclusion(result)}')
-    print(f'ask it:  rerec recommend --run {folder} "..."   or open a page:  rerec app --run {folder}')
+    print(
+        f'ask it:  rerec recommend --run {folder} "..."   or open a page:  rerec app --run {folder}'
+    )
 
 # %% ../nbs/cli/01_cli.ipynb #e457d960
 def run_build(a):
     "`rerec data build`"
     from tqdm.auto import tqdm
+
+    from rerec.shop.cards import write_card
     from rerec.shop.dataset import Build, build_data
     from rerec.shop.rewording import Writer
-    from rerec.shop.cards import write_card
+
     columns = dict(c.partition('=')[::2] for c in a.column)
-    if odd := [c for c in a.column if '=' not in c]: raise DataError(f'--column {odd[0]!r} is not MEANING=NAME', remedy='for instance title=product')
-    if bool(a.paraphrase) != bool(a.model): raise DataError('--paraphrase and --model belong together', remedy='give the address of a server and the name of a model there')
-    writer = Writer(a.paraphrase, a.model, a.key_variable, a.per_minute, a.at_once, tuple(a.price)) if a.paraphrase else None
-    data = build_data(Build(a.items, a.attributes, a.interactions, a.users, a.out, a.domain, columns, tuple(a.item_facts), a.liked, a.lenient, a.queries, a.candidates, licence=a.licence, seed=a.seed, writer=writer), progress=tqdm)
+    if odd := [c for c in a.column if '=' not in c]:
+        raise DataError(
+            f'--column {odd[0]!r} is not MEANING=NAME', remedy='for instance title=product'
+        )
+    if bool(a.paraphrase) != bool(a.model):
+        raise DataError(
+            '--paraphrase and --model belong together',
+            remedy='give the address of a server and the name of a model there',
+        )
+    writer = (
+        Writer(a.paraphrase, a.model, a.key_variable, a.per_minute, a.at_once, tuple(a.price))
+        if a.paraphrase
+        else None
+    )
+    data = build_data(
+        Build(
+            a.items,
+            a.attributes,
+            a.interactions,
+            a.users,
+            a.out,
+            a.domain,
+            columns,
+            tuple(a.item_facts),
+            a.liked,
+            a.lenient,
+            a.queries,
+            a.candidates,
+            licence=a.licence,
+            seed=a.seed,
+            writer=writer,
+        ),
+        progress=tqdm,
+    )
     card = write_card(a.out, data)
     counts = data.about['counts']
-    print(f"{a.out}: {counts['items']:,} items, {counts['facts']:,} facts, {counts['likes']:,} likes of {counts['users']:,} users; {sum(data.about['dropped'].values()):,} rows left out")
-    print('queries: ' + ', '.join(f'{len(qs):,} for {part}' for part,qs in data.parts.items()) + f"; taste finds {data.about['taste']['recall']:.1%} of late likes among ten\n{card} tells what is in it\ntrain on it:  rerec train --data {a.out}")
+    print(
+        f'{a.out}: {counts["items"]:,} items, {counts["facts"]:,} facts, {counts["likes"]:,} likes of {counts["users"]:,} users; {sum(data.about["dropped"].values()):,} rows left out'
+    )
+    print(
+        'queries: '
+        + ', '.join(f'{len(qs):,} for {part}' for part, qs in data.parts.items())
+        + f'; taste finds {data.about["taste"]["recall"]:.1%} of late likes among ten\n{card} tells what is in it\ntrain on it:  rerec train --data {a.out}'
+    )
+
+
 def run_export(a):
     "`rerec data export`"
-    from rerec.shop.dataset import load_data
     from rerec.base.core import check_writable
     from rerec.run.runs import publish
     from rerec.shop.cards import EXPORTS
-    if Path(a.out).exists() and any(Path(a.out).iterdir()): raise DataError('is there already and not empty', a.out, remedy='choose another --out')
+    from rerec.shop.dataset import load_data
+
+    if Path(a.out).exists() and any(Path(a.out).iterdir()):
+        raise DataError('is there already and not empty', a.out, remedy='choose another --out')
     check_writable(a.out)
     data = load_data(a.folder)
     publish(a.out, lambda folder: EXPORTS[a.format](folder, data))
     print(f'{a.out}: {a.folder} in the format {a.format!r}')
+
+
 def run_import(a):
     "`rerec data import`"
     from rerec.base.core import check_writable
     from rerec.shop.cards import import_queries
-    if Path(a.out).exists() and any(Path(a.out).iterdir()): raise DataError('is there already and not empty', a.out, remedy='choose another --out')
-    if not Path(a.folder).is_dir(): raise DataError('there is no such folder', a.folder)
+
+    if Path(a.out).exists() and any(Path(a.out).iterdir()):
+        raise DataError('is there already and not empty', a.out, remedy='choose another --out')
+    if not Path(a.folder).is_dir():
+        raise DataError('there is no such folder', a.folder)
     check_writable(a.out)
     data = import_queries(a.folder, a.format, a.catalogue, a.out)
-    print(f'{a.out}: ' + ', '.join(f'{len(qs):,} for {part}' for part,qs in data.parts.items()) + f"; shared by training and the others: {data.about['leaks']}")
+    print(
+        f'{a.out}: '
+        + ', '.join(f'{len(qs):,} for {part}' for part, qs in data.parts.items())
+        + f'; shared by training and the others: {data.about["leaks"]}'
+    )
 
 # %% ../nbs/cli/01_cli.ipynb #de4faf1f
 def score_domain(
-    rows:list[dict], # Stored answers: model, query_id, query, response
-    folder:str|Path, # The domain's benchmark folder
-)->list[dict]: # One record for each answer
+    rows: list[dict],  # Stored answers: model, query_id, query, response
+    folder: str | Path,  # The domain's benchmark folder
+) -> list[dict]:  # One record for each answer
     "Parse, segment and reward the answers of one domain."
     from rerec.base.answers import parse_answer
     from rerec.base.data import load_benchmark
-    from rerec.method.graphs import AttributeGraph, InteractionGraph, train_lightgcn
+    from rerec.base.titles import TitleIndex
+    from rerec.method.facts import AttributeGraph
+    from rerec.method.graphs import InteractionGraph, train_lightgcn
     from rerec.method.rewards import DualGraphReward
     from rerec.method.segments import segment
-    from rerec.base.titles import TitleIndex
+
     catalogue, queries = load_benchmark(folder, TitleIndex)
-    titles, known = TitleIndex(catalogue.items), {k: q.truth for q in queries for k in (q.id, q.text)}
+    titles, known = (
+        TitleIndex(catalogue.items),
+        {k: q.truth for q in queries for k in (q.id, q.text)},
+    )
     taste = train_lightgcn(InteractionGraph.from_catalogue(catalogue), epochs=30)
     reward = DualGraphReward(AttributeGraph.from_catalogue(catalogue), taste.items, titles)
     texts = [full_text(r) for r in rows]
     truth = [known.get(r.get('query_id')) or known.get(r.get('query')) or () for r in rows]
     terms, parsed = reward.terms(texts, truth), [parse_answer(t, titles) for t in texts]
-    return [dict(model=r['model'], answers=1, parsed=bool(a.places), with_unknown=-1 in a.places, segments=len(segment(t, titles)), judged=bool(gt),
-        **{k: getattr(terms, k)[i].item() if gt else float('nan') for k in ('ndcg', 'qas', 'pas')}) for i,(r, t, a, gt) in enumerate(zip(rows, texts, parsed, truth))]
+    return [
+        dict(
+            model=r['model'],
+            answers=1,
+            parsed=bool(a.places),
+            with_unknown=-1 in a.places,
+            segments=len(segment(t, titles)),
+            judged=bool(gt),
+            **{
+                k: getattr(terms, k)[i].item() if gt else float('nan')
+                for k in ('ndcg', 'qas', 'pas')
+            },
+        )
+        for i, (r, t, a, gt) in enumerate(zip(rows, texts, parsed, truth))
+    ]
 
 # %% ../nbs/cli/01_cli.ipynb #61ce167a
-def full_text(row:dict)->str: # Reasoning, if it was stored, and the answer
+def full_text(row: dict) -> str:  # Reasoning, if it was stored, and the answer
     "What the model wrote, its stored reasoning in front."
     thought = row.get('reasoning')
-    return f"<think>{thought}</think>\n{row['response']}" if thought and '</think>' not in row['response'] else row['response']
+    return (
+        f'<think>{thought}</think>\n{row["response"]}'
+        if thought and '</think>' not in row['response']
+        else row['response']
+    )
+
+
 def score_file(
-    file:str|Path, # JSON lines with model, domain, query_id, response
-    data:str|Path|None=None, # Folder that holds a folder for each domain; that of the file if None
-): # DataFrame indexed by model
+    file: str | Path,  # JSON lines with model, domain, query_id, response
+    data: str
+    | Path
+    | None = None,  # Folder that holds a folder for each domain; that of the file if None
+):  # DataFrame indexed by model
     "Reward stored answers, by the model that wrote them; means are over answers whose truth is known."
     import pandas as pd
+
     from rerec.base.formats import read_rows
-    rows, base = [r.values for r in read_rows(file, 'model', 'domain', 'query_id', 'response')], Path(data or Path(file).parent)
+
+    rows, base = (
+        [r.values for r in read_rows(file, 'model', 'domain', 'query_id', 'response')],
+        Path(data or Path(file).parent),
+    )
     domains = sorted({r['domain'] for r in rows})
-    if missing := [d for d in domains if not (base/d).is_dir()]: raise DataError(f'has no folder {missing[0]}', base, remedy='name the folder that holds it with --data')
-    found = pd.DataFrame([record for d in domains for record in score_domain([r for r in rows if r['domain']==d], base/d)])
-    counts = dict(answers='sum', parsed='sum', with_unknown='sum', judged='sum', segments='mean', ndcg='mean', qas='mean', pas='mean')
-    return pd.concat([found.groupby('model').agg(counts), found.assign(model='all').groupby('model').agg(counts)]).round(3)
+    if missing := [d for d in domains if not (base / d).is_dir()]:
+        raise DataError(
+            f'has no folder {missing[0]}', base, remedy='name the folder that holds it with --data'
+        )
+    found = pd.DataFrame(
+        [
+            record
+            for d in domains
+            for record in score_domain([r for r in rows if r['domain'] == d], base / d)
+        ]
+    )
+    counts = dict(
+        answers='sum',
+        parsed='sum',
+        with_unknown='sum',
+        judged='sum',
+        segments='mean',
+        ndcg='mean',
+        qas='mean',
+        pas='mean',
+    )
+    return pd.concat(
+        [found.groupby('model').agg(counts), found.assign(model='all').groupby('model').agg(counts)]
+    ).round(3)
 
 # %% ../nbs/cli/01_cli.ipynb #bb5577d2
 def run_score(a):
     "`rerec score`"
-    if not Path(a.file).is_file(): raise DataError('there is no such file', a.file)
+    if not Path(a.file).is_file():
+        raise DataError('there is no such file', a.file)
     table = score_file(a.file, a.data)
     print(table.reset_index().to_json(orient='records', indent=1) if a.json else table.to_string())
-
 
 # %% ../nbs/cli/01_cli.ipynb #a9890522
 def run_bench(a):
     "`rerec bench`"
     rows = dict(methods=bench_methods, language=bench_language, announcement=bench_announced)
-    if a.only and a.only[0] in rows: return rows[a.only[0]](a)
-    from rerec.study.speed import MEASUREMENTS, bench
+    if a.only and a.only[0] in rows:
+        return rows[a.only[0]](a)
     from rerec.study.costs import COSTS
+    from rerec.study.speed import MEASUREMENTS, bench
+
     bench(a.only or None, a.data, measurements=MEASUREMENTS | COSTS)
-def chosen(name:str|None, known, what:str)->list[str]: # Names to run
+
+
+def chosen(name: str | None, known, what: str) -> list[str]:  # Names to run
     "One name, if it is known, or all of them."
-    if name and name not in known: raise DataError(f'no {what} is called {name!r}', remedy=f'choose from {", ".join(known)}')
+    if name and name not in known:
+        raise DataError(f'no {what} is called {name!r}', remedy=f'choose from {", ".join(known)}')
     return [name] if name else list(known)
 
 # %% ../nbs/cli/01_cli.ipynb #22293e11
 def bench_methods(a):
     "Rows of the comparison on the small world."
     from rerec.study.comparison import METHODS, SCORERS, SETTINGS, run_method
+
     chosen(a.setting, SETTINGS, 'job')
     for name in chosen(a.method, [*SCORERS, 'warm start', *METHODS], 'method'):
         r = run_method(name, a.seed, a.setting, folder=a.out, out=f'{a.out}/methods')
-        print(f"{a.setting} {name}, seed {a.seed}: accuracy {r['test']['accuracy']:.3f}, unseen {r['unseen']['accuracy']:.3f}, {r['tokens']:,} tokens, {r['seconds']:.0f} s")
+        print(
+            f'{a.setting} {name}, seed {a.seed}: accuracy {r["test"]["accuracy"]:.3f}, unseen {r["unseen"]["accuracy"]:.3f}, {r["tokens"]:,} tokens, {r["seconds"]:.0f} s'
+        )
 
 # %% ../nbs/cli/01_cli.ipynb #938bff0c
 def bench_language(a):
     "Rows of the comparison on a real language model."
     from rerec.run.language import METHODS, RANKERS, LanguageRun, run_language
+
     if not a.data or not Path(a.data).is_dir():
-        raise DataError('there is no such folder', a.data or '--data', remedy='give a folder with items.csv.gz, attributes.csv.gz and queries.jsonl.gz')
+        raise DataError(
+            'there is no such folder',
+            a.data or '--data',
+            remedy='give a folder with items.csv.gz, attributes.csv.gz and queries.jsonl.gz',
+        )
     given = {} if a.answers is None else dict(answers=a.answers)
     base = f'{a.out}/language/{Path(a.data).name}-{a.candidates}-{a.warm}-{a.seed}'
     for name in chosen(a.method, ['warm start', *METHODS, 'SFT', 'untuned', *RANKERS], 'method'):
-        run = LanguageRun(a.data, a.model, a.seed, f'{base}/{name}', n_candidates=a.candidates, told=a.told, method=name, warm=a.warm, warm_rows=a.warm_rows, warm_folder=f'{base}/warm', **given)
+        run = LanguageRun(
+            a.data,
+            a.model,
+            a.seed,
+            f'{base}/{name}',
+            n_candidates=a.candidates,
+            told=a.told,
+            method=name,
+            warm=a.warm,
+            warm_rows=a.warm_rows,
+            warm_folder=f'{base}/warm',
+            **given,
+        )
         r = run_language(run, f'{a.out}/language/rows')
-        print(f"{r['domain']}, {a.candidates} candidates, {a.warm}, {name}, seed {a.seed}: accuracy {r['test']['accuracy']:.3f}, {r['seconds']:.0f} s")
+        print(
+            f'{r["domain"]}, {a.candidates} candidates, {a.warm}, {name}, seed {a.seed}: accuracy {r["test"]["accuracy"]:.3f}, {r["seconds"]:.0f} s'
+        )
 
 # %% ../nbs/cli/01_cli.ipynb #e87f54c4
 def bench_announced(a):
     "How long a run on a data set was said to take, and took."
-    from rerec.study.speed import as_line
     from rerec.shop.training import bench_announcement
-    if not a.data or not (Path(a.data)/'data.json').is_file():
-        raise DataError('is no data set', a.data or '--data', remedy='give a folder that `rerec data build` made')
+    from rerec.study.speed import as_line
+
+    if not a.data or not (Path(a.data) / 'data.json').is_file():
+        raise DataError(
+            'is no data set',
+            a.data or '--data',
+            remedy='give a folder that `rerec data build` made',
+        )
     for row in bench_announcement(a.data, a.model):
         print(as_line(row))
 
 # %% ../nbs/cli/01_cli.ipynb #7d151749
-import errno, os
+import errno
 
 # %% ../nbs/cli/01_cli.ipynb #aa0983b5
-ROOM, ELSEWHERE, ASK = 'make room and give the same command again (`rerec train` with --resume): what was finished is kept', 'choose a folder that can be written to, with --out', 'see who may read and write there, or choose another --out'
-DISK = {errno.ENOSPC: ROOM, errno.EDQUOT: ROOM, errno.EFBIG: ROOM, errno.EROFS: ELSEWHERE, errno.EACCES: ASK, errno.EPERM: ASK, errno.ENOTDIR: ELSEWHERE}
+ROOM, ELSEWHERE, ASK = (
+    'make room and give the same command again (`rerec train` with --resume): what was finished is kept',
+    'choose a folder that can be written to, with --out',
+    'see who may read and write there, or choose another --out',
+)
+DISK = {
+    errno.ENOSPC: ROOM,
+    errno.EDQUOT: ROOM,
+    errno.EFBIG: ROOM,
+    errno.EROFS: ELSEWHERE,
+    errno.EACCES: ASK,
+    errno.EPERM: ASK,
+    errno.ENOTDIR: ELSEWHERE,
+}
+
+
 def explain_os_error(
-    e:Exception, # Of any library
-    folder:str|Path|None=None, # Named if the error names no file
-)->str|None: # Path, reason and remedy; None if the error is not about a disk
+    e: Exception,  # Of any library
+    folder: str | Path | None = None,  # Named if the error names no file
+) -> str | None:  # Path, reason and remedy; None if the error is not about a disk
     "What a full or read-only disk means for the command."
-    said = next((n for n in DISK if os.strerror(n) in str(e)), errno.ENOSPC if 'inline_container' in str(e) else None) # PyTorch tells no reason
+    said = next(
+        (n for n in DISK if os.strerror(n) in str(e)),
+        errno.ENOSPC if 'inline_container' in str(e) else None,
+    )  # PyTorch tells no reason
     number = e.errno if isinstance(e, OSError) and e.errno else said
-    return f"{getattr(e, 'filename', None) or folder or 'file'}: {os.strerror(number)} -> {DISK[number]}" if number in DISK else None
+    return (
+        f'{getattr(e, "filename", None) or folder or "file"}: {os.strerror(number)} -> {DISK[number]}'
+        if number in DISK
+        else None
+    )
 
 # %% ../nbs/cli/01_cli.ipynb #86a9a61e
 def main(
-    argv:list[str]|None=None, # Words after `rerec`; those of the shell if None
-)->int: # 0; 2 for input that cannot be used, 1 for other failures
+    argv: list[str] | None = None,  # Words after `rerec`; those of the shell if None
+) -> int:  # 0; 2 for input that cannot be used, 1 for other failures
     "The command `rerec`."
     words, a = list(sys.argv[1:] if argv is None else argv), argparse.Namespace(debug=False)
     a.debug = '--debug' in words
-    try: a = parse(words); a.run(a)
-    except KeyboardInterrupt: return fail('stopped; the same command with --resume goes on from the last checkpoint', 130)
+    try:
+        a = parse(words)
+        a.run(a)
+    except KeyboardInterrupt:
+        return fail('stopped; the same command with --resume goes on from the last checkpoint', 130)
     except (DataError, FileExistsError, FileNotFoundError, ImportError) as e:
-        if a.debug: raise
+        if a.debug:
+            raise
         return fail(e, 2)
     except Exception as e:
-        if a.debug: raise
-        return fail(explain_os_error(e, getattr(a, 'out', None)) or f'{type(e).__name__}: {e} (--debug shows where)', 1)
+        if a.debug:
+            raise
+        return fail(
+            explain_os_error(e, getattr(a, 'out', None))
+            or f'{type(e).__name__}: {e} (--debug shows where)',
+            1,
+        )
     return 0
-def fail(message, code:int)->int: # The code
+
+
+def fail(message, code: int) -> int:  # The code
     "Say what went wrong, in one line."
     print(f'rerec: {message}', file=sys.stderr)
     return code

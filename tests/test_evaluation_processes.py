@@ -1,9 +1,14 @@
 "Two processes evaluate together and find what one finds alone."
-import json,os,subprocess,sys
+
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
+
 root = Path(__file__).resolve().parent.parent
 
-script = '''
+script = """
 import json, os, sys
 import torch, torch.distributed as dist
 from tokenizers import Tokenizer
@@ -31,19 +36,35 @@ rank = dist.get_rank() if size>1 else 0
 table = json.loads(result.table().to_json(orient='split'))
 open(sys.argv[1] + f'.{rank}', 'w').write(json.dumps(dict(size=size, calls=calls, texts=result.rows.text.tolist(), ids=result.rows.id.tolist(), table=table)))
 if size>1: dist.destroy_process_group()
-'''
+"""
+
 
 def run(tmp_path, name, *launch):
-    (tmp_path/'job.py').write_text(script)
+    (tmp_path / 'job.py').write_text(script)
     env = dict(os.environ, PYTHONPATH=str(root), OMP_NUM_THREADS='1', CUDA_VISIBLE_DEVICES='')
-    r = subprocess.run([sys.executable, *launch, str(tmp_path/'job.py'), str(tmp_path/name)], env=env, capture_output=True, text=True, cwd=tmp_path, timeout=300)
-    assert r.returncode==0, r.stderr[-3000:]
+    r = subprocess.run(
+        [sys.executable, *launch, str(tmp_path / 'job.py'), str(tmp_path / name)],
+        env=env,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=300,
+    )
+    assert r.returncode == 0, r.stderr[-3000:]
     return [json.loads(p.read_text()) for p in sorted(tmp_path.glob(f'{name}.*'))]
 
+
 def test_two_processes_find_what_one_finds(tmp_path):
-    one, = run(tmp_path, 'alone')
-    two = run(tmp_path, 'together', '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', '2')
-    assert [r['size'] for r in two]==[2, 2] and one['size']==1
-    assert all(r['calls']==[2, 1] for r in two), 'each process has its half, in as many calls as the other'
-    assert len(set(one['texts']))>1
-    for r in two: assert [r[k] for k in ('texts', 'ids', 'table')]==[one[k] for k in ('texts', 'ids', 'table')]
+    (one,) = run(tmp_path, 'alone')
+    two = run(
+        tmp_path, 'together', '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', '2'
+    )
+    assert [r['size'] for r in two] == [2, 2] and one['size'] == 1
+    assert all(r['calls'] == [2, 1] for r in two), (
+        'each process has its half, in as many calls as the other'
+    )
+    assert len(set(one['texts'])) > 1
+    for r in two:
+        assert [r[k] for k in ('texts', 'ids', 'table')] == [
+            one[k] for k in ('texts', 'ids', 'table')
+        ]

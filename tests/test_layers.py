@@ -1,4 +1,5 @@
 "Data flows one way: a wing imports only lower wings, and the four parts of the method know nothing of each other."
+
 import ast
 import json
 import re
@@ -8,11 +9,19 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-
 from conftest import notebooks
 
 root = Path(__file__).resolve().parent.parent
-WINGS = ['base', 'method', 'run', 'shop', 'study', 'cli', 'full', 'start']  # each may import those before it
+WINGS = [
+    'base',
+    'method',
+    'run',
+    'shop',
+    'study',
+    'cli',
+    'full',
+    'start',
+]  # each may import those before it
 PARTS = {'method.rewards', 'method.segments', 'method.advantages', 'method.curriculum'}
 
 
@@ -27,7 +36,11 @@ def module_of(notebook):
     return next((m[1] for m in named if m), None)
 
 
-pages = {p.relative_to(root/'nbs').with_suffix('').as_posix(): p for p in notebooks if p.stem != 'index'}
+pages = {
+    p.relative_to(root / 'nbs').with_suffix('').as_posix(): p
+    for p in notebooks
+    if p.stem != 'index'
+}
 modules = {module_of(p): name for name, p in pages.items() if module_of(p)}
 
 
@@ -38,8 +51,10 @@ def wing(name):
 def absolute(node, module):
     "Full name of the module that a `from` statement imports from, without `rerec.`; None outside of rerec."
     if not node.level:
-        return node.module.removeprefix('rerec').strip('.') if wing(node.module) == 'rerec' else None
-    above = ['rerec', *module.split('.')][:-node.level]
+        return (
+            node.module.removeprefix('rerec').strip('.') if wing(node.module) == 'rerec' else None
+        )
+    above = ['rerec', *module.split('.')][: -node.level]
     return '.'.join([*above, *filter(None, [node.module])]).removeprefix('rerec').strip('.')
 
 
@@ -55,12 +70,14 @@ def imported(code, module=''):
             found |= {source} if source in modules else {n for n in names if n in modules}
             found |= {'*' for a in node.names if a.name == '*'}
         elif isinstance(node, ast.Import):
-            found |= {a.name.removeprefix('rerec.') for a in node.names if a.name.startswith('rerec.')}
+            found |= {
+                a.name.removeprefix('rerec.') for a in node.names if a.name.startswith('rerec.')
+            }
     return found
 
 
 def module_code(module):
-    return (root/'rerec'/f'{module.replace(".", "/")}.py').read_text(encoding='utf-8')
+    return (root / 'rerec' / f'{module.replace(".", "/")}.py').read_text(encoding='utf-8')
 
 
 def page_code(notebook):
@@ -78,7 +95,7 @@ def reached(module):
 
 def test_what_counts_as_an_import():
     "The reader of imports sees every form, wherever it stands."
-    code = '''
+    code = """
 import os, rerec.base.core
 from .rewards import x
 from rerec.base import titles
@@ -87,13 +104,25 @@ def f():
     from rerec.method.graphs import y as z
     from . import segments
     from ..run.world import *
-'''
-    expected = {'base.core', 'method.rewards', 'base.titles', 'base.data', 'method.graphs', 'method.segments', 'run.world', '*'}
+"""
+    expected = {
+        'base.core',
+        'method.rewards',
+        'base.titles',
+        'base.data',
+        'method.graphs',
+        'method.segments',
+        'run.world',
+        '*',
+    }
     assert imported(code, 'method.trainer') == expected
 
 
 def test_modules_are_those_of_the_pages():
-    made = {p.relative_to(root/'rerec').with_suffix('').as_posix().replace('/', '.') for p in (root/'rerec').rglob('*.py')}
+    made = {
+        p.relative_to(root / 'rerec').with_suffix('').as_posix().replace('/', '.')
+        for p in (root / 'rerec').rglob('*.py')
+    }
     assert {m for m in made if m.split('.')[-1] not in ('__init__', '_modidx')} == set(modules)
 
 
@@ -106,7 +135,7 @@ def test_pages_of_a_wing_are_numbered_without_gaps():
 @pytest.mark.parametrize('page', pages)
 def test_wings_import_lower_wings(page):
     "In the module, in functions of it, and in the cells of the page that only check it."
-    allowed = WINGS[:1 + WINGS.index(wing(page))]
+    allowed = WINGS[: 1 + WINGS.index(wing(page))]
     for module in imported(page_code(pages[page])):
         assert wing(module) in allowed, f'{page} imports {module}'
 
@@ -131,10 +160,21 @@ def test_the_assistant_needs_no_study():
 
 
 def test_types_are_not_text():
-    assert not [m for m in modules if '__future__' in module_code(m)], 'jaxtyping needs annotations that are evaluated'
+    assert not [m for m in modules if '__future__' in module_code(m)], (
+        'jaxtyping needs annotations that are evaluated'
+    )
 
 
-LIGHT = ['base.core', 'base.formats', 'base.data', 'base.titles', 'base.answers', 'method.curriculum', 'run.world', 'cli']
+LIGHT = [
+    'base.core',
+    'base.formats',
+    'base.data',
+    'base.titles',
+    'base.answers',
+    'method.curriculum',
+    'run.world',
+    'cli',
+]
 
 
 @pytest.mark.parametrize('module', LIGHT)

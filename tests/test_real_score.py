@@ -1,13 +1,17 @@
 "`rerec score` on the real outputs of language models."
+
 import os
+
 import pytest
 
 data = os.environ.get('REREC_DATA')
+
 
 @pytest.mark.skipif(not data, reason='REREC_DATA does not name the folder with the real data')
 @pytest.mark.xdist_group('runs')
 def test_every_stored_answer_is_scored():
     from rerec.cli import score_file
+
     table = score_file(f'{data}/llm_outputs.jsonl.gz')
     total = table.loc['all']
     assert total['answers'] == 487 == table['answers'].iloc[:-1].sum()

@@ -1,31 +1,78 @@
 "An exported run answers through `transformers serve`, asked as any OpenAI-compatible server is."
-import contextlib, io, os, socket, subprocess, sys, time, urllib.request
+
+import contextlib
+import io
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
 from pathlib import Path
+
 import pytest
 from killed_worker import prepared
-from rerec.shop.dataset import load_data
+
 from rerec.run.language import prompt_of
+from rerec.shop.dataset import load_data
 from rerec.shop.training import ShopRun, export_run, shop_snippets, train_shop
+
 
 @pytest.mark.xdist_group('runs')
 def test_an_exported_run_is_served(tmp_path):
     openai = pytest.importorskip('openai')
     pytest.importorskip('uvicorn')
     prepared(tmp_path)
-    run = ShopRun(data=str(tmp_path/'data'), model=str(tmp_path/'toy'), method='untuned', folder=str(tmp_path/'run'), n_test=4, max_new_tokens=8)
-    with contextlib.redirect_stdout(io.StringIO()): train_shop(run)
+    run = ShopRun(
+        data=str(tmp_path / 'data'),
+        model=str(tmp_path / 'toy'),
+        method='untuned',
+        folder=str(tmp_path / 'run'),
+        n_test=4,
+        max_new_tokens=8,
+    )
+    with contextlib.redirect_stdout(io.StringIO()):
+        train_shop(run)
     data = load_data(run.data)
-    export_run(run.folder, tmp_path/'served')
+    export_run(run.folder, tmp_path / 'served')
     with socket.socket() as s:
-        s.bind(('127.0.0.1', 0)); port = s.getsockname()[1]
-    with open(tmp_path/'log', 'w') as log: p = subprocess.Popen([str(Path(sys.executable).parent/'transformers'), 'serve', str(tmp_path/'served'), '--port', str(port)], stdout=log, stderr=log, env={**os.environ, 'HF_HUB_OFFLINE': '1'})
+        s.bind(('127.0.0.1', 0))
+        port = s.getsockname()[1]
+    with open(tmp_path / 'log', 'w') as log:
+        p = subprocess.Popen(
+            [
+                str(Path(sys.executable).parent / 'transformers'),
+                'serve',
+                str(tmp_path / 'served'),
+                '--port',
+                str(port),
+            ],
+            stdout=log,
+            stderr=log,
+            env={**os.environ, 'HF_HUB_OFFLINE': '1'},
+        )
     try:
         began = time.time()
         while True:
-            assert p.poll() is None and time.time() - began < 240, (tmp_path/'log').read_text()[-2000:]
-            try: urllib.request.urlopen(f'http://127.0.0.1:{port}/health', timeout=2).read(); break
-            except OSError: time.sleep(.5)
-        client = openai.OpenAI(base_url=f'http://127.0.0.1:{port}/v1', api_key='none', timeout=240, max_retries=0)
-        said = client.chat.completions.create(model=str(tmp_path/'served'), messages=prompt_of(run, shop_snippets(run, data))(data.parts['test'][0], data.catalogue), max_tokens=8)
+            assert p.poll() is None and time.time() - began < 240, (tmp_path / 'log').read_text()[
+                -2000:
+            ]
+            try:
+                urllib.request.urlopen(f'http://127.0.0.1:{port}/health', timeout=2).read()
+                break
+            except OSError:
+                time.sleep(0.5)
+        client = openai.OpenAI(
+            base_url=f'http://127.0.0.1:{port}/v1', api_key='none', timeout=240, max_retries=0
+        )
+        said = client.chat.completions.create(
+            model=str(tmp_path / 'served'),
+            messages=prompt_of(run, shop_snippets(run, data))(
+                data.parts['test'][0], data.catalogue
+            ),
+            max_tokens=8,
+        )
         assert said.choices[0].message.content.strip() and said.usage.completion_tokens <= 8
-    finally: p.kill(); p.wait()
+    finally:
+        p.kill()
+        p.wait()

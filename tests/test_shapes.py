@@ -1,9 +1,12 @@
 "The shapes that signatures promise are those that the code takes and gives: beartype watches while functions are called."
-import subprocess, sys
+
+import subprocess
+import sys
 from pathlib import Path
+
 root = Path(__file__).resolve().parent.parent
 
-WATCHED = '''
+WATCHED = """
 from jaxtyping import TypeCheckError, install_import_hook
 names = ['metrics', 'facts', 'graphs', 'rewards', 'segmentation', 'advantages', 'curriculum']
 with install_import_hook([f'rerec.{n}' for n in names], 'beartype.beartype'):
@@ -66,9 +69,21 @@ asked = c.take(5)
 c.update(np.array(asked), np.linspace(0, 1, 5))
 assert sorted(asked)==list(range(5)) and len(c.take(3))==3
 print('watched', len(names))
-'''
+"""
+
 
 def test_shapes_are_as_annotated(tmp_path):
-    (tmp_path/'watched.py').write_text(WATCHED)
-    r = subprocess.run([sys.executable, tmp_path/'watched.py'], capture_output=True, text=True, cwd=root, env={'PYTHONPATH': str(root), 'OMP_NUM_THREADS': '1', 'PATH': '/usr/bin:/bin', 'HOME': str(tmp_path)})
-    assert r.stdout.strip()=='watched 7', r.stdout + r.stderr[-3000:]
+    (tmp_path / 'watched.py').write_text(WATCHED)
+    r = subprocess.run(
+        [sys.executable, tmp_path / 'watched.py'],
+        capture_output=True,
+        text=True,
+        cwd=root,
+        env={
+            'PYTHONPATH': str(root),
+            'OMP_NUM_THREADS': '1',
+            'PATH': '/usr/bin:/bin',
+            'HOME': str(tmp_path),
+        },
+    )
+    assert r.stdout.strip() == 'watched 7', r.stdout + r.stderr[-3000:]

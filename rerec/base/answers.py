@@ -7,79 +7,141 @@ __all__ = ['MAX_PLACES', 'TASK', 'BOXED_TASK', 'Answer', 'parse_answer', 'neutra
            'UNKNOWN']
 
 # %% ../../nbs/base/05_answers.ipynb #1bf6f889
-import re, unicodedata
+import re
+import unicodedata
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import lru_cache
+
 from .core import Catalogue, Query
-from .titles import ARTICLES, FUNCTION_WORDS, LONGEST, Mention, TitleIndex, UNKNOWN, normal_form
+from rerec.base.titles import (
+    ARTICLES,
+    FUNCTION_WORDS,
+    LONGEST,
+    UNKNOWN,
+    TitleIndex,
+)
+
 _all_ = ['Mention', 'TitleIndex', 'UNKNOWN']
 
 # %% ../../nbs/base/05_answers.ipynb #eaa038e9
 @dataclass(frozen=True)
 class Answer:
     "What an answer recommends."
-    start:int # text[:start] is reasoning
-    places:tuple[int, ...] # A row for each listed title, best first; `UNKNOWN` for one the catalogue lacks
-    titles:tuple[str, ...] # The same titles as written
+
+    start: int  # text[:start] is reasoning
+    places: tuple[
+        int, ...
+    ]  # A row for each listed title, best first; `UNKNOWN` for one the catalogue lacks
+    titles: tuple[str, ...]  # The same titles as written
+
     @property
-    def first(self)->int: return self.places[0] if self.places else UNKNOWN
+    def first(self) -> int:
+        return self.places[0] if self.places else UNKNOWN
 
 # %% ../../nbs/base/05_answers.ipynb #e7b9b546
 _THINK = re.compile('<(/?)(?:think|thinking|thought|reasoning)>', re.I)
 _TAGS = re.compile('<answer>(.*?)(?:</answer>|\\Z)', re.I | re.S)
-_MARK = re.compile(r'(?:\b(?:final )?(?:answer|antwort|respuesta|r[ée]ponse|risposta|resposta|ответ)\b(?: (?:is|ist|est|es))?|答案|回答|答え)[*_ ]{0,4}[:：][*_]{0,3}', re.I)
+_MARK = re.compile(
+    r'(?:\b(?:final )?(?:answer|antwort|respuesta|r[ée]ponse|risposta|resposta|ответ)\b(?: (?:is|ist|est|es))?|答案|回答|答え)[*_ ]{0,4}[:：][*_]{0,3}',
+    re.I,
+)
+
+
 def _thought_end(text):
     "First character behind the thoughts; the end of the text if they never end."
     tags = list(_THINK.finditer(text))
-    if not tags: return 0
+    if not tags:
+        return 0
     return tags[-1].end() if tags[-1][1] else len(text)
+
+
 def _answer_part(text):
     "(end of the reasoning, first and last character of the answer, is it announced by a mark?)"
     begin = _thought_end(text)
-    if found := list(_TAGS.finditer(text, begin)): return found[-1].start(), *found[-1].span(1), False
-    if found := list(_MARK.finditer(text, begin)): return found[-1].start(), found[-1].end(), len(text), True
+    if found := list(_TAGS.finditer(text, begin)):
+        return found[-1].start(), *found[-1].span(1), False
+    if found := list(_MARK.finditer(text, begin)):
+        return found[-1].start(), found[-1].end(), len(text), True
     return begin, begin, len(text), False
 
 # %% ../../nbs/base/05_answers.ipynb #c424e50e
-_SEPARATOR = re.compile(r'''\[/?SEP\]|<SEP>|\] ?,? ?\[|(?<=["”'’])[,;] ?(?=["“'‘])''', re.I)
+_SEPARATOR = re.compile(r"""\[/?SEP\]|<SEP>|\] ?,? ?\[|(?<=["”'’])[,;] ?(?=["“'‘])""", re.I)
 _BULLET = re.compile(r'[#>\s]*(?:[-*•–+]\s+|\(?\d{1,3}[.)]\s*(?=\D))')
-_REFUSAL = re.compile(r"""unfortunately|sorry|apolog|\b(?:some|any|a|be|of)\ (?:misunderstanding|confusion)|\bneither\b|(?:i'm|i\ am)\ (?:afraid|unable|not)|n['’]t\b|\bcannot\b|
+_REFUSAL = re.compile(
+    r"""unfortunately|sorry|apolog|\b(?:some|any|a|be|of)\ (?:misunderstanding|confusion)|\bneither\b|(?:i'm|i\ am)\ (?:afraid|unable|not)|n['’]t\b|\bcannot\b|
     there\ (?:is|are|was|were|seem|appear)\w*(?:\ to\ be)?\ no\b|\bno\b[^.\n]{0,30}\ (?:movies|films|books|titles|recommendations)|
-    \b(?:did|does|do|has|have|is|are|was|were|could)\ not\b""", re.I | re.X)
+    \b(?:did|does|do|has|have|is|are|was|were|could)\ not\b""",
+    re.I | re.X,
+)
+
+
 def _is_prose(part):
     "Sentences are mostly lower case, titles are not."
     words = part[:1000].split()
-    small = sum(w[0].islower() for w in words) > .45*len(words)
-    return len(words) > 24 or small and (len(words) > 7 or len(words) > 3 and bool(_REFUSAL.search(part)))
+    small = sum(w[0].islower() for w in words) > 0.45 * len(words)
+    return (
+        len(words) > 24
+        or small
+        and (len(words) > 7 or len(words) > 3 and bool(_REFUSAL.search(part)))
+    )
 
 # %% ../../nbs/base/05_answers.ipynb #9a164931
-MAX_PLACES = 100 # Longer lists are noise
-def _lines(text, a, b): return [(a+m.start(), a+m.end()) for m in re.finditer('[^\n]+', text[a:b]) if not m[0].isspace()]
-def _is_entry(part): return bool(re.search(r'\w', part)) and not part.rstrip(' *_').endswith(':') and not _is_prose(part)
+MAX_PLACES = 100  # Longer lists are noise
+
+
+def _lines(text, a, b):
+    return [
+        (a + m.start(), a + m.end()) for m in re.finditer('[^\n]+', text[a:b]) if not m[0].isspace()
+    ]
+
+
+def _is_entry(part):
+    return (
+        bool(re.search(r'\w', part))
+        and not part.rstrip(' *_').endswith(':')
+        and not _is_prose(part)
+    )
+
+
 def _parts(text, a, b, announced):
     "Spans of a list's entries; None means prose."
     lines = _lines(text, a, b)
-    bulleted = [(x, y) for x,y in lines if _BULLET.match(text, x, y)]
-    if announced and lines and lines[0] not in bulleted: b, bulleted = _paragraph_end(text, lines[0][0], b), []
+    bulleted = [(x, y) for x, y in lines if _BULLET.match(text, x, y)]
+    if announced and lines and lines[0] not in bulleted:
+        b, bulleted = _paragraph_end(text, lines[0][0], b), []
     if cuts := [m.span() for m in _SEPARATOR.finditer(text, a, b)][:MAX_PLACES]:
-        chunks = zip([a] + [y for _,y in cuts], [x for x,_ in cuts] + [b])
-        return [s for i,(x,y) in enumerate(chunks) for s in _entries(text, x, y, i)]
-    if bulleted: return bulleted[:MAX_PLACES]
+        chunks = zip([a] + [y for _, y in cuts], [x for x, _ in cuts] + [b])
+        return [s for i, (x, y) in enumerate(chunks) for s in _entries(text, x, y, i)]
+    if bulleted:
+        return bulleted[:MAX_PLACES]
     lines = lines[:1] if announced else lines
-    fields = [(a+m.start(), a+m.end()) for m in re.finditer('[^;\n]+', text[a:lines[0][1]])][:MAX_PLACES] if len(lines)==1 else []
-    if len(fields) > 1 and not any(_is_prose(text[x:y]) for x,y in fields): return fields
-    if len(lines)==1 or all(not _is_prose(_trim(text, x, y)[2]) for x,y in lines[:MAX_PLACES]): return lines[:MAX_PLACES]
+    fields = (
+        [(a + m.start(), a + m.end()) for m in re.finditer('[^;\n]+', text[a : lines[0][1]])][
+            :MAX_PLACES
+        ]
+        if len(lines) == 1
+        else []
+    )
+    if len(fields) > 1 and not any(_is_prose(text[x:y]) for x, y in fields):
+        return fields
+    if len(lines) == 1 or all(not _is_prose(_trim(text, x, y)[2]) for x, y in lines[:MAX_PLACES]):
+        return lines[:MAX_PLACES]
 
 # %% ../../nbs/base/05_answers.ipynb #56b6dff9
 def _paragraph_end(text, a, b):
     found = re.compile(r'\n[ \t\r]*\n').search(text, a, b)
     return found.start() if found else b
+
+
 def _entries(text, a, b, i):
     "Of a chunk that runs over several lines: all bulleted ones, or else the one next to its separator."
     lines = _lines(text, a, b)
-    if bulleted := [(x, y) for x,y in lines if _BULLET.match(text, x, y)]: return bulleted
-    good = [(x, y) for x,y in lines if _is_entry(text[x:y])] or [(x, y) for x,y in lines if not text[x:y].rstrip().endswith(':')]
+    if bulleted := [(x, y) for x, y in lines if _BULLET.match(text, x, y)]:
+        return bulleted
+    good = [(x, y) for x, y in lines if _is_entry(text[x:y])] or [
+        (x, y) for x, y in lines if not text[x:y].rstrip().endswith(':')
+    ]
     return good[:1] if i else good[-1:]
 
 # %% ../../nbs/base/05_answers.ipynb #dfbe0a67
@@ -89,46 +151,69 @@ def _trim(text, a, b):
     begin = m.end() if (m := _BULLET.match(part)) else 0
     part = part[begin:].rstrip(' \t\r\n"“”«»\'‘’`*_[],;')
     left = part.lstrip(' \t\r\n"“”«»\'‘’`*_[]-•–')
-    return a+begin+len(part)-len(left), a+begin+len(part), left
+    return a + begin + len(part) - len(left), a + begin + len(part), left
 
 # %% ../../nbs/base/05_answers.ipynb #57f5fea7
 _BRACE = re.compile(r'\\f?boxed\s{0,3}\{|\\[{}]|[{}]|\n[ \t\r]*\n')
+
+
 def _boxes(text, begin):
     "Spans of what stands in boxes, by their beginnings; an open one ends with its line, and no box holds a blank line."
-    boxes, opened = [], [] # `opened`: where each open brace's text starts, None for a brace that is no box
+    boxes, opened = (
+        [],
+        [],
+    )  # `opened`: where each open brace's text starts, None for a brace that is no box
     for m in _BRACE.finditer(text, begin):
         if m[0].isspace():
             opened.clear()
         elif m[0].endswith('{') and len(m[0]) != 2:
             opened.append(len(boxes) if len(m[0]) > 1 else None)
-            if len(m[0]) > 1: boxes.append([m.end(), None])
+            if len(m[0]) > 1:
+                boxes.append([m.end(), None])
         elif m[0] == '}' and opened:
-            if (box := opened.pop()) is not None: boxes[box][1] = m.start()
+            if (box := opened.pop()) is not None:
+                boxes[box][1] = m.start()
     return boxes
 
 # %% ../../nbs/base/05_answers.ipynb #4bb4c0ce
 _ESCAPED = re.compile(r'\\([&_%$#{}])')
-_LAYOUT = re.compile(r'\\(?:begin|end)\{\w+\}(?:\{[clr|]+\})?|\\(?:f?boxed|text\w*|math\w+|emph|mbox|underline|left|right|displaystyle|large|bf|it|rm|quad|qquad)(?![a-z])|\\[ ,;:!()\[\]]|[{}]|(?<!\\)\$', re.I)
+_LAYOUT = re.compile(
+    r'\\(?:begin|end)\{\w+\}(?:\{[clr|]+\})?|\\(?:f?boxed|text\w*|math\w+|emph|mbox|underline|left|right|displaystyle|large|bf|it|rm|quad|qquad)(?![a-z])|\\[ ,;:!()\[\]]|[{}]|(?<!\\)\$',
+    re.I,
+)
+
+
 def _plain(latex):
     "A title as it reads, without the commands that only set it in type."
     kept = _ESCAPED.sub(lambda m: chr(0xE000 + ord(m[1])), latex.replace('\\\\', '\n'))
     bare = _LAYOUT.sub(' ', kept)
-    return re.sub('[\ue000-\ue0ff]', lambda m: chr(ord(m[0]) - 0xE000), re.sub('[ \t]+', ' ', bare)).strip()
+    return re.sub(
+        '[\ue000-\ue0ff]', lambda m: chr(ord(m[0]) - 0xE000), re.sub('[ \t]+', ' ', bare)
+    ).strip()
 
 # %% ../../nbs/base/05_answers.ipynb #6cf12b95
-_TRIED = 8 # Boxes that are tried, from the last
+_TRIED = 8  # Boxes that are tried, from the last
+
+
 def _last_box(text, begin):
     "(first character of the last box that holds a word, its end, what it holds); None without one."
     for start, end in reversed(_boxes(text, begin)[-_TRIED:]):
-        if end is None: end = text.find('\n', start) if '\n' in text[start:] else len(text)
-        held = _plain(text[start:min(end, start + MAX_PLACES*LONGEST)])
-        if re.search(r'\w', held): return text.rindex('\\', begin, start), end, held
+        if end is None:
+            end = text.find('\n', start) if '\n' in text[start:] else len(text)
+        held = _plain(text[start : min(end, start + MAX_PLACES * LONGEST)])
+        if re.search(r'\w', held):
+            return text.rindex('\\', begin, start), end, held
 
 # %% ../../nbs/base/05_answers.ipynb #8e3f5406
 _CUTS = re.compile(r'["”’\'*_]*(?:\s+by\s|,?\s+\((?!\d{4}\))|["”*]+[\s:])')
 _ASIDE = re.compile(r'\s+[-–—]\s|:\s')
-_LABEL = re.compile(r'[^:]*\b(?:for|title|movies?|films?|books?|pick|recommendation|choice)\b[^:]*: ', re.I)
-def _describes(words): return any(w[0].islower() and w not in FUNCTION_WORDS and w not in ARTICLES for w in words[:12])
+_LABEL = re.compile(
+    r'[^:]*\b(?:for|title|movies?|films?|books?|pick|recommendation|choice)\b[^:]*: ', re.I
+)
+
+
+def _describes(words):
+    return any(w[0].islower() and w not in FUNCTION_WORDS and w not in ARTICLES for w in words[:12])
 
 # %% ../../nbs/base/05_answers.ipynb #bf09856e
 def _readings(part):
@@ -136,37 +221,49 @@ def _readings(part):
     dated = re.match(r'.{1,150}?\((\d{4})\)', part)
     whole, year = (dated[0], f' ({dated[1]})') if dated else (part[:300], '')
     ends = [m.start() for m in _CUTS.finditer(whole)]
-    asides = [m.start() for m in _ASIDE.finditer(whole) if _describes(whole[m.end():].split())]
+    asides = [m.start() for m in _ASIDE.finditer(whole) if _describes(whole[m.end() :].split())]
     label = _LABEL.match(whole)
-    cut = [whole[:e].rstrip('"”') + year*(not whole[:e].endswith(year or ' ')) for e in ends[:8] + asides[:8]]
-    return [whole, *cut] + ([whole[label.end():]] if label else []), len(ends) > 0
+    cut = [
+        whole[:e].rstrip('"”') + year * (not whole[:e].endswith(year or ' '))
+        for e in ends[:8] + asides[:8]
+    ]
+    return [whole, *cut] + ([whole[label.end() :]] if label else []), len(ends) > 0
 
 # %% ../../nbs/base/05_answers.ipynb #b3e17340
 def _place(part, index, among):
     "(row, title) of one entry: an exact reading wins over a near one."
     readings, cut = _readings(part)
     for r in readings:
-        if (row := index.resolve(r, among, cutoff=1.)) != UNKNOWN: return row, r
+        if (row := index.resolve(r, among, cutoff=1.0)) != UNKNOWN:
+            return row, r
     return index.resolve(readings[cut], among), readings[cut]
 
 # %% ../../nbs/base/05_answers.ipynb #81568adb
-_SENTENCE = re.compile(r'[^\n]+?(?:(?<!\bMr)(?<!\bMrs)(?<!\bDr)(?<!\bSt)(?<!\b[A-Z])[.!?]["”)*]*(?=\s)|$|(?=\n))')
-_OFFER = re.compile(r'recommend|enjoy|\btry\b|consider|suggest|option|instead|check out|might like', re.I)
+_SENTENCE = re.compile(
+    r'[^\n]+?(?:(?<!\bMr)(?<!\bMrs)(?<!\bDr)(?<!\bSt)(?<!\b[A-Z])[.!?]["”)*]*(?=\s)|$|(?=\n))'
+)
+_OFFER = re.compile(
+    r'recommend|enjoy|\btry\b|consider|suggest|option|instead|check out|might like', re.I
+)
+
+
 def _mentions(text, index, among):
     "Titles named in prose, each once. A sentence that refuses offers nothing, and after one only an offer counts."
     seen, refused = {}, False
     for s in _SENTENCE.finditer(text):
-        if _REFUSAL.search(s[0]): refused = True
+        if _REFUSAL.search(s[0]):
+            refused = True
         elif not refused or _OFFER.search(s[0]):
-            for m in index.find(s[0], among): seen.setdefault(m.items[0], s[0][m.start:m.end])
+            for m in index.find(s[0], among):
+                seen.setdefault(m.items[0], s[0][m.start : m.end])
     return list(seen.items())
 
 # %% ../../nbs/base/05_answers.ipynb #2c9dda4f
 def parse_answer(
-    text:str, # All that the model wrote, reasoning included
-    index:TitleIndex, # Titles of the catalogue
-    among:Collection[int]=(), # Candidates: they win over namesakes
-)->Answer: # Nothing crashes; no answer is an empty one
+    text: str,  # All that the model wrote, reasoning included
+    index: TitleIndex,  # Titles of the catalogue
+    among: Collection[int] = (),  # Candidates: they win over namesakes
+) -> Answer:  # Nothing crashes; no answer is an empty one
     "The list that an answer recommends."
     return _parsed(text, index, frozenset(among or ()))
 
@@ -175,28 +272,49 @@ def parse_answer(
 def _parsed(text, index, among):
     reasoning, start, end, announced = _answer_part(text)
     box = _last_box(text, _thought_end(text)) if 'boxed' in text else None
-    if box and box[1] > reasoning: return _boxed_answer(text, box, reasoning if announced else None, index, among)
+    if box and box[1] > reasoning:
+        return _boxed_answer(text, box, reasoning if announced else None, index, among)
     parts, out, begin = _parts(text, start, end, announced), [], None
-    if parts is None: out = _mentions(text[start:end], index, among)
-    for a,b in parts or ():
+    if parts is None:
+        out = _mentions(text[start:end], index, among)
+    for a, b in parts or ():
         a, b, part = _trim(text, a, b)
-        found = _entry(part, index, among, alone=len(parts)==1)
+        found = _entry(part, index, among, alone=len(parts) == 1)
         begin = a if found and begin is None else begin
         out += found
     out, listed = out[:MAX_PLACES], parts is not None and len(parts) > 1 and not announced
-    begin = len(text) if not out and not announced else begin if listed and reasoning==start else reasoning
-    return Answer(begin, tuple(r for r,_ in out), tuple(t for _,t in out))
+    begin = (
+        len(text)
+        if not out and not announced
+        else begin
+        if listed and reasoning == start
+        else reasoning
+    )
+    return Answer(begin, tuple(r for r, _ in out), tuple(t for _, t in out))
 
 # %% ../../nbs/base/05_answers.ipynb #7fecf48b
-_JOINED = 4 # Fields that may be one title with semicolons
+_JOINED = 4  # Fields that may be one title with semicolons
+
+
 def _fields(held, index, among):
     "The entries of a box, separated by semicolons, lines or the marks of a list."
-    cuts = [(0, 0), *(m.span() for m in re.finditer(f'{_SEPARATOR.pattern}|[;\n]', held, re.I)), (len(held),)*2][:4*MAX_PLACES]
+    cuts = [
+        (0, 0),
+        *(m.span() for m in re.finditer(f'{_SEPARATOR.pattern}|[;\n]', held, re.I)),
+        (len(held),) * 2,
+    ][: 4 * MAX_PLACES]
     out, i = [], 0
     while i < len(cuts) - 1:
         ends = range(min(i + _JOINED, len(cuts) - 1), i, -1)
         whole = lambda j: _trim(held, cuts[i][1], cuts[j][0])[2]
-        j = next((j for j in ends if j > i + 1 and index.resolve(whole(j), among, cutoff=1.) != UNKNOWN), i + 1)
+        j = next(
+            (
+                j
+                for j in ends
+                if j > i + 1 and index.resolve(whole(j), among, cutoff=1.0) != UNKNOWN
+            ),
+            i + 1,
+        )
         out.append(whole(j))
         i = j
     return [o for o in out if re.search(r'\w', o)]
@@ -206,53 +324,79 @@ def _boxed_answer(text, box, mark, index, among):
     "What a box recommends; the answer begins at a mark on the same line (`Answer:`), or else at the box."
     start, _, held = box
     begin = len(text[:start].rstrip('$*`'))
-    if mark is not None and (mark > begin or '\n' not in text[mark:begin]): begin = min(mark, begin)
+    if mark is not None and (mark > begin or '\n' not in text[mark:begin]):
+        begin = min(mark, begin)
     fields = _fields(held, index, among)
-    places = [p for f in fields for p in _entry(f, index, among, alone=len(fields) == 1)][:MAX_PLACES]
-    return Answer(begin, tuple(r for r,_ in places), tuple(t for _,t in places))
+    places = [p for f in fields for p in _entry(f, index, among, alone=len(fields) == 1)][
+        :MAX_PLACES
+    ]
+    return Answer(begin, tuple(r for r, _ in places), tuple(t for _, t in places))
 
 # %% ../../nbs/base/05_answers.ipynb #aa3b28fb
 def _entry(part, index, among, alone):
     "Places of one entry: one, or those that its prose names."
-    if not re.search(r'\w', part) or part.endswith(':'): return []
+    if not re.search(r'\w', part) or part.endswith(':'):
+        return []
     row, title = _place(part, index, among)
-    if row != UNKNOWN: return [(row, title)]
+    if row != UNKNOWN:
+        return [(row, title)]
     head, _, tail = part.rpartition(': ')
-    if head and _is_prose(head) and not _is_prose(tail): return _entry(tail, index, among, alone)
+    if head and _is_prose(head) and not _is_prose(tail):
+        return _entry(tail, index, among, alone)
     prose = _is_prose(part if alone else title)
     named = _mentions(part, index, among) if prose or alone else []
     return named or ([] if prose else [(row, title)])
 
 # %% ../../nbs/base/05_answers.ipynb #9c56bf56
 _NEUTRAL = str.maketrans('<>[]', '‹›()')
+
+
 def neutralise(
-    text:str, # From a file or a user
-    most:int=2_000, # Characters; the rest is cut off: our choice
-)->str: # One line without any mark that a chat template could read
+    text: str,  # From a file or a user
+    most: int = 2_000,  # Characters; the rest is cut off: our choice
+) -> str:  # One line without any mark that a chat template could read
     "Make text harmless inside a prompt."
-    plain = ''.join(' ' if unicodedata.category(c) in ('Cc', 'Cf', 'Cs', 'Zl', 'Zp') else c for c in text[:4*most])
+    plain = ''.join(
+        ' ' if unicodedata.category(c) in ('Cc', 'Cf', 'Cs', 'Zl', 'Zp') else c
+        for c in text[: 4 * most]
+    )
     line = ' '.join(plain.translate(_NEUTRAL).split())
-    return line if len(line) <= most else line[:most - 1].rstrip() + '…'
+    return line if len(line) <= most else line[: most - 1].rstrip() + '…'
 
 # %% ../../nbs/base/05_answers.ipynb #3c6dba87
-TASK = '''Recommend from the candidates what fits the request best. First reason about the candidates. Then end with one line:
+TASK = """Recommend from the candidates what fits the request best. First reason about the candidates. Then end with one line:
 Answer: <title>
-or, for several, titles separated by [SEP], best first.'''
+or, for several, titles separated by [SEP], best first."""
 BOXED_TASK = r"""Recommend from the candidates what fits the request best. First reason about the candidates, one a line. Then end with one line:
 \boxed{title}
 or, for several, titles separated by ; inside the braces, best first."""
+
+
 def render_prompt(
-    query:Query, # What the user asks
-    catalogue:Catalogue, # Where the rows of candidates and history point
-    known:Callable[[int], str]|None=None, # Row to what is told of the item; a model that cannot know the catalogue has to be told
-    named:Collection[int]=(), # Rows of items that the request names, to be told of too
-    task:str=TASK, # What to do, and how to end: TASK, BOXED_TASK or words of your own
-)->list[dict]: # Chat messages: one, from the user
+    query: Query,  # What the user asks
+    catalogue: Catalogue,  # Where the rows of candidates and history point
+    known: Callable[[int], str]
+    | None = None,  # Row to what is told of the item; a model that cannot know the catalogue has to be told
+    named: Collection[int] = (),  # Rows of items that the request names, to be told of too
+    task: str = TASK,  # What to do, and how to end: TASK, BOXED_TASK or words of your own
+) -> list[dict]:  # Chat messages: one, from the user
     "The prompt of a query, as chat messages."
-    def name(row): o = catalogue.items[row]; return neutralise(str(replace(o, title=neutralise(o.title, LONGEST))))
-    def told(row): return f'{name(row)}: {neutralise(said)}' if known and (said := known(row)) else name(row)
+
+    def name(row):
+        o = catalogue.items[row]
+        return neutralise(str(replace(o, title=neutralise(o.title, LONGEST))))
+
+    def told(row):
+        return f'{name(row)}: {neutralise(said)}' if known and (said := known(row)) else name(row)
+
     parts = [task, f'Request: {neutralise(query.text)}']
-    if named: parts.append('In the request:\n' + '\n'.join(map(told, named)))
-    if query.history: parts.append('Liked before: ' + '; '.join(map(name, query.history)))
-    if query.candidates: parts.append('Candidates:\n' + '\n'.join(f'{i}. {told(r)}' for i,r in enumerate(query.candidates, 1)))
+    if named:
+        parts.append('In the request:\n' + '\n'.join(map(told, named)))
+    if query.history:
+        parts.append('Liked before: ' + '; '.join(map(name, query.history)))
+    if query.candidates:
+        parts.append(
+            'Candidates:\n'
+            + '\n'.join(f'{i}. {told(r)}' for i, r in enumerate(query.candidates, 1))
+        )
     return [dict(role='user', content='\n\n'.join(parts))]

@@ -7,88 +7,166 @@ __all__ = ['KINDS', 'DOMAINS', 'Item', 'Query', 'Catalogue', 'tiny_world', 'tiny
            'write_atomic', 'write_json', 'is_json', 'sweep', 'check_writable', 'claim_plot']
 
 # %% ../../nbs/base/01_core.ipynb #d2fdecc8
-import json, os, random, shutil, tempfile
-from dataclasses import dataclass, field, replace
+import json
+import os
+import random
+import shutil
+import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 # %% ../../nbs/base/01_core.ipynb #36073d66
-KINDS = ('explicit', 'implicit', 'misinformed', 'interest', 'demographics') # kinds of query, in the order tables show them
+KINDS = (
+    'explicit',
+    'implicit',
+    'misinformed',
+    'interest',
+    'demographics',
+)  # kinds of query, in the order tables show them
 DOMAINS = ('movie', 'book')
 
 # %% ../../nbs/base/01_core.ipynb #1eaecafc
 @dataclass(frozen=True)
 class Item:
     "Something that can be recommended."
-    title:str # As written in the catalogue, year excluded
-    domain:str = 'movie' # One of `DOMAINS`, or your own word
-    year:int|None = None # Year of release, if known
-    id:str = '' # Name of the item in its data file
-    def __str__(self): return self.title if self.year is None else f'{self.title} ({self.year})'
+
+    title: str  # As written in the catalogue, year excluded
+    domain: str = 'movie'  # One of `DOMAINS`, or your own word
+    year: int | None = None  # Year of release, if known
+    id: str = ''  # Name of the item in its data file
+
+    def __str__(self):
+        return self.title if self.year is None else f'{self.title} ({self.year})'
 
 # %% ../../nbs/base/01_core.ipynb #c07ffc82
 @dataclass(frozen=True)
 class Query:
     "One question in words, with what counts as a right answer."
-    id:str # Unique over all files of a data set
-    text:str # What the user says
-    kind:str # One of `KINDS`
-    domain:str # Domain of the items asked for
-    truth:tuple[int, ...] # Rows of the right items
-    candidates:tuple[int, ...] = () # Rows on offer; empty means the whole catalogue
-    conditions:tuple[tuple[str, str], ...] = () # (relation, value) pairs the answer must have
-    lures:tuple[int, ...] = () # Rows that only the query's false statement would make right
-    user:int|None = None # Row of the user who asks, if known
-    history:tuple[int, ...] = () # Rows the user liked before, oldest first
+
+    id: str  # Unique over all files of a data set
+    text: str  # What the user says
+    kind: str  # One of `KINDS`
+    domain: str  # Domain of the items asked for
+    truth: tuple[int, ...]  # Rows of the right items
+    candidates: tuple[int, ...] = ()  # Rows on offer; empty means the whole catalogue
+    conditions: tuple[tuple[str, str], ...] = ()  # (relation, value) pairs the answer must have
+    lures: tuple[int, ...] = ()  # Rows that only the query's false statement would make right
+    user: int | None = None  # Row of the user who asks, if known
+    history: tuple[int, ...] = ()  # Rows the user liked before, oldest first
 
 # %% ../../nbs/base/01_core.ipynb #40a4ec93
 @dataclass(frozen=True)
 class Catalogue:
     "Items, facts about them and who liked what: all a recommender starts from."
-    items:tuple[Item, ...]
-    facts:tuple[tuple[int, str, str], ...] = () # (item row, relation, value)
-    likes:tuple[tuple[int, int], ...] = () # (user row, item row), oldest first for each user
-    n_users:int = 0 # Users may exist who liked nothing
-    def __len__(self): return len(self.items)
+
+    items: tuple[Item, ...]
+    facts: tuple[tuple[int, str, str], ...] = ()  # (item row, relation, value)
+    likes: tuple[tuple[int, int], ...] = ()  # (user row, item row), oldest first for each user
+    n_users: int = 0  # Users may exist who liked nothing
+
+    def __len__(self):
+        return len(self.items)
+
     @property
-    def titles(self): return [o.title for o in self.items]
-    def row(self, title:str)->int: # The first row with this title
+    def titles(self):
+        return [o.title for o in self.items]
+
+    def row(self, title: str) -> int:  # The first row with this title
         "Row of an item by its title."
-        for i,o in enumerate(self.items):
-            if title in (o.title, str(o)): return i
+        for i, o in enumerate(self.items):
+            if title in (o.title, str(o)):
+                return i
         raise KeyError(f'no item is called {title!r}')
 
 # %% ../../nbs/base/01_core.ipynb #130b55dc
-def tiny_world()->Catalogue: # 10 items, 5 users
+def tiny_world() -> Catalogue:  # 10 items, 5 users
     "Eight films and two books, small enough to check every number by hand."
-    films = [('Alien', 1979, 'Ridley Scott', 'Sigourney Weaver', 'Horror'), ('Aliens', 1986, 'James Cameron', 'Sigourney Weaver', 'Action'),
-        ('Up', 2009, 'Pete Docter', 'Ed Asner', 'Animation'), ('Upgrade', 2018, 'Leigh Whannell', 'Logan Marshall-Green', 'Action'),
-        ('The Matrix', 1999, 'Lana Wachowski', 'Keanu Reeves', 'Action'), ('Heat', 1995, 'Michael Mann', 'Al Pacino', 'Crime'),
-        ('Gladiator', 2000, 'Ridley Scott', 'Russell Crowe', 'Action'), ('The Insider', 1999, 'Michael Mann', 'Al Pacino', 'Drama')]
-    books = [('Emma', 1815, 'Jane Austen', 'Romance'), ('Persuasion', 1817, 'Jane Austen', 'Romance')]
-    items = [Item(t, 'movie', y, str(i)) for i,(t,y,*_) in enumerate(films)] + [Item(t, 'book', y, str(8+i)) for i,(t,y,*_) in enumerate(books)]
-    facts = [(i, r, v) for i,f in enumerate(films) for r,v in zip(('Directed_by', 'Starring', 'Genre'), f[2:])]
+    films = [
+        ('Alien', 1979, 'Ridley Scott', 'Sigourney Weaver', 'Horror'),
+        ('Aliens', 1986, 'James Cameron', 'Sigourney Weaver', 'Action'),
+        ('Up', 2009, 'Pete Docter', 'Ed Asner', 'Animation'),
+        ('Upgrade', 2018, 'Leigh Whannell', 'Logan Marshall-Green', 'Action'),
+        ('The Matrix', 1999, 'Lana Wachowski', 'Keanu Reeves', 'Action'),
+        ('Heat', 1995, 'Michael Mann', 'Al Pacino', 'Crime'),
+        ('Gladiator', 2000, 'Ridley Scott', 'Russell Crowe', 'Action'),
+        ('The Insider', 1999, 'Michael Mann', 'Al Pacino', 'Drama'),
+    ]
+    books = [
+        ('Emma', 1815, 'Jane Austen', 'Romance'),
+        ('Persuasion', 1817, 'Jane Austen', 'Romance'),
+    ]
+    items = [Item(t, 'movie', y, str(i)) for i, (t, y, *_) in enumerate(films)] + [
+        Item(t, 'book', y, str(8 + i)) for i, (t, y, *_) in enumerate(books)
+    ]
+    facts = [
+        (i, r, v)
+        for i, f in enumerate(films)
+        for r, v in zip(('Directed_by', 'Starring', 'Genre'), f[2:])
+    ]
     facts += [(6, 'Genre', 'Drama'), (7, 'Starring', 'Russell Crowe')]
-    facts += [(8+i, r, v) for i,b in enumerate(books) for r,v in zip(('WRITTEN_BY', 'BELONGS_TO'), b[2:])]
-    likes = [(0, 0), (0, 1), (0, 4), (1, 0), (1, 6), (1, 4), (2, 5), (2, 7), (2, 6), (3, 8), (3, 9), (3, 2), (4, 8), (4, 9)]
+    facts += [
+        (8 + i, r, v)
+        for i, b in enumerate(books)
+        for r, v in zip(('WRITTEN_BY', 'BELONGS_TO'), b[2:])
+    ]
+    likes = [
+        (0, 0),
+        (0, 1),
+        (0, 4),
+        (1, 0),
+        (1, 6),
+        (1, 4),
+        (2, 5),
+        (2, 7),
+        (2, 6),
+        (3, 8),
+        (3, 9),
+        (3, 2),
+        (4, 8),
+        (4, 9),
+    ]
     return Catalogue(tuple(items), tuple(facts), tuple(likes), n_users=5)
 
 # %% ../../nbs/base/01_core.ipynb #547bea1b
-def tiny_queries()->tuple[Query, ...]: # One of each kind, over `tiny_world`
+def tiny_queries() -> tuple[Query, ...]:  # One of each kind, over `tiny_world`
     "Five queries whose right answers can be read off the tiny world."
     films = tuple(range(8))
+
     def ask(i, text, kind, truth, conditions=(), **kw):
         return Query(f'tiny-{i}', text, kind, 'movie', truth, films, conditions, **kw)
-    scott, mann = (('Directed_by', 'Ridley Scott'),), (('Directed_by', 'Michael Mann'), ('Starring', 'Russell Crowe'))
-    return (ask(0, 'A film by Michael Mann with Russell Crowe, please.', 'explicit', (7,), mann),
+
+    scott, mann = (
+        (('Directed_by', 'Ridley Scott'),),
+        (('Directed_by', 'Michael Mann'), ('Starring', 'Russell Crowe')),
+    )
+    return (
+        ask(0, 'A film by Michael Mann with Russell Crowe, please.', 'explicit', (7,), mann),
         ask(1, 'I loved Alien. What else is by the same director?', 'implicit', (6,), scott),
-        ask(2, 'Alien, which James Cameron directed, was great. More by that director?', 'misinformed', (6,), scott, lures=(1,)),
-        ask(3, 'People who liked Alien and Gladiator, what else do they watch?', 'interest', (4,), history=(0, 6), user=1),
-        ask(4, 'Something for a child of six?', 'demographics', (2,)))
+        ask(
+            2,
+            'Alien, which James Cameron directed, was great. More by that director?',
+            'misinformed',
+            (6,),
+            scott,
+            lures=(1,),
+        ),
+        ask(
+            3,
+            'People who liked Alien and Gladiator, what else do they watch?',
+            'interest',
+            (4,),
+            history=(0, 6),
+            user=1,
+        ),
+        ask(4, 'Something for a child of six?', 'demographics', (2,)),
+    )
 
 # %% ../../nbs/base/01_core.ipynb #c94136db
-def seed_everything(seed:int): # Start of every random sequence
+def seed_everything(seed: int):  # Start of every random sequence
     "Start Python's, NumPy's and PyTorch's random numbers from `seed`."
-    import numpy as np, torch
+    import numpy as np
+    import torch
+
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
@@ -96,70 +174,100 @@ def seed_everything(seed:int): # Start of every random sequence
 # %% ../../nbs/base/01_core.ipynb #753eb89d
 class DataError(ValueError):
     "A file that cannot be used: names the file, the line, the field and the remedy."
-    def __init__(self,
-        problem:str, # What is wrong, in words
-        path:str|Path|None = None, # The file
-        line:int|None = None, # Line in the file, from 1
-        field:str|None = None, # Column or key
-        remedy:str|None = None, # What the reader can do
+
+    def __init__(
+        self,
+        problem: str,  # What is wrong, in words
+        path: str | Path | None = None,  # The file
+        line: int | None = None,  # Line in the file, from 1
+        field: str | None = None,  # Column or key
+        remedy: str | None = None,  # What the reader can do
     ):
-        where = ', '.join(s for s in (path and str(path), line and f'line {line}', field and f'field {field!r}') if s)
-        super().__init__((f'{where}: ' if where else '') + problem + (f' -> {remedy}' if remedy else ''))
+        where = ', '.join(
+            s
+            for s in (path and str(path), line and f'line {line}', field and f'field {field!r}')
+            if s
+        )
+        super().__init__(
+            (f'{where}: ' if where else '') + problem + (f' -> {remedy}' if remedy else '')
+        )
         self.path, self.line, self.field = path, line, field
 
 # %% ../../nbs/base/01_core.ipynb #7f8baa17
 def write_atomic(
-    path:str|Path, # Where the text should stand; folders are made
-    text:str, # All of it
-)->Path: # The path
+    path: str | Path,  # Where the text should stand; folders are made
+    text: str,  # All of it
+) -> Path:  # The path
     "Write a text file so that nobody ever sees half of it."
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.', suffix='.part')
     try:
         with os.fdopen(handle, 'w', encoding='utf-8') as f:
-            f.write(text); f.flush(); os.fsync(f.fileno())
-        os.chmod(name, 0o644) # temporary files are born readable by their owner only
+            f.write(text)
+            f.flush()
+            os.fsync(f.fileno())
+        os.chmod(name, 0o644)  # temporary files are born readable by their owner only
         os.replace(name, path)
-    except OSError as e: Path(name).unlink(missing_ok=True); raise OSError(e.errno, e.strerror, str(path)) from e # a full disk names no file
-    except BaseException: Path(name).unlink(missing_ok=True); raise
+    except OSError as e:
+        Path(name).unlink(missing_ok=True)
+        raise OSError(e.errno, e.strerror, str(path)) from e  # a full disk names no file
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
     return path
 
 # %% ../../nbs/base/01_core.ipynb #01d793a1
-def write_json(path:str|Path, value)->Path: # The path
+def write_json(path: str | Path, value) -> Path:  # The path
     "Write `value` as JSON, whole or not at all."
-    return write_atomic(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + '\n')
-def is_json(path:str|Path)->bool: # Half a file of another library is not
+    return write_atomic(
+        path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + '\n'
+    )
+
+
+def is_json(path: str | Path) -> bool:  # Half a file of another library is not
     "Is a file of JSON there, and whole?"
-    try: json.loads(Path(path).read_text(encoding='utf-8')); return True
-    except (ValueError, FileNotFoundError): return False
+    try:
+        json.loads(Path(path).read_text(encoding='utf-8'))
+        return True
+    except (ValueError, FileNotFoundError):
+        return False
 
 # %% ../../nbs/base/01_core.ipynb #7792ebeb
 def sweep(
-    folder:str|Path, # Written by nobody else now
-)->list[Path]: # What was removed
+    folder: str | Path,  # Written by nobody else now
+) -> list[Path]:  # What was removed
     "Remove what killed writers left: drafts that were never renamed."
-    left = [p for name in ('.*.part', '.*.draft', '.tmp??????') for p in Path(folder).rglob(name)] # the last is how safetensors calls its own
-    for p in left: shutil.rmtree(p, ignore_errors=True) if p.is_dir() else p.unlink(missing_ok=True)
+    left = [
+        p for name in ('.*.part', '.*.draft', '.tmp??????') for p in Path(folder).rglob(name)
+    ]  # the last is how safetensors calls its own
+    for p in left:
+        shutil.rmtree(p, ignore_errors=True) if p.is_dir() else p.unlink(missing_ok=True)
     return left
+
+
 def check_writable(
-    folder:str|Path, # Need not exist; nothing is left there
+    folder: str | Path,  # Need not exist; nothing is left there
 ):
     "Fail now, not after an hour, if nothing can be written to a folder."
     there = next(p for p in (Path(folder), *Path(folder).absolute().parents) if p.exists())
     try:
-        with tempfile.TemporaryFile(dir=there) as f: f.write(b' '*4096); f.flush()
-    except OSError as e: raise OSError(e.errno, e.strerror, str(folder)) from e
+        with tempfile.TemporaryFile(dir=there) as f:
+            f.write(b' ' * 4096)
+            f.flush()
+    except OSError as e:
+        raise OSError(e.errno, e.strerror, str(folder)) from e
 
 # %% ../../nbs/base/01_core.ipynb #5247a2c9
 def claim_plot(
-    claim:str, # What the reader should see, as a sentence
-    xlabel:str, # With its unit
-    ylabel:str, # With its unit
-    size:tuple[float, float] = (4, 2.5), # Inches
-): # (figure, axes) of matplotlib
+    claim: str,  # What the reader should see, as a sentence
+    xlabel: str,  # With its unit
+    ylabel: str,  # With its unit
+    size: tuple[float, float] = (4, 2.5),  # Inches
+):  # (figure, axes) of matplotlib
     "An empty figure of the size all pages use, titled by its claim."
     import matplotlib.pyplot as plt
+
     fig, ax = plt.subplots(figsize=size, dpi=80, layout='constrained')
     ax.set_title(claim, fontsize=9)
     ax.set(xlabel=xlabel, ylabel=ylabel)

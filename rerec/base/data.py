@@ -7,163 +7,237 @@ __all__ = ['ID_COLUMNS', 'LIKED', 'read_items', 'read_facts', 'read_likes', 'rea
            'query_keys', 'split_groups', 'split_queries', 'leakage']
 
 # %% ../../nbs/base/03_data.ipynb #79f870c8
-import random, re
+import random
+import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+
 from .core import KINDS, Catalogue, DataError, Item, Query
-from .formats import Row, exact_titles, read_dat, read_rows, split_year
+from .formats import exact_titles, read_dat, read_rows, split_year
 
 # %% ../../nbs/base/03_data.ipynb #baf5b276
 ID_COLUMNS = {'movie': 'movieId', 'book': 'bookId'}
-def read_items(path:str|Path, domain:str='movie')->tuple[Item, ...]: # In the order of the file
+
+
+def read_items(
+    path: str | Path, domain: str = 'movie'
+) -> tuple[Item, ...]:  # In the order of the file
     "Items from a table with an id and a title; the year is taken from the title."
     key, items, seen = ID_COLUMNS[domain], [], {}
     for row in read_rows(path, key, 'title'):
         title, year = split_year(row.text('title'))
-        if not title: row.wrong('title', 'holds nothing but a year')
-        if row.values.get('year'): year = int(row.number('year', 0, 2100))
+        if not title:
+            row.wrong('title', 'holds nothing but a year')
+        if row.values.get('year'):
+            year = int(row.number('year', 0, 2100))
         name = row.text(key)
-        if seen.setdefault(name, row.line) != row.line: row.wrong(key, f'{name!r} stands in line {seen[name]} already')
+        if seen.setdefault(name, row.line) != row.line:
+            row.wrong(key, f'{name!r} stands in line {seen[name]} already')
         items.append(Item(title, domain, year, name))
-    if not items: raise DataError('holds no item', path)
+    if not items:
+        raise DataError('holds no item', path)
     return tuple(items)
 
 # %% ../../nbs/base/03_data.ipynb #eb3b9808
-def _rows_by_id(items): return {o.id: i for i,o in enumerate(items)}
+def _rows_by_id(items):
+    return {o.id: i for i, o in enumerate(items)}
+
+
 def _known(row, field, value, rows):
     "Row of an id that has to be an item's."
-    if str(value) not in rows: row.wrong(field, f'{value!r} is no item of the catalogue', 'add the item or remove this row')
+    if str(value) not in rows:
+        row.wrong(
+            field, f'{value!r} is no item of the catalogue', 'add the item or remove this row'
+        )
     return rows[str(value)]
 
 # %% ../../nbs/base/03_data.ipynb #ae713aff
-def read_facts(path:str|Path, items:Sequence[Item])->tuple[tuple[int, str, str], ...]: # (item row, relation, value)
+def read_facts(
+    path: str | Path, items: Sequence[Item]
+) -> tuple[tuple[int, str, str], ...]:  # (item row, relation, value)
     "Facts from a table of id, relation and value."
     key, rows = ID_COLUMNS[items[0].domain], _rows_by_id(items)
-    return tuple(dict.fromkeys((_known(r, key, r.text(key), rows), r.text('relation'), r.text('value')) for r in read_rows(path, key, 'relation', 'value')))
+    return tuple(
+        dict.fromkeys(
+            (_known(r, key, r.text(key), rows), r.text('relation'), r.text('value'))
+            for r in read_rows(path, key, 'relation', 'value')
+        )
+    )
 
 # %% ../../nbs/base/03_data.ipynb #89c66d71
-LIKED = {'movie': 4., 'book': 8.} # From this rating on, of 5 and of 10, a user counts as liking an item: our choice
+LIKED = {
+    'movie': 4.0,
+    'book': 8.0,
+}  # From this rating on, of 5 and of 10, a user counts as liking an item: our choice
+
+
 def read_likes(
-    path:str|Path, # Table of userId, the id of an item, rating and perhaps timestamp
-    items:Sequence[Item],
-    liked:float|None=None, # Lowest rating that counts; None takes `LIKED`
-    strict:bool=True, # Refuse ratings of unknown items, or else leave them out
-)->tuple[tuple[tuple[int, int], ...], int]: # ((user row, item row), ...), oldest first for each user, and the number of users
+    path: str | Path,  # Table of userId, the id of an item, rating and perhaps timestamp
+    items: Sequence[Item],
+    liked: float | None = None,  # Lowest rating that counts; None takes `LIKED`
+    strict: bool = True,  # Refuse ratings of unknown items, or else leave them out
+) -> tuple[
+    tuple[tuple[int, int], ...], int
+]:  # ((user row, item row), ...), oldest first for each user, and the number of users
     "Who likes what, from ratings."
     domain, rows, users, found = items[0].domain, _rows_by_id(items), {}, []
     key, liked = ID_COLUMNS[domain], LIKED[domain] if liked is None else liked
     for r in read_rows(path, 'userId', key, 'rating'):
         rating, name = r.number('rating', 0, 10), r.text(key)
-        if not strict and name not in rows: continue
+        if not strict and name not in rows:
+            continue
         item, user = _known(r, key, name, rows), users.setdefault(r.text('userId'), len(users))
-        if rating >= liked: found.append((user, r.number('timestamp') if 'timestamp' in r.values else 0, item))
-    return tuple((u, i) for u,_,i in sorted(found, key=lambda f: f[:2])), len(users)
+        if rating >= liked:
+            found.append((user, r.number('timestamp') if 'timestamp' in r.values else 0, item))
+    return tuple((u, i) for u, _, i in sorted(found, key=lambda f: f[:2])), len(users)
 
 # %% ../../nbs/base/03_data.ipynb #3e2b38c8
 def _truth(row, rows, resolve):
     "Right answers of a query: by id, or else by the titles they may have been written as."
-    if row.values.get('gt_ids') is not None: return tuple(dict.fromkeys(_known(row, 'gt_ids', i, rows) for i in row.list('gt_ids')))
-    found = (next((r for r in map(resolve, variants) if r >= 0), -1) for variants in row.list('gt_variants', list))
+    if row.values.get('gt_ids') is not None:
+        return tuple(dict.fromkeys(_known(row, 'gt_ids', i, rows) for i in row.list('gt_ids')))
+    found = (
+        next((r for r in map(resolve, variants) if r >= 0), -1)
+        for variants in row.list('gt_variants', list)
+    )
     return tuple(dict.fromkeys(r for r in found if r >= 0))
 
 # %% ../../nbs/base/03_data.ipynb #f0fa48f9
 def read_queries(
-    path:str|Path, # One JSON object a line: id, category, query, gt_ids or gt_variants, gt_complete ...
-    items:Sequence[Item],
-    resolve:Callable[[str], int]|None=None, # Title to row or -1; None looks titles up as written
-    usable:bool=True, # Only queries whose truth is known and, in part at least, in the catalogue
-)->tuple[Query, ...]: # In the order of the file
+    path: str
+    | Path,  # One JSON object a line: id, category, query, gt_ids or gt_variants, gt_complete ...
+    items: Sequence[Item],
+    resolve: Callable[[str], int]
+    | None = None,  # Title to row or -1; None looks titles up as written
+    usable: bool = True,  # Only queries whose truth is known and, in part at least, in the catalogue
+) -> tuple[Query, ...]:  # In the order of the file
     "Queries with the rows of their right answers."
     rows, written, out, seen = _rows_by_id(items), exact_titles(items), [], {}
     for r in read_rows(path, 'id', 'category', 'query', 'gt_complete'):
         name, kind, text = r.text('id'), r.text('category'), r.text('query')
-        if kind not in KINDS: r.wrong('category', f'{kind!r} is no kind of query', f'use one of {", ".join(KINDS)}')
-        if seen.setdefault(name, r.line) != r.line: r.wrong('id', f'{name!r} stands in line {seen[name]} already')
+        if kind not in KINDS:
+            r.wrong('category', f'{kind!r} is no kind of query', f'use one of {", ".join(KINDS)}')
+        if seen.setdefault(name, r.line) != r.line:
+            r.wrong('id', f'{name!r} stands in line {seen[name]} already')
         truth = _truth(r, rows, resolve or written)
-        if usable and not (r.values['gt_complete'] and not r.values.get('gt_over') and truth): continue
+        if usable and not (r.values['gt_complete'] and not r.values.get('gt_over') and truth):
+            continue
         history = tuple(i for i in map(written, r.list('history', str)) if i >= 0)
-        conditions = tuple(tuple(map(str, c)) for c in r.list('conditions_inferred', list)) if r.values.get('conditions_reliable') else ()
-        out.append(Query(name, text, kind, items[0].domain, truth, conditions=conditions, history=history))
+        conditions = (
+            tuple(tuple(map(str, c)) for c in r.list('conditions_inferred', list))
+            if r.values.get('conditions_reliable')
+            else ()
+        )
+        out.append(
+            Query(name, text, kind, items[0].domain, truth, conditions=conditions, history=history)
+        )
     return tuple(out)
 
 # %% ../../nbs/base/03_data.ipynb #f95e4974
 def load_benchmark(
-    folder:str|Path, # Holds items.csv.gz, attributes.csv.gz, interactions_*, queries.jsonl.gz
-    titles:Callable|None=None, # Makes a title index from items, such as `rerec.base.titles.TitleIndex`; None knows exact titles only
-    liked:float|None=None, # As for `read_likes`
-)->tuple[Catalogue, tuple[Query, ...]]: # Only usable queries
+    folder: str | Path,  # Holds items.csv.gz, attributes.csv.gz, interactions_*, queries.jsonl.gz
+    titles: Callable
+    | None = None,  # Makes a title index from items, such as `rerec.base.titles.TitleIndex`; None knows exact titles only
+    liked: float | None = None,  # As for `read_likes`
+) -> tuple[Catalogue, tuple[Query, ...]]:  # Only usable queries
     "A folder of the benchmark as a catalogue and its queries."
     folder = Path(folder)
-    head = next(read_rows(folder/'items.csv.gz', 'title'), None)
-    domain = next((d for d,key in ID_COLUMNS.items() if head and key in head.values), None)
-    if domain is None: raise DataError('has no item or no column of ids', folder/'items.csv.gz', 1, remedy=f'name it {" or ".join(ID_COLUMNS.values())}')
-    items = read_items(folder/'items.csv.gz', domain)
+    head = next(read_rows(folder / 'items.csv.gz', 'title'), None)
+    domain = next((d for d, key in ID_COLUMNS.items() if head and key in head.values), None)
+    if domain is None:
+        raise DataError(
+            'has no item or no column of ids',
+            folder / 'items.csv.gz',
+            1,
+            remedy=f'name it {" or ".join(ID_COLUMNS.values())}',
+        )
+    items = read_items(folder / 'items.csv.gz', domain)
     ratings = sorted(folder.glob('interactions_*'))
     likes, n_users = read_likes(ratings[0], items, liked, strict=False) if ratings else ((), 0)
-    catalogue = Catalogue(items, read_facts(folder/'attributes.csv.gz', items), likes, n_users)
-    return catalogue, read_queries(folder/'queries.jsonl.gz', items, titles(items).resolve if titles else None)
+    catalogue = Catalogue(items, read_facts(folder / 'attributes.csv.gz', items), likes, n_users)
+    return catalogue, read_queries(
+        folder / 'queries.jsonl.gz', items, titles(items).resolve if titles else None
+    )
 
 # %% ../../nbs/base/03_data.ipynb #6f93c48d
 def read_movielens(
-    folder:str|Path, # Holds movies.dat and ratings.dat
-    liked:float=4., # Lowest rating, of 5, that counts as liking: our choice
-)->Catalogue: # Genres as facts
+    folder: str | Path,  # Holds movies.dat and ratings.dat
+    liked: float = 4.0,  # Lowest rating, of 5, that counts as liking: our choice
+) -> Catalogue:  # Genres as facts
     "A MovieLens data set in its .dat format."
     items, facts, users, found, rows = [], [], {}, [], {}
-    for r in read_dat(Path(folder)/'movies.dat', 'MovieID', 'Title', 'Genres'):
-        if rows.setdefault(r.text('MovieID'), len(items)) != len(items): r.wrong('MovieID', 'stands in the file already')
+    for r in read_dat(Path(folder) / 'movies.dat', 'MovieID', 'Title', 'Genres'):
+        if rows.setdefault(r.text('MovieID'), len(items)) != len(items):
+            r.wrong('MovieID', 'stands in the file already')
         facts += [(len(items), 'Genre', g) for g in r.text('Genres').split('|')]
         title, year = split_year(r.text('Title'))
         items.append(Item(title, 'movie', year, r.text('MovieID')))
-    for r in read_dat(Path(folder)/'ratings.dat', 'UserID', 'MovieID', 'Rating', 'Timestamp'):
-        if r.text('MovieID') not in rows: r.wrong('MovieID', f'{r.text("MovieID")} is no film of movies.dat')
+    for r in read_dat(Path(folder) / 'ratings.dat', 'UserID', 'MovieID', 'Rating', 'Timestamp'):
+        if r.text('MovieID') not in rows:
+            r.wrong('MovieID', f'{r.text("MovieID")} is no film of movies.dat')
         user, stars = users.setdefault(r.text('UserID'), len(users)), r.number('Rating', 0, 5)
-        if stars >= liked: found.append((user, r.number('Timestamp'), rows[r.text('MovieID')]))
-    return Catalogue(tuple(items), tuple(facts), tuple((u, i) for u,_,i in sorted(found, key=lambda f: f[:2])), len(users))
+        if stars >= liked:
+            found.append((user, r.number('Timestamp'), rows[r.text('MovieID')]))
+    return Catalogue(
+        tuple(items),
+        tuple(facts),
+        tuple((u, i) for u, _, i in sorted(found, key=lambda f: f[:2])),
+        len(users),
+    )
 
 # %% ../../nbs/base/03_data.ipynb #83e0bfe6
 def query_keys(
-    q:Query,
-)->list[tuple]: # Its text, its (conditions, answer) pairs, and its user
+    q: Query,
+) -> list[tuple]:  # Its text, its (conditions, answer) pairs, and its user
     "What two queries must not share across a split."
     text = ' '.join(re.findall(r'\w+', q.text.casefold()))
     pairs = [(q.conditions, a) for a in q.truth] if q.conditions else [((), q.truth)]
-    return [('text', text), *(('pair', q.domain, *p) for p in pairs)] + [('user', q.user)]*(q.user is not None)
+    return [('text', text), *(('pair', q.domain, *p) for p in pairs)] + [('user', q.user)] * (
+        q.user is not None
+    )
 
 # %% ../../nbs/base/03_data.ipynb #5c8d4373
-def split_groups(queries:Sequence[Query])->list[list[int]]: # Positions of queries, in order of first appearance
+def split_groups(
+    queries: Sequence[Query],
+) -> list[list[int]]:  # Positions of queries, in order of first appearance
     "Groups of queries that have to stay together, directly or through others."
     parent, first = list(range(len(queries))), {}
+
     def root(i):
-        while parent[i] != i: parent[i] = i = parent[parent[i]]
+        while parent[i] != i:
+            parent[i] = i = parent[parent[i]]
         return i
-    for i,q in enumerate(queries):
-        for key in query_keys(q): parent[root(i)] = root(first.setdefault(key, i))
+
+    for i, q in enumerate(queries):
+        for key in query_keys(q):
+            parent[root(i)] = root(first.setdefault(key, i))
     groups = {}
-    for i in range(len(queries)): groups.setdefault(root(i), []).append(i)
+    for i in range(len(queries)):
+        groups.setdefault(root(i), []).append(i)
     return list(groups.values())
 
 # %% ../../nbs/base/03_data.ipynb #cce98e5c
 def split_queries(
-    queries:Sequence[Query],
-    seed:int=0, # Of the shuffle of groups
-    shares:tuple[float, ...]=(.8, .1, .1), # Of the queries: training, validation, test
-)->tuple[tuple[Query, ...], ...]: # One part for each share, in the order of `queries`
+    queries: Sequence[Query],
+    seed: int = 0,  # Of the shuffle of groups
+    shares: tuple[float, ...] = (0.8, 0.1, 0.1),  # Of the queries: training, validation, test
+) -> tuple[tuple[Query, ...], ...]:  # One part for each share, in the order of `queries`
     "Split queries so that no part shares a text, a (conditions, answer) pair or a user with another."
-    if min(shares) < 0 or abs(sum(shares) - 1) > 1e-6: raise ValueError(f'shares have to be positive and sum to 1, got {shares}')
+    if min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
+        raise ValueError(f'shares have to be positive and sum to 1, got {shares}')
     groups = split_groups(queries)
     random.Random(seed).shuffle(groups)
     parts = [[] for _ in shares]
     for group in sorted(groups, key=len, reverse=True):
-        lacks = [share*len(queries) - len(part) for share,part in zip(shares, parts)]
+        lacks = [share * len(queries) - len(part) for share, part in zip(shares, parts)]
         parts[lacks.index(max(lacks))] += group
     return tuple(tuple(queries[i] for i in sorted(part)) for part in parts)
 
 # %% ../../nbs/base/03_data.ipynb #3ee9a350
 def leakage(
-    train:Iterable[Query],
-    test:Iterable[Query],
-)->dict[str, set]: # 'text', 'pair' and 'user': what both parts hold
+    train: Iterable[Query],
+    test: Iterable[Query],
+) -> dict[str, set]:  # 'text', 'pair' and 'user': what both parts hold
     "What a model could have learnt about the test from the training queries."
     shared = {k for q in train for k in query_keys(q)} & {k for q in test for k in query_keys(q)}
-    return {kind: {k[1:] for k in shared if k[0]==kind} for kind in ('text', 'pair', 'user')}
+    return {kind: {k[1:] for k in shared if k[0] == kind} for kind in ('text', 'pair', 'user')}

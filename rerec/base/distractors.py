@@ -12,23 +12,40 @@ import random
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+
 import numpy as np
 from jaxtyping import Float, Int
+
 from .core import Catalogue, DataError, Query
 
 # %% ../../nbs/base/08_distractors.ipynb #30ddcea6
 def nearest_items(
-    catalogue:Catalogue,
-    k:int=40, # Neighbours of an item
-    seed:int=0, # Of the order among items that share as many facts
-)->Int[np.ndarray, 'n k']: # Rows of items of the same domain, most shared facts first; -1 where none is left
+    catalogue: Catalogue,
+    k: int = 40,  # Neighbours of an item
+    seed: int = 0,  # Of the order among items that share as many facts
+) -> Int[
+    np.ndarray, 'n k'
+]:  # Rows of items of the same domain, most shared facts first; -1 where none is left
     "For every item those that share the most facts with it."
     from scipy.sparse import csr_array
+
     names, n = {}, len(catalogue)
-    cells = ([f[0] for f in catalogue.facts], [names.setdefault(f[1:], len(names)) for f in catalogue.facts])
-    facts = csr_array((np.ones(len(catalogue.facts), np.float32), cells), shape=(n, max(1, len(names))))
-    domains, chance, out = np.array([o.domain for o in catalogue.items]), np.random.default_rng(seed), np.full((n, k), -1)
-    for a in range(0, n, 512): out[a:a+512, :min(k, n)] = _top_shared(facts, slice(a, min(a+512, n)), domains, min(k, n), chance)
+    cells = (
+        [f[0] for f in catalogue.facts],
+        [names.setdefault(f[1:], len(names)) for f in catalogue.facts],
+    )
+    facts = csr_array(
+        (np.ones(len(catalogue.facts), np.float32), cells), shape=(n, max(1, len(names)))
+    )
+    domains, chance, out = (
+        np.array([o.domain for o in catalogue.items]),
+        np.random.default_rng(seed),
+        np.full((n, k), -1),
+    )
+    for a in range(0, n, 512):
+        out[a : a + 512, : min(k, n)] = _top_shared(
+            facts, slice(a, min(a + 512, n)), domains, min(k, n), chance
+        )
     return out
 
 # %% ../../nbs/base/08_distractors.ipynb #95a297af
@@ -37,14 +54,14 @@ def _top_shared(facts, block, domains, k, chance):
     shared = (facts[block] @ facts.T).toarray()
     shared[domains[block][:, None] != domains] = 0
     shared[np.arange(len(shared)), np.arange(block.start, block.stop)] = 0
-    shared += chance.random(shared.shape, dtype=np.float32)*(shared > 0)
+    shared += chance.random(shared.shape, dtype=np.float32) * (shared > 0)
     top = np.argpartition(shared, -k)[:, -k:]
     order = np.take_along_axis(top, np.argsort(-np.take_along_axis(shared, top, 1)), 1)
     found = np.where(np.take_along_axis(shared, order, 1) > 0, order, -1)
     return found
 
 # %% ../../nbs/base/08_distractors.ipynb #0aa29714
-def blind_traits(catalogue:Catalogue)->Float[np.ndarray, 'n 4']: # Columns as in `TRAITS`
+def blind_traits(catalogue: Catalogue) -> Float[np.ndarray, 'n 4']:  # Columns as in `TRAITS`
     "Numbers that rank items without a request being read (ours)."
     n = len(catalogue)
     popularity = np.bincount(np.asarray(catalogue.likes, int).reshape(-1, 2)[:, 1], minlength=n)
@@ -53,14 +70,15 @@ def blind_traits(catalogue:Catalogue)->Float[np.ndarray, 'n 4']: # Columns as in
     letters = [len(o.title) for o in catalogue.items]
     return np.stack([popularity, years, letters, facts], 1).astype(float)
 
+
 TRAITS = ('popularity', 'year', 'length of title', 'number of facts')
 
 # %% ../../nbs/base/08_distractors.ipynb #64fc9c91
 def balanced_ranks(
-    n_queries:int, # How many to draw
-    n:int, # Ranks are 0 to n - 1
-    chance:random.Random, # Source of chance
-)->list[int]: # Each rank as often as any other, to within one
+    n_queries: int,  # How many to draw
+    n: int,  # Ranks are 0 to n - 1
+    chance: random.Random,  # Source of chance
+) -> list[int]:  # Each rank as often as any other, to within one
     "Draw ranks in random order, each equally often."
     first = chance.randrange(n)
     ranks = [(first + k) % n for k in range(n_queries)]
@@ -69,33 +87,40 @@ def balanced_ranks(
 
 # %% ../../nbs/base/08_distractors.ipynb #9d03aa01
 def rank_targets(
-    queries:Sequence[Query], # Their kinds
-    n:int, # Candidates of each
-    chance:random.Random, # Source of chance
-    room:Sequence[int]|None=None, # For each query, how many items are more popular than its right one; None: enough
-)->Int[np.ndarray, 'q a']: # A rank for each trait, and a place in the list
+    queries: Sequence[Query],  # Their kinds
+    n: int,  # Candidates of each
+    chance: random.Random,  # Source of chance
+    room: Sequence[int]
+    | None = None,  # For each query, how many items are more popular than its right one; None: enough
+) -> Int[np.ndarray, 'q a']:  # A rank for each trait, and a place in the list
     "Draw the ranks of the right items, balanced within each kind of query."
     kinds = defaultdict(list)
     for place, query in enumerate(queries):
         kinds[query.kind].append(place)
     targets = np.zeros((len(queries), len(TRAITS) + 1), int)
     for members in kinds.values():
-        targets[members] = np.array([balanced_ranks(len(members), n, chance) for _ in range(len(TRAITS) + 1)]).T
-        if room is None: continue
+        targets[members] = np.array(
+            [balanced_ranks(len(members), n, chance) for _ in range(len(TRAITS) + 1)]
+        ).T
+        if room is None:
+            continue
         # The most popular item can stand first only: high ranks go to queries that have room for them.
         left = chance.sample(members, len(members))
         for rank in sorted(targets[members, 0].tolist(), reverse=True):
             k = next((k for k, m in enumerate(left) if room[m] >= rank), None)
-            if k is None: k = max(range(len(left)), key=lambda k: room[left[k]])
+            if k is None:
+                k = max(range(len(left)), key=lambda k: room[left[k]])
             targets[left.pop(k), 0] = rank
     return targets
 
 # %% ../../nbs/base/08_distractors.ipynb #9d03aa03
 def by_popularity(
-    catalogue:Catalogue, # Items and their domains
-    traits:Float[np.ndarray, 'n a'], # As from `blind_traits`
-    chance:random.Random, # Order of items that are equally popular
-)->tuple[dict[str, list[int]], dict[int, int]]: # (rows of each domain, the most popular first; place of each row there)
+    catalogue: Catalogue,  # Items and their domains
+    traits: Float[np.ndarray, 'n a'],  # As from `blind_traits`
+    chance: random.Random,  # Order of items that are equally popular
+) -> tuple[
+    dict[str, list[int]], dict[int, int]
+]:  # (rows of each domain, the most popular first; place of each row there)
     "Sort the items of each domain by popularity."
     lot, domains = [chance.random() for _ in catalogue.items], defaultdict(list)
     for row in sorted(range(len(catalogue)), key=lambda i: (-traits[i, 0], lot[i])):
@@ -103,56 +128,71 @@ def by_popularity(
     return dict(domains), {row: k for rows in domains.values() for k, row in enumerate(rows)}
 
 # %% ../../nbs/base/08_distractors.ipynb #1ba7d960
-WEIGHTS = np.array([4., 1., 1., 1., 1.]) # of the traits in `TRAITS`, and of resembling the right item: ours
-EASY = .3 # Cost of an easy distractor in the place of a hard one: ours
+WEIGHTS = np.array(
+    [4.0, 1.0, 1.0, 1.0, 1.0]
+)  # of the traits in `TRAITS`, and of resembling the right item: ours
+EASY = 0.3  # Cost of an easy distractor in the place of a hard one: ours
+
 
 def swap_to_targets(
-    above:Float[np.ndarray, 'p a'], # Of each item of the pool, by trait: 1 above the right item, 0.5 level, 0 below
-    easy:Float[np.ndarray, 'p'], # 1 for an item that does not resemble the right one
-    chosen:list[int], # Positions in the pool; the first `fixed` stay
-    targets:Float[np.ndarray, 'a'], # How many should be above
-    weights:Float[np.ndarray, 'a'], # Of the traits
-    fixed:int=0, # Choices that stay
-)->list[int]: # As many positions
+    above: Float[
+        np.ndarray, 'p a'
+    ],  # Of each item of the pool, by trait: 1 above the right item, 0.5 level, 0 below
+    easy: Float[np.ndarray, 'p'],  # 1 for an item that does not resemble the right one
+    chosen: list[int],  # Positions in the pool; the first `fixed` stay
+    targets: Float[np.ndarray, 'a'],  # How many should be above
+    weights: Float[np.ndarray, 'a'],  # Of the traits
+    fixed: int = 0,  # Choices that stay
+) -> list[int]:  # As many positions
     "Exchange one choice at a time for whatever brings the ranks nearest to their targets."
     chosen = list(chosen)
-    def cost(sums, n_easy): return (weights*np.abs(targets - sums)).sum(-1) + EASY*n_easy
+
+    def cost(sums, n_easy):
+        return (weights * np.abs(targets - sums)).sum(-1) + EASY * n_easy
+
     while True:
         spare = np.setdiff1d(np.arange(len(above)), chosen)
         out = np.array(chosen[fixed:], int)
-        if not len(spare) or not len(out): return chosen
+        if not len(spare) or not len(out):
+            return chosen
         sums, n_easy = above[chosen].sum(0), easy[chosen].sum()
-        new_sums = sums - above[out][:, None] + above[spare][None] # out, in, trait
+        new_sums = sums - above[out][:, None] + above[spare][None]  # out, in, trait
         costs = cost(new_sums, n_easy - easy[out][:, None] + easy[spare][None])
         best = np.unravel_index(costs.argmin(), costs.shape)
-        if costs[best] >= cost(sums, n_easy) - 1e-9: return chosen
+        if costs[best] >= cost(sums, n_easy) - 1e-9:
+            return chosen
         chosen[fixed + best[0]] = int(spare[best[1]])
 
 # %% ../../nbs/base/08_distractors.ipynb #dc46e3b2
 def first_choice(
-    query:Query, # With right items
-    right:int, # The one on offer
-    n:int, # Distractors to choose
-    near:Int[np.ndarray, 'n k'], # Neighbours of each item
-    domain:Sequence[int], # Rows of the query's domain, the most popular first
-    standing:int, # Place of the right item among them
-    chance:random.Random, # Source of chance
-    banned:set[int], # Rows that are right, or known to the user
-    hard:float, # Share that is hard
-    own:float, # Of these, the share around the right item
-)->tuple[list[int], list[int], list[int]]: # (chosen, spare hard ones, easy ones, chosen or not)
+    query: Query,  # With right items
+    right: int,  # The one on offer
+    n: int,  # Distractors to choose
+    near: Int[np.ndarray, 'n k'],  # Neighbours of each item
+    domain: Sequence[int],  # Rows of the query's domain, the most popular first
+    standing: int,  # Place of the right item among them
+    chance: random.Random,  # Source of chance
+    banned: set[int],  # Rows that are right, or known to the user
+    hard: float,  # Share that is hard
+    own: float,  # Of these, the share around the right item
+) -> tuple[list[int], list[int], list[int]]:  # (chosen, spare hard ones, easy ones, chosen or not)
     "Choose distractors for hardness alone: lures, neighbours of the right item, neighbours of a decoy, and any."
-    chosen = [i for i in query.lures if i not in banned][:(n + 1)//2]
-    n_hard = max(0, round(hard*n) - len(chosen))
-    def free(rows): return [i for i in rows if i >= 0 and i not in banned and i not in chosen]
+    chosen = [i for i in query.lures if i not in banned][: (n + 1) // 2]
+    n_hard = max(0, round(hard * n) - len(chosen))
+
+    def free(rows):
+        return [i for i in rows if i >= 0 and i not in banned and i not in chosen]
+
     around = free(near[right].tolist())
-    chosen += chance.sample(around, min(round(own*n_hard), len(around)))
+    chosen += chance.sample(around, min(round(own * n_hard), len(around)))
     decoy = next((i for i in chosen if i in around), None)
     beside = free(near[decoy].tolist()) if decoy is not None else []
-    chosen += chance.sample(beside, min(n_hard - round(own*n_hard), len(beside)))
-    others = chance.sample(domain, min(len(domain), 3*n + len(banned)))
+    chosen += chance.sample(beside, min(n_hard - round(own * n_hard), len(beside)))
+    others = chance.sample(domain, min(len(domain), 3 * n + len(banned)))
     better = domain[:standing]
-    others += chance.sample(better, min(len(better), n)) # of these a sample of all may hold too few
+    others += chance.sample(
+        better, min(len(better), n)
+    )  # of these a sample of all may hold too few
     others = list(dict.fromkeys(free(others)))
     missing = n - len(chosen)
     chosen += others[:missing]
@@ -161,52 +201,86 @@ def first_choice(
 
 # %% ../../nbs/base/08_distractors.ipynb #98d18700
 def fair_choice(
-    right:int, # Row of the right item
-    chosen:list[int], # First choice of distractors; lures first
-    spare:list[int], # Hard ones that were not chosen
-    easy:list[int], # Easy ones, chosen or not
-    traits:Float[np.ndarray, 'n a'], # As from `blind_traits`
-    targets:Int[np.ndarray, 'a'], # How many should rank above the right item
-    fixed:int, # Lures, which stay
-    around:Sequence[int], # Rows that resemble the right item
-    weights:Float[np.ndarray, 'a']=WEIGHTS, # Of the traits, and of resembling the right item
-)->list[int]: # As many rows
+    right: int,  # Row of the right item
+    chosen: list[int],  # First choice of distractors; lures first
+    spare: list[int],  # Hard ones that were not chosen
+    easy: list[int],  # Easy ones, chosen or not
+    traits: Float[np.ndarray, 'n a'],  # As from `blind_traits`
+    targets: Int[np.ndarray, 'a'],  # How many should rank above the right item
+    fixed: int,  # Lures, which stay
+    around: Sequence[int],  # Rows that resemble the right item
+    weights: Float[np.ndarray, 'a'] = WEIGHTS,  # Of the traits, and of resembling the right item
+) -> list[int]:  # As many rows
     "Exchange distractors until the right item has the ranks it should have."
     pool = np.array(list(dict.fromkeys([*chosen, *spare, *easy])))
-    above = (traits[pool] > traits[right]) + .5*(traits[pool] == traits[right])
-    alike = np.isin(pool, around) # as many as were chosen, or the right item would move into the middle
+    above = (traits[pool] > traits[right]) + 0.5 * (traits[pool] == traits[right])
+    alike = np.isin(
+        pool, around
+    )  # as many as were chosen, or the right item would move into the middle
     above = np.column_stack([above, alike])
-    goal = np.append(targets, alike[:len(chosen)].sum())
-    found = swap_to_targets(above, np.isin(pool, easy).astype(float), list(range(len(chosen))), goal.astype(float), weights, fixed)
+    goal = np.append(targets, alike[: len(chosen)].sum())
+    found = swap_to_targets(
+        above,
+        np.isin(pool, easy).astype(float),
+        list(range(len(chosen))),
+        goal.astype(float),
+        weights,
+        fixed,
+    )
     return pool[found].tolist()
 
 # %% ../../nbs/base/08_distractors.ipynb #9f8cc48e
 def add_candidates(
-    queries:Sequence[Query],
-    catalogue:Catalogue,
-    n:int=20, # Candidates of a query, the right one included
-    seed:int=0, # Of every choice
-    hard:float=.75, # Share of the distractors that are hard; the others are any items of the domain: ours
-    own:float=.1, # Of the hard ones, the share that resembles the right item; the others resemble a decoy: ours
-    fair:bool=True, # Let the right item stand at every rank equally often
-)->tuple[Query, ...]: # With `candidates`, one of them right; `truth` holds that one
+    queries: Sequence[Query],
+    catalogue: Catalogue,
+    n: int = 20,  # Candidates of a query, the right one included
+    seed: int = 0,  # Of every choice
+    hard: float = 0.75,  # Share of the distractors that are hard; the others are any items of the domain: ours
+    own: float = 0.1,  # Of the hard ones, the share that resembles the right item; the others resemble a decoy: ours
+    fair: bool = True,  # Let the right item stand at every rank equally often
+) -> tuple[Query, ...]:  # With `candidates`, one of them right; `truth` holds that one
     "Offer each query one right item among hard distractors, at a random place."
-    near, traits, chance = nearest_items(catalogue, seed=seed), blind_traits(catalogue), random.Random(seed)
+    near, traits, chance = (
+        nearest_items(catalogue, seed=seed),
+        blind_traits(catalogue),
+        random.Random(seed),
+    )
     domains, standing = by_popularity(catalogue, traits, chance)
     holders = defaultdict(set)
     for row, *fact in catalogue.facts:
         holders[tuple(fact)].add(row)
-    if bare := [q.id for q in queries if not q.truth]: raise DataError(f'query {bare[0]!r} has no right item', remedy='leave it out')
+    if bare := [q.id for q in queries if not q.truth]:
+        raise DataError(f'query {bare[0]!r} has no right item', remedy='leave it out')
     rights = [chance.choice(q.truth) for q in queries]
     targets = rank_targets(queries, n, chance, [standing[right] for right in rights])
     offered = []
     for query, right, target in zip(queries, rights, targets):
-        fit = set.intersection(*(holders[c] for c in query.conditions)) if query.conditions else set()
+        fit = (
+            set.intersection(*(holders[c] for c in query.conditions)) if query.conditions else set()
+        )
         banned = {*query.truth, *query.history, *fit}
-        chosen, spare, easy = first_choice(query, right, n - 1, near, domains[query.domain], standing[right], chance, banned, hard, own)
-        if len(chosen) < n - 1: raise DataError(f'only {len(chosen) + 1} candidates for query {query.id!r}', remedy=f'ask for fewer than {n}')
+        chosen, spare, easy = first_choice(
+            query,
+            right,
+            n - 1,
+            near,
+            domains[query.domain],
+            standing[right],
+            chance,
+            banned,
+            hard,
+            own,
+        )
+        if len(chosen) < n - 1:
+            raise DataError(
+                f'only {len(chosen) + 1} candidates for query {query.id!r}',
+                remedy=f'ask for fewer than {n}',
+            )
         lures = tuple(i for i in query.lures if i in chosen)
-        if fair: chosen = fair_choice(right, chosen, spare, easy, traits, target[:-1], len(lures), near[right])
+        if fair:
+            chosen = fair_choice(
+                right, chosen, spare, easy, traits, target[:-1], len(lures), near[right]
+            )
         wrong = chance.sample(chosen, n - 1)
         wrong.insert(target[-1], right)
         offered.append(replace(query, truth=(right,), candidates=tuple(wrong), lures=lures))
@@ -214,34 +288,54 @@ def add_candidates(
 
 # %% ../../nbs/base/08_distractors.ipynb #9cee95a1
 def blind_rules(
-    queries:Sequence[Query], # With candidates and one right item
-    catalogue:Catalogue, # Traits of the items
-)->list[dict]: # Rule by rule, the best first: trait, rank (0 is the highest), accuracy, times chance, and the lowest that is likely
+    queries: Sequence[Query],  # With candidates and one right item
+    catalogue: Catalogue,  # Traits of the items
+) -> list[
+    dict
+]:  # Rule by rule, the best first: trait, rank (0 is the highest), accuracy, times chance, and the lowest that is likely
     "Try every rule that reads nothing: the n-th by each trait, and the n-th of the list."
     traits = blind_traits(catalogue)
     most = max(len(q.candidates) for q in queries)
     hits = np.zeros((len(TRAITS) + 1, most))
-    expected = sum(1/len(q.candidates) for q in queries)
+    expected = sum(1 / len(q.candidates) for q in queries)
     for query in queries:
         right, rows = query.truth[0], np.array(query.candidates)
         for j in range(len(TRAITS)):
-            above, level = (traits[rows, j] > traits[right, j]).sum(), (traits[rows, j] == traits[right, j]).sum()
-            hits[j, above:above + level] += 1/level
+            above, level = (
+                (traits[rows, j] > traits[right, j]).sum(),
+                (traits[rows, j] == traits[right, j]).sum(),
+            )
+            hits[j, above : above + level] += 1 / level
         hits[-1, query.candidates.index(right)] += 1
-    deviations = 3.5*np.sqrt(expected*(1 - expected/len(queries))) # of 100 rules, one in forty tables exceeds this by luck
-    rules = [dict(trait=t, rank=k, accuracy=hits[j, k]/len(queries), times_chance=hits[j, k]/expected, at_least=max(0., hits[j, k] - deviations)/expected)
-        for j, t in enumerate([*TRAITS, 'place in the list']) for k in range(most)]
+    deviations = 3.5 * np.sqrt(
+        expected * (1 - expected / len(queries))
+    )  # of 100 rules, one in forty tables exceeds this by luck
+    rules = [
+        dict(
+            trait=t,
+            rank=k,
+            accuracy=hits[j, k] / len(queries),
+            times_chance=hits[j, k] / expected,
+            at_least=max(0.0, hits[j, k] - deviations) / expected,
+        )
+        for j, t in enumerate([*TRAITS, 'place in the list'])
+        for k in range(most)
+    ]
     return sorted(rules, key=lambda r: -r['accuracy'])
 
 # %% ../../nbs/base/08_distractors.ipynb #fdfde8ef
-LIMIT = 1.3 # Times chance that a rule may get: ours
+LIMIT = 1.3  # Times chance that a rule may get: ours
+
 
 def check_blind_rules(
-    rules:Sequence[dict], # As from `blind_rules`
-    what:str='these queries', # Named in the error
+    rules: Sequence[dict],  # As from `blind_rules`
+    what: str = 'these queries',  # Named in the error
 ):
     "Raise DataError if somebody who reads nothing finds the right items."
     found = [r for r in rules if r['at_least'] > LIMIT]
     if found:
         worst = max(found, key=lambda r: r['times_chance'])
-        raise DataError(f"in {what}, number {worst['rank'] + 1} by {worst['trait']} is right {worst['times_chance']:.1f} times as often as chance", remedy='draw other distractors (fair=True), or fewer of them')
+        raise DataError(
+            f'in {what}, number {worst["rank"] + 1} by {worst["trait"]} is right {worst["times_chance"]:.1f} times as often as chance',
+            remedy='draw other distractors (fair=True), or fewer of them',
+        )

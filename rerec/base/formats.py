@@ -8,50 +8,74 @@ __all__ = ['YEAR', 'READERS', 'DIFFICULTIES', 'NO_RELATION', 'split_year', 'Row'
            'read_dat']
 
 # %% ../../nbs/base/02_formats.ipynb #50e523c4
-import csv, gzip, json, math, re, unicodedata, zlib
+import csv
+import gzip
+import json
+import math
+import re
+import unicodedata
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.etree import ElementTree
 from xml.sax.saxutils import quoteattr
+
 from .core import KINDS, Catalogue, DataError, Item, Query, write_atomic
 
 # %% ../../nbs/base/02_formats.ipynb #431129ce
 YEAR = re.compile(r'\s*\((\d{4})\)$')
+
+
 def split_year(
-    title:str, # As files write it: 'Alien (1979)'
-)->tuple[str, int|None]: # ('Alien', 1979); without a year the title and None
+    title: str,  # As files write it: 'Alien (1979)'
+) -> tuple[str, int | None]:  # ('Alien', 1979); without a year the title and None
     "Split the year off a title."
     title = title.strip()
     found = YEAR.search(title[-40:])
-    return (title[:-len(found[0])].rstrip(), int(found[1])) if found else (title, None)
+    return (title[: -len(found[0])].rstrip(), int(found[1])) if found else (title, None)
 
 # %% ../../nbs/base/02_formats.ipynb #8703e716
 @dataclass(frozen=True)
 class Row:
     "One row of a file, knowing where it stands, so that whatever is wrong with it can be said in full."
-    path:Path # The file
-    line:int # From 1; in a parquet file the number of the row
-    values:dict # Column or key to value
-    def wrong(self, field:str, problem:str, remedy:str='correct or remove this row'): # Never returns
+
+    path: Path  # The file
+    line: int  # From 1; in a parquet file the number of the row
+    values: dict  # Column or key to value
+
+    def wrong(
+        self, field: str, problem: str, remedy: str = 'correct or remove this row'
+    ):  # Never returns
         raise DataError(problem, self.path, self.line, field, remedy)
-    def text(self, field:str)->str: # Stripped, never empty
+
+    def text(self, field: str) -> str:  # Stripped, never empty
         "A string that has to be there."
         value = self.values.get(field)
-        if value is None or not str(value).strip(): self.wrong(field, 'is empty')
+        if value is None or not str(value).strip():
+            self.wrong(field, 'is empty')
         return str(value).strip()
-    def number(self, field:str, low:float=-math.inf, high:float=math.inf)->float: # Finite, within [low, high]
+
+    def number(
+        self, field: str, low: float = -math.inf, high: float = math.inf
+    ) -> float:  # Finite, within [low, high]
         "A number that has to be there."
-        try: value = float(self.values.get(field))
-        except (TypeError, ValueError): self.wrong(field, f'is not a number: {self.values.get(field)!r}')
-        if not math.isfinite(value): self.wrong(field, f'is not a finite number: {value}')
-        if not low <= value <= high: self.wrong(field, f'{value:g} lies outside {low:g} to {high:g}')
+        try:
+            value = float(self.values.get(field))
+        except (TypeError, ValueError):
+            self.wrong(field, f'is not a number: {self.values.get(field)!r}')
+        if not math.isfinite(value):
+            self.wrong(field, f'is not a finite number: {value}')
+        if not low <= value <= high:
+            self.wrong(field, f'{value:g} lies outside {low:g} to {high:g}')
         return value
-    def list(self, field:str, kind:type=object)->list: # Absent or null counts as empty
+
+    def list(self, field: str, kind: type = object) -> list:  # Absent or null counts as empty
         "A list of values of one type."
         value = self.values.get(field)
         value = [] if value is None else value
-        if not isinstance(value, list) or not all(isinstance(o, kind) for o in value): self.wrong(field, f'is not a list of {kind.__name__}')
+        if not isinstance(value, list) or not all(isinstance(o, kind) for o in value):
+            self.wrong(field, f'is not a list of {kind.__name__}')
         return value
 
 # %% ../../nbs/base/02_formats.ipynb #1f4c78eb
@@ -59,86 +83,140 @@ def _lines(path, encoding='utf-8'):
     "(number, text) of each line of a text file, packed or not."
     path, n = Path(path), 0
     try:
-        with gzip.open(path) if path.suffix=='.gz' else path.open('rb') as f:
-            for n,raw in enumerate(f, 1): yield n, raw.decode(encoding).removeprefix('\ufeff')
-    except FileNotFoundError: raise DataError('no such file', path, remedy='check the folder') from None
-    except UnicodeDecodeError: raise DataError(f'is not {encoding}', path, n, remedy='save the file as UTF-8') from None
-    except (OSError, EOFError, zlib.error) as e: raise DataError(f'cannot be read: {e}', path, n+1, remedy='fetch the file again') from None
+        with gzip.open(path) if path.suffix == '.gz' else path.open('rb') as f:
+            for n, raw in enumerate(f, 1):
+                yield n, raw.decode(encoding).removeprefix('\ufeff')
+    except FileNotFoundError:
+        raise DataError('no such file', path, remedy='check the folder') from None
+    except UnicodeDecodeError:
+        raise DataError(f'is not {encoding}', path, n, remedy='save the file as UTF-8') from None
+    except (OSError, EOFError, zlib.error) as e:
+        raise DataError(
+            f'cannot be read: {e}', path, n + 1, remedy='fetch the file again'
+        ) from None
 
 # %% ../../nbs/base/02_formats.ipynb #31ee71a9
 def _csv(path):
     "Dicts of a CSV file by line."
     number = 0
+
     def texts():
         nonlocal number
-        for number,text in _lines(path): yield text
+        for number, text in _lines(path):
+            yield text
+
     reader = csv.reader(texts(), strict=True)
     try:
         header = next(reader, [])
         for cells in reader:
-            if len(cells) != len(header): raise DataError(f'{len(cells)} fields, but the header names {len(header)}', path, number, header[min(len(cells), len(header)-1)], 'quote fields that hold a comma')
+            if len(cells) != len(header):
+                raise DataError(
+                    f'{len(cells)} fields, but the header names {len(header)}',
+                    path,
+                    number,
+                    header[min(len(cells), len(header) - 1)],
+                    'quote fields that hold a comma',
+                )
             yield number, dict(zip(header, cells))
-    except csv.Error as e: raise DataError(f'is not CSV: {e}', path, number, remedy='look for an open quote') from None
+    except csv.Error as e:
+        raise DataError(f'is not CSV: {e}', path, number, remedy='look for an open quote') from None
 
 # %% ../../nbs/base/02_formats.ipynb #6b439b3b
 def _jsonl(path):
     "Dicts of a file with one JSON object a line."
-    for n,text in _lines(path):
-        if not text.strip(): continue
-        try: value = json.loads(text)
-        except ValueError as e: raise DataError(f'is not JSON: {e}', path, n, remedy='one whole object a line; is the file cut off?') from None
-        if not isinstance(value, dict): raise DataError('is not a JSON object', path, n, remedy='one {...} a line')
+    for n, text in _lines(path):
+        if not text.strip():
+            continue
+        try:
+            value = json.loads(text)
+        except ValueError as e:
+            raise DataError(
+                f'is not JSON: {e}', path, n, remedy='one whole object a line; is the file cut off?'
+            ) from None
+        if not isinstance(value, dict):
+            raise DataError('is not a JSON object', path, n, remedy='one {...} a line')
         yield n, value
+
+
 def _parquet(path):
-    import pyarrow.parquet as pq, pyarrow as pa
-    if not Path(path).exists(): raise DataError('no such file', path, remedy='check the folder')
-    try: table = pq.read_table(path)
-    except (OSError, pa.ArrowException) as e: raise DataError(f'is not parquet: {e}', path, remedy='fetch the file again') from None
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if not Path(path).exists():
+        raise DataError('no such file', path, remedy='check the folder')
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException) as e:
+        raise DataError(f'is not parquet: {e}', path, remedy='fetch the file again') from None
     yield from enumerate(table.to_pylist(), 1)
 
 # %% ../../nbs/base/02_formats.ipynb #3f4334a6
 def _json(path):
     "Records of a file that is one JSON array; the number is that of the record."
-    try: records = json.loads(''.join(text for _,text in _lines(path)))
-    except json.JSONDecodeError as e: raise DataError(f'is not JSON: {e}', path, e.lineno, remedy='is the file cut off?') from None
-    if not isinstance(records, list): raise DataError('is not a JSON array', path, 1, remedy='[{...}, {...}]')
-    for n,record in enumerate(records, 1):
-        if not isinstance(record, dict): raise DataError('is not a JSON object', path, n, remedy='[{...}, {...}]')
+    try:
+        records = json.loads(''.join(text for _, text in _lines(path)))
+    except json.JSONDecodeError as e:
+        raise DataError(
+            f'is not JSON: {e}', path, e.lineno, remedy='is the file cut off?'
+        ) from None
+    if not isinstance(records, list):
+        raise DataError('is not a JSON array', path, 1, remedy='[{...}, {...}]')
+    for n, record in enumerate(records, 1):
+        if not isinstance(record, dict):
+            raise DataError('is not a JSON object', path, n, remedy='[{...}, {...}]')
         yield n, record
 
 # %% ../../nbs/base/02_formats.ipynb #005aa2ab
 READERS = {'.csv': _csv, '.jsonl': _jsonl, '.json': _json, '.parquet': _parquet}
+
+
 def read_rows(
-    path:str|Path, # Ends in .csv, .jsonl, .json or .parquet; all but the last may be packed (.gz)
-    *need:str, # Columns that must be there
-)->Iterator[Row]: # As they stand in the file
+    path: str
+    | Path,  # Ends in .csv, .jsonl, .json or .parquet; all but the last may be packed (.gz)
+    *need: str,  # Columns that must be there
+) -> Iterator[Row]:  # As they stand in the file
     "The rows of a table; a missing column is reported at once."
     path = Path(path)
     reader = READERS.get(Path(path.name.removesuffix('.gz')).suffix)
-    if reader is None: raise DataError('unknown kind of file', path, remedy=f'use one of {", ".join(READERS)}')
-    for n,values in reader(path):
+    if reader is None:
+        raise DataError('unknown kind of file', path, remedy=f'use one of {", ".join(READERS)}')
+    for n, values in reader(path):
         for field in need:
-            if field not in values: raise DataError('is missing', path, n, field, f'the file has {", ".join(map(str, values))}')
+            if field not in values:
+                raise DataError(
+                    'is missing', path, n, field, f'the file has {", ".join(map(str, values))}'
+                )
         yield Row(path, n, values)
 
 # %% ../../nbs/base/02_formats.ipynb #21cabc28
-def exact_titles(items:Sequence[Item])->Callable[[str], int]: # Title to row; -1 for a title no item has
+def exact_titles(
+    items: Sequence[Item],
+) -> Callable[[str], int]:  # Title to row; -1 for a title no item has
     "Look titles up as they are written, with or without the year."
-    rows = {name: i for i,o in reversed(list(enumerate(items))) for name in (o.title, str(o))}
+    rows = {name: i for i, o in reversed(list(enumerate(items))) for name in (o.title, str(o))}
     return lambda title: rows.get(title, -1)
 
 # %% ../../nbs/base/02_formats.ipynb #65c9c548
 def _users(catalogue):
     "Rows for users by name; those the likes do not know come after the others."
     known = {}
-    return lambda name: None if name in (None, '') else known.setdefault(str(name), catalogue.n_users + len(known))
+    return lambda name: (
+        None if name in (None, '') else known.setdefault(str(name), catalogue.n_users + len(known))
+    )
+
+
 def _titles(row, fields, resolve, where=None):
     "Rows of the titles in the first of `fields` that is there."
     held = row if where is None else Row(row.path, row.line, where)
     field = next((f for f in fields if f in held.values), fields[0])
     found = {t: resolve(t.replace('_', ' ')) for t in held.list(field, str)}
-    for title,i in found.items():
-        if i < 0: row.wrong(field, f'{title!r} is no item of the catalogue', 'add the item, or pass a `resolve` that knows the title')
+    for title, i in found.items():
+        if i < 0:
+            row.wrong(
+                field,
+                f'{title!r} is no item of the catalogue',
+                'add the item, or pass a `resolve` that knows the title',
+            )
     return tuple(dict.fromkeys(found.values()))
 
 # %% ../../nbs/base/02_formats.ipynb #01ef4132
@@ -146,47 +224,92 @@ def _condition_query(row, kind, catalogue, resolve, users):
     "A record that states conditions; a false statement points at lures."
     domain = catalogue.items[0].domain
     truth = _titles(row, ('movieSubset', 'bookSubset'), resolve)
-    conditions = tuple((str(c[0]), str(c[1])) for c in row.list('sharedRelationships', list) if len(c)==2 or row.wrong('sharedRelationships', f'{c} is no pair'))
+    conditions = tuple(
+        (str(c[0]), str(c[1]))
+        for c in row.list('sharedRelationships', list)
+        if len(c) == 2 or row.wrong('sharedRelationships', f'{c} is no pair')
+    )
     false = {(m.get('relation'), m.get('person')) for m in row.list('misinformed', dict)}
-    lures = tuple(dict.fromkeys(i for i,*fact in catalogue.facts if tuple(fact) in false and i not in truth)) if false else ()
-    text = row.text('query' if kind=='misinformed' else 'situational_description_query')
-    return Query(f'{domain}-{kind}-{row.text("data_idx")}', text, kind, domain, truth, (), conditions, lures, users(row.values.get('source_user')))
+    lures = (
+        tuple(
+            dict.fromkeys(
+                i for i, *fact in catalogue.facts if tuple(fact) in false and i not in truth
+            )
+        )
+        if false
+        else ()
+    )
+    text = row.text('query' if kind == 'misinformed' else 'situational_description_query')
+    return Query(
+        f'{domain}-{kind}-{row.text("data_idx")}',
+        text,
+        kind,
+        domain,
+        truth,
+        (),
+        conditions,
+        lures,
+        users(row.values.get('source_user')),
+    )
 
 # %% ../../nbs/base/02_formats.ipynb #80b46d88
 def _profile_queries(row, kind, catalogue, resolve, users):
     "The queries of a record that describes a person: several, or none."
-    domain, name = catalogue.items[0].domain, row.values.get('data_idx', row.line-1)
-    for j,asked in enumerate(row.list('query & ground true', dict)):
+    domain, name = catalogue.items[0].domain, row.values.get('data_idx', row.line - 1)
+    for j, asked in enumerate(row.list('query & ground true', dict)):
         truth = _titles(row, ('movie subset', 'book subset'), resolve, asked)
         text = Row(row.path, row.line, asked).text('query')
-        yield Query(f'{domain}-{kind}-{name}-{j}', text, kind, domain, truth, user=users(row.values.get('source_user')))
+        yield Query(
+            f'{domain}-{kind}-{name}-{j}',
+            text,
+            kind,
+            domain,
+            truth,
+            user=users(row.values.get('source_user')),
+        )
 
 # %% ../../nbs/base/02_formats.ipynb #3afd2376
 def read_recbench(
-    path:str|Path, # One of the published files, such as movie/ExplicitQuery.json
-    kind:str, # One of `KINDS`
-    catalogue:Catalogue, # Of one domain
-    resolve:Callable[[str], int]|None=None, # Title to row, or -1; None looks titles up as written
-)->tuple[Query, ...]:
+    path: str | Path,  # One of the published files, such as movie/ExplicitQuery.json
+    kind: str,  # One of `KINDS`
+    catalogue: Catalogue,  # Of one domain
+    resolve: Callable[[str], int]
+    | None = None,  # Title to row, or -1; None looks titles up as written
+) -> tuple[Query, ...]:
     "Queries of the public RecBench+ benchmark in its own format."
-    if kind not in KINDS: raise ValueError(f'{kind!r} is no kind of query: use one of {", ".join(KINDS)}')
+    if kind not in KINDS:
+        raise ValueError(f'{kind!r} is no kind of query: use one of {", ".join(KINDS)}')
     resolve, users = resolve or exact_titles(catalogue.items), _users(catalogue)
-    if kind in KINDS[3:]: return tuple(q for row in read_rows(path, 'query & ground true') for q in _profile_queries(row, kind, catalogue, resolve, users))
-    return tuple(_condition_query(row, kind, catalogue, resolve, users) for row in read_rows(path, 'sharedRelationships', 'data_idx'))
+    if kind in KINDS[3:]:
+        return tuple(
+            q
+            for row in read_rows(path, 'query & ground true')
+            for q in _profile_queries(row, kind, catalogue, resolve, users)
+        )
+    return tuple(
+        _condition_query(row, kind, catalogue, resolve, users)
+        for row in read_rows(path, 'sharedRelationships', 'data_idx')
+    )
 
 # %% ../../nbs/base/02_formats.ipynb #a762cc39
-_UNSAFE = str.maketrans('<>[]{};', '‹›()(),') # Marks of prompts, of boxes and of lists
+_UNSAFE = str.maketrans('<>[]{};', '‹›()(),')  # Marks of prompts, of boxes and of lists
 _INVISIBLE = ('Cc', 'Cf', 'Cs', 'Zl', 'Zp')
+
+
 def official_titles(
-    items:Sequence[Item], # Of one catalogue
-)->list[str]: # For each item, all different
+    items: Sequence[Item],  # Of one catalogue
+) -> list[str]:  # For each item, all different
     "Name items so that the official readers tell them apart."
     used, out = {}, []
     for item in items:
-        visible = ''.join(' ' if unicodedata.category(c) in _INVISIBLE else c for c in str(item)[:1_000])
+        visible = ''.join(
+            ' ' if unicodedata.category(c) in _INVISIBLE else c for c in str(item)[:1_000]
+        )
         plain = re.sub(' ?([/‹›]) ?', r'\1', ' '.join(visible.translate(_UNSAFE).split()))
         out.append(_unused(plain[:280].strip() or 'untitled', used))
     return out
+
+
 def _unused(name, used):
     "A name, with a number if it is taken already; `used` counts how often each was wanted."
     found = name
@@ -197,21 +320,31 @@ def _unused(name, used):
     return found
 
 # %% ../../nbs/base/02_formats.ipynb #4de9e343
-def official_catalogue(catalogue:Catalogue)->Catalogue: # The same rows
+def official_catalogue(catalogue: Catalogue) -> Catalogue:  # The same rows
     "Give items the names of `official_titles`."
     names = official_titles(catalogue.items)
-    return replace(catalogue, items=tuple(replace(o, title=t, year=None) for o,t in zip(catalogue.items, names)))
+    return replace(
+        catalogue,
+        items=tuple(replace(o, title=t, year=None) for o, t in zip(catalogue.items, names)),
+    )
 
 # %% ../../nbs/base/02_formats.ipynb #69fac9b9
-DIFFICULTIES = dict(zip(KINDS, ('simple', 'medium', 'hard', 'open', 'open'))) # Of each kind of query, as the paper groups them
+DIFFICULTIES = dict(
+    zip(KINDS, ('simple', 'medium', 'hard', 'open', 'open'))
+)  # Of each kind of query, as the paper groups them
+
+
 def write_training(
-    path:str|Path, # Of the parquet file
-    queries:Sequence[Query],
-    catalogue:Catalogue,
-    render:Callable[[Query, Catalogue], list[dict]], # Chat messages of a query, such as `rerec.base.answers.render_prompt`
-)->Path: # The path
+    path: str | Path,  # Of the parquet file
+    queries: Sequence[Query],
+    catalogue: Catalogue,
+    render: Callable[
+        [Query, Catalogue], list[dict]
+    ],  # Chat messages of a query, such as `rerec.base.answers.render_prompt`
+) -> Path:  # The path
     "Write queries as the official ReRec training code reads them; titles are those of `official_titles`."
     import pandas as pd
+
     named = official_catalogue(catalogue)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     pd.DataFrame([_official_record(q, named, render) for q in queries]).to_parquet(path)
@@ -220,7 +353,10 @@ def write_training(
 # %% ../../nbs/base/02_formats.ipynb #01713426
 def _official_record(query, named, render):
     "One row of an official training file."
-    def titles(rows): return [named.items[i].title for i in rows]
+
+    def titles(rows):
+        return [named.items[i].title for i in rows]
+
     extra = dict(
         with_history=bool(query.history),
         category=query.kind,
@@ -242,83 +378,163 @@ def _official_record(query, named, render):
 
 # %% ../../nbs/base/02_formats.ipynb #2961f097
 def read_training(
-    path:str|Path,
-    catalogue:Catalogue,
-    resolve:Callable[[str], int]|None=None, # Title to row, or -1; None looks titles up as written
-)->tuple[Query, ...]: # Files not written by us lack the query alone: `text` is then the whole prompt
+    path: str | Path,
+    catalogue: Catalogue,
+    resolve: Callable[[str], int]
+    | None = None,  # Title to row, or -1; None looks titles up as written
+) -> tuple[
+    Query, ...
+]:  # Files not written by us lack the query alone: `text` is then the whole prompt
     "Queries of an official ReRec training file."
     look = _official_look_up(catalogue.items, resolve or exact_titles(catalogue.items))
-    return tuple(_training_query(row, catalogue, look) for row in read_rows(path, 'prompt', 'reward_model'))
+    return tuple(
+        _training_query(row, catalogue, look) for row in read_rows(path, 'prompt', 'reward_model')
+    )
+
+
 def _official_look_up(items, resolve):
     "Look titles up by their official names first."
-    named = {t.replace('_', ' '): i for i,t in enumerate(official_titles(items))}
+    named = {t.replace('_', ' '): i for i, t in enumerate(official_titles(items))}
+
     def look(title):
         row = named.get(title.replace('_', ' '), -1)
         return row if row >= 0 else resolve(title)
+
     return look
 
 # %% ../../nbs/base/02_formats.ipynb #12dff7a3
 def _training_query(row, catalogue, look):
     "The query of one row."
-    prompt, model, extra = row.list('prompt', dict), row.values['reward_model'], row.values.get('extra_info') or {}
-    if not isinstance(model, dict) or 'ground_truth' not in model: row.wrong('reward_model', 'holds no ground_truth')
-    truth = _titles(row, ['ground_truth'], look, dict(ground_truth=_split_label(model['ground_truth'], look)))
-    offered, lures, history = (_titles(row, [f], look, extra) for f in ('candidates', 'lures', 'history'))
-    said = next((m['content'] for m in reversed(prompt) if m.get('role')=='user'), None)
+    prompt, model, extra = (
+        row.list('prompt', dict),
+        row.values['reward_model'],
+        row.values.get('extra_info') or {},
+    )
+    if not isinstance(model, dict) or 'ground_truth' not in model:
+        row.wrong('reward_model', 'holds no ground_truth')
+    truth = _titles(
+        row, ['ground_truth'], look, dict(ground_truth=_split_label(model['ground_truth'], look))
+    )
+    offered, lures, history = (
+        _titles(row, [f], look, extra) for f in ('candidates', 'lures', 'history')
+    )
+    said = next((m['content'] for m in reversed(prompt) if m.get('role') == 'user'), None)
     text = extra.get('query') or said or row.wrong('prompt', 'holds no message of the user')
-    kind = next((k for k in (extra.get('category'), row.values.get('ability')) if k in KINDS), KINDS[0])
+    kind = next(
+        (k for k in (extra.get('category'), row.values.get('ability')) if k in KINDS), KINDS[0]
+    )
     conditions = tuple(map(tuple, extra.get('conditions') or ()))
-    return Query(str(extra.get('id', row.line)), text, kind, catalogue.items[0].domain, truth, offered, conditions, lures, history=history)
+    return Query(
+        str(extra.get('id', row.line)),
+        text,
+        kind,
+        catalogue.items[0].domain,
+        truth,
+        offered,
+        conditions,
+        lures,
+        history=history,
+    )
+
+
 def _split_label(label, look):
     "The titles of a label: a list, or one string with semicolons; a title that holds one is not split."
-    if not isinstance(label, str): return label
-    return [label] if look(label.strip()) >= 0 else [t.strip() for t in label.split(';') if t.strip()]
+    if not isinstance(label, str):
+        return label
+    return (
+        [label] if look(label.strip()) >= 0 else [t.strip() for t in label.split(';') if t.strip()]
+    )
 
 # %% ../../nbs/base/02_formats.ipynb #4d8c5513
-NO_RELATION = 'has' # Of an edge that names none
-_ILLEGAL = re.compile('[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]') # XML has no way to write these
-_HEAD = ('<gexf xmlns="http://www.gexf.net/1.2draft" version="1.2"><graph defaultedgetype="undirected" mode="static">'
+NO_RELATION = 'has'  # Of an edge that names none
+_ILLEGAL = re.compile(
+    '[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]'
+)  # XML has no way to write these
+_HEAD = (
+    '<gexf xmlns="http://www.gexf.net/1.2draft" version="1.2"><graph defaultedgetype="undirected" mode="static">'
     '<attributes class="node" mode="static"><attribute id="0" title="kind" type="string"/></attributes>'
-    '<attributes class="edge" mode="static"><attribute id="0" title="relation" type="string"/></attributes><nodes>')
-def _attribute(text): return quoteattr(_ILLEGAL.sub('\ufffd', text))
-def _told(value): return f'<attvalues><attvalue for="0" value={_attribute(value)}/></attvalues>'
-def write_graph(path:str|Path, catalogue:Catalogue)->Path: # The path
+    '<attributes class="edge" mode="static"><attribute id="0" title="relation" type="string"/></attributes><nodes>'
+)
+
+
+def _attribute(text):
+    return quoteattr(_ILLEGAL.sub('\ufffd', text))
+
+
+def _told(value):
+    return f'<attvalues><attvalue for="0" value={_attribute(value)}/></attvalues>'
+
+
+def write_graph(path: str | Path, catalogue: Catalogue) -> Path:  # The path
     "Write facts as an item-attribute graph in GEXF, with ids from `official_titles`: items and values are nodes, a relation is an edge."
     items = official_titles(catalogue.items)
     used = dict.fromkeys(items, 1)
-    value_ids = {v: _unused(' '.join(_ILLEGAL.sub('\ufffd', v).split()) or 'empty', used) for v in dict.fromkeys(v for _,_,v in catalogue.facts)}
-    nodes = [(k, str(o), 'item') for k,o in zip(items, catalogue.items)] + [(k, v, 'value') for v,k in value_ids.items()]
-    edges = [f'<edge id="{n}" source={_attribute(items[i])} target={_attribute(value_ids[v])}>{_told(r)}</edge>' for n,(i,r,v) in enumerate(catalogue.facts)]
-    written = ''.join(f'<node id={_attribute(k)} label={_attribute(label)}>{_told(kind)}</node>' for k,label,kind in nodes)
-    return write_atomic(path, f'{_HEAD}{written}</nodes><edges>' + '\n'.join(edges) + '</edges></graph></gexf>\n')
+    value_ids = {
+        v: _unused(' '.join(_ILLEGAL.sub('\ufffd', v).split()) or 'empty', used)
+        for v in dict.fromkeys(v for _, _, v in catalogue.facts)
+    }
+    nodes = [(k, str(o), 'item') for k, o in zip(items, catalogue.items)] + [
+        (k, v, 'value') for v, k in value_ids.items()
+    ]
+    edges = [
+        f'<edge id="{n}" source={_attribute(items[i])} target={_attribute(value_ids[v])}>{_told(r)}</edge>'
+        for n, (i, r, v) in enumerate(catalogue.facts)
+    ]
+    written = ''.join(
+        f'<node id={_attribute(k)} label={_attribute(label)}>{_told(kind)}</node>'
+        for k, label, kind in nodes
+    )
+    return write_atomic(
+        path, f'{_HEAD}{written}</nodes><edges>' + '\n'.join(edges) + '</edges></graph></gexf>\n'
+    )
 
 # %% ../../nbs/base/02_formats.ipynb #c865fd2f
 def read_graph(
-    path:str|Path, # A file such as movie_item_attribute_graph.gexf
-    items:Sequence[Item],
-    resolve:Callable[[str], int]|None=None, # Label of a node to row, or -1
-)->tuple[tuple[int, str, str], ...]: # Facts: (item row, relation, value)
+    path: str | Path,  # A file such as movie_item_attribute_graph.gexf
+    items: Sequence[Item],
+    resolve: Callable[[str], int] | None = None,  # Label of a node to row, or -1
+) -> tuple[tuple[int, str, str], ...]:  # Facts: (item row, relation, value)
     "Facts from an item-attribute graph in GEXF."
     resolve = resolve or exact_titles(items)
-    try: root = ElementTree.fromstring(''.join(text for _,text in _lines(path)))
-    except ElementTree.ParseError as e: raise DataError(f'is not XML: {e}', path, e.position[0], remedy='is the file cut off?') from None
+    try:
+        root = ElementTree.fromstring(''.join(text for _, text in _lines(path)))
+    except ElementTree.ParseError as e:
+        raise DataError(
+            f'is not XML: {e}', path, e.position[0], remedy='is the file cut off?'
+        ) from None
     labels = {n.get('id'): n.get('label') or n.get('id') for n in root.iterfind('.//{*}node')}
     rows, facts = _node_rows(root, labels, items, resolve), []
     names = _attribute_names(root, 'edge')
-    for n,edge in enumerate(root.iterfind('.//{*}edge'), 1):
+    for n, edge in enumerate(root.iterfind('.//{*}edge'), 1):
         ends = [edge.get('source'), edge.get('target')]
         told = {names.get(a.get('for')): a.get('value') for a in edge.iterfind('.//{*}attvalue')}
         relation = told.get('relation') or told.get('label') or edge.get('label') or NO_RELATION
         item, value = sorted(ends, key=lambda e: rows.get(e, -1), reverse=True)
-        if rows.get(item, -1) < 0 or value not in labels: raise DataError(f'joins no item: {[labels.get(e, e) for e in ends]}', path, field=f'edge {n}', remedy='add the item to the catalogue')
+        if rows.get(item, -1) < 0 or value not in labels:
+            raise DataError(
+                f'joins no item: {[labels.get(e, e) for e in ends]}',
+                path,
+                field=f'edge {n}',
+                remedy='add the item to the catalogue',
+            )
         facts.append((rows[item], relation, labels[value]))
     return tuple(dict.fromkeys(facts))
+
+
 def _attribute_names(root, owner):
     "Titles of the attributes that nodes or edges of a graph may have, by their ids."
-    return {a.get('id'): a.get('title') for a in root.iterfind(f'.//{{*}}attributes[@class="{owner}"]/{{*}}attribute')}
+    return {
+        a.get('id'): a.get('title')
+        for a in root.iterfind(f'.//{{*}}attributes[@class="{owner}"]/{{*}}attribute')
+    }
+
+
 def _node_rows(root, labels, items, resolve):
     "Row of the item that each node stands for, -1 for a value: by its id if that is an official name, else by its label."
-    names, ids = _attribute_names(root, 'node'), {t: i for i,t in enumerate(official_titles(items))}
+    names, ids = (
+        _attribute_names(root, 'node'),
+        {t: i for i, t in enumerate(official_titles(items))},
+    )
     rows = {}
     for node in root.iterfind('.//{*}node'):
         k = node.get('id')
@@ -329,11 +545,18 @@ def _node_rows(root, labels, items, resolve):
 
 # %% ../../nbs/base/02_formats.ipynb #51579c9b
 def read_dat(
-    path:str|Path, # A MovieLens file: `::` between fields, Latin-1
-    *fields:str, # What the fields are called
-)->Iterator[Row]:
+    path: str | Path,  # A MovieLens file: `::` between fields, Latin-1
+    *fields: str,  # What the fields are called
+) -> Iterator[Row]:
     "The rows of a file that does not name its columns."
-    for n,text in _lines(path, 'latin-1'):
+    for n, text in _lines(path, 'latin-1'):
         cells = text.rstrip('\r\n').split('::')
-        if len(cells) != len(fields): raise DataError(f'{len(cells)} fields instead of {len(fields)}', path, n, fields[min(len(cells), len(fields))-1], 'separate fields by ::')
+        if len(cells) != len(fields):
+            raise DataError(
+                f'{len(cells)} fields instead of {len(fields)}',
+                path,
+                n,
+                fields[min(len(cells), len(fields)) - 1],
+                'separate fields by ::',
+            )
         yield Row(Path(path), n, dict(zip(fields, cells)))

@@ -10,6 +10,7 @@ __all__ = ['word_tokenizer', 'tiny_llama', 'prompt_text', 'prompt_ids', 'left_pa
 import random
 from collections.abc import Sequence
 from contextlib import contextmanager
+
 import numpy as np
 import torch
 import torch.distributed as dist
@@ -21,143 +22,208 @@ from tokenizers.processors import TemplateProcessing
 from torch import Tensor
 from tqdm.auto import tqdm
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
 from .core import seed_everything
 
 # %% ../../nbs/base/07_generation.ipynb #5230e26e
 def word_tokenizer(
-    texts:Sequence[str], # Their words, split at spaces, are the vocabulary
-)->PreTrainedTokenizerFast: # Ids 0 to 5 are special
+    texts: Sequence[str],  # Their words, split at spaces, are the vocabulary
+) -> PreTrainedTokenizerFast:  # Ids 0 to 5 are special
     "A tokenizer with a token for each word."
     words = ['<pad>', '<s>', '</s>', '<unk>', '<user>', '<assistant>', *' '.join(texts).split()]
-    whole = Tokenizer(WordLevel({w: i for i,w in enumerate(dict.fromkeys(words))}, unk_token='<unk>'))
+    whole = Tokenizer(
+        WordLevel({w: i for i, w in enumerate(dict.fromkeys(words))}, unk_token='<unk>')
+    )
     whole.pre_tokenizer = WhitespaceSplit()
     whole.post_processor = TemplateProcessing(single='<s> $A', special_tokens=[('<s>', 1)])
-    return PreTrainedTokenizerFast(tokenizer_object=whole, bos_token='<s>', eos_token='</s>', pad_token='<pad>', unk_token='<unk>')
+    return PreTrainedTokenizerFast(
+        tokenizer_object=whole,
+        bos_token='<s>',
+        eos_token='</s>',
+        pad_token='<pad>',
+        unk_token='<unk>',
+    )
 
 # %% ../../nbs/base/07_generation.ipynb #5bf44424
 def tiny_llama(
-    n_words:int, # Size of the vocabulary
-    seed:int=0, # Of the weights
-)->LlamaForCausalLM: # Untrained, with dropout
+    n_words: int,  # Size of the vocabulary
+    seed: int = 0,  # Of the weights
+) -> LlamaForCausalLM:  # Untrained, with dropout
     "A language model of two layers that fits on any page."
     seed_everything(seed)
-    return LlamaForCausalLM(LlamaConfig(vocab_size=n_words, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
-        attention_dropout=.2, bos_token_id=1, eos_token_id=2, pad_token_id=0, max_position_embeddings=256))
+    return LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=n_words,
+            hidden_size=32,
+            intermediate_size=64,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            attention_dropout=0.2,
+            bos_token_id=1,
+            eos_token_id=2,
+            pad_token_id=0,
+            max_position_embeddings=256,
+        )
+    )
 
 # %% ../../nbs/base/07_generation.ipynb #771c3753
 def prompt_text(
-    tokenizer, # Of transformers
-    prompt:str|Sequence[dict], # Plain text, or chat messages with `role` and `content`
-)->str: # Up to where the answer begins
+    tokenizer,  # Of transformers
+    prompt: str | Sequence[dict],  # Plain text, or chat messages with `role` and `content`
+) -> str:  # Up to where the answer begins
     "A prompt as the model reads it."
-    if isinstance(prompt, str): return prompt
-    if not tokenizer.chat_template: return '\n\n'.join(m['content'] for m in prompt) + '\n'
+    if isinstance(prompt, str):
+        return prompt
+    if not tokenizer.chat_template:
+        return '\n\n'.join(m['content'] for m in prompt) + '\n'
     return tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
+
+
 def prompt_ids(
-    tokenizer, # Of transformers
-    prompt:str|Sequence[dict], # Plain text, or chat messages with `role` and `content`
-)->list[int]: # As training sees it, ready for an answer to follow
+    tokenizer,  # Of transformers
+    prompt: str | Sequence[dict],  # Plain text, or chat messages with `role` and `content`
+) -> list[int]:  # As training sees it, ready for an answer to follow
     "Token ids of one prompt."
     text = prompt_text(tokenizer, prompt)
-    return tokenizer(text, add_special_tokens=isinstance(prompt, str) or not tokenizer.chat_template)['input_ids']
-
+    return tokenizer(
+        text, add_special_tokens=isinstance(prompt, str) or not tokenizer.chat_template
+    )['input_ids']
 
 # %% ../../nbs/base/07_generation.ipynb #7cc1e14d
 def left_pad(
-    ids:Sequence[Sequence[int]], # Prompts of different lengths
-    pad:int, # Token id that fills the gap
-)->tuple[Int[Tensor, 'b t'], Int[Tensor, 'b t']]: # (ids, mask: 1 for a token of the prompt, 0 for the gap)
+    ids: Sequence[Sequence[int]],  # Prompts of different lengths
+    pad: int,  # Token id that fills the gap
+) -> tuple[
+    Int[Tensor, 'b t'], Int[Tensor, 'b t']
+]:  # (ids, mask: 1 for a token of the prompt, 0 for the gap)
     "Prompts as one tensor, the gap on the left, where no answer will grow."
     width = max(map(len, ids))
-    padded = torch.tensor([[pad]*(width - len(r)) + list(r) for r in ids])
-    return padded, torch.tensor([[0]*(width - len(r)) + [1]*len(r) for r in ids])
+    padded = torch.tensor([[pad] * (width - len(r)) + list(r) for r in ids])
+    return padded, torch.tensor([[0] * (width - len(r)) + [1] * len(r) for r in ids])
 
 # %% ../../nbs/base/07_generation.ipynb #eaae615e
 def greedy(
-    model, # Its generation_config may name more end tokens than the tokenizer
-    tokenizer, # Names the end token and the padding
-    max_new_tokens:int, # Longest answer, in tokens
-)->GenerationConfig:
+    model,  # Its generation_config may name more end tokens than the tokenizer
+    tokenizer,  # Names the end token and the padding
+    max_new_tokens: int,  # Longest answer, in tokens
+) -> GenerationConfig:
     "Settings that always take the likeliest token."
     known = getattr(getattr(model, 'generation_config', None), 'eos_token_id', None)
     known = known if isinstance(known, (list, tuple)) else [known]
     ends = sorted({i for i in (*known, tokenizer.eos_token_id) if i is not None})
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else (ends or [0])[0]
-    return GenerationConfig(do_sample=False, num_beams=1, temperature=1., top_p=1., top_k=50, repetition_penalty=1.,
-        max_new_tokens=max_new_tokens, eos_token_id=ends or None, pad_token_id=pad, use_cache=True)
+    return GenerationConfig(
+        do_sample=False,
+        num_beams=1,
+        temperature=1.0,
+        top_p=1.0,
+        top_k=50,
+        repetition_penalty=1.0,
+        max_new_tokens=max_new_tokens,
+        eos_token_id=ends or None,
+        pad_token_id=pad,
+        use_cache=True,
+    )
 
 # %% ../../nbs/base/07_generation.ipynb #9c98aa34
 @contextmanager
 def undisturbed(
-    model, # Put into evaluation mode
+    model,  # Put into evaluation mode
 ):
     "Inside, the model is in evaluation mode; afterwards modes and random states are as before, whatever happened."
     modes = [(m, m.training) for m in model.modules()]
-    devices = {p.device.index for p in model.parameters() if p.device.type=='cuda'}
+    devices = {p.device.index for p in model.parameters() if p.device.type == 'cuda'}
     states = random.getstate(), np.random.get_state()
     try:
         model.eval()
-        with torch.random.fork_rng(devices=list(devices)): yield model
+        with torch.random.fork_rng(devices=list(devices)):
+            yield model
     finally:
-        for m,mode in modes: m.training = mode
-        random.setstate(states[0]); np.random.set_state(states[1])
+        for m, mode in modes:
+            m.training = mode
+        random.setstate(states[0])
+        np.random.set_state(states[1])
 
 # %% ../../nbs/base/07_generation.ipynb #9dfb7268
 def share(
-    lengths:Sequence[int], # Length of each prompt, in tokens
-    rank:int, # Number of this process
-    size:int, # Number of processes
-)->list[int]: # Positions of its prompts, longest first
+    lengths: Sequence[int],  # Length of each prompt, in tokens
+    rank: int,  # Number of this process
+    size: int,  # Number of processes
+) -> list[int]:  # Positions of its prompts, longest first
     "The prompts one process answers; all shares are equally long and together hold every prompt."
     order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
-    whole = -(-len(order)//size)*size # Rounded up to a multiple of the processes
+    whole = -(-len(order) // size) * size  # Rounded up to a multiple of the processes
     return [order[i % len(order)] for i in range(rank, whole, size)]
 
 # %% ../../nbs/base/07_generation.ipynb #34a17341
 def answer_batch(
-    model, # In evaluation mode
-    tokenizer, # To write the answers out
-    prompts:Sequence[Sequence[int]], # Token ids
-    config:GenerationConfig, # From `greedy`
-)->list[str]:
+    model,  # In evaluation mode
+    tokenizer,  # To write the answers out
+    prompts: Sequence[Sequence[int]],  # Token ids
+    config: GenerationConfig,  # From `greedy`
+) -> list[str]:
     "Answers to one batch of prompts."
     device = next(model.parameters()).device
     ids, mask = (t.to(device) for t in left_pad(prompts, config.pad_token_id))
     out = model.generate(input_ids=ids, attention_mask=mask, generation_config=config)
-    def until_end(new): return new[:next((j for j,i in enumerate(new) if i in (config.eos_token_id or ())), len(new))]
-    return tokenizer.batch_decode([until_end(new) for new in out[:, ids.shape[1]:].tolist()], skip_special_tokens=True)
+
+    def until_end(new):
+        return new[
+            : next((j for j, i in enumerate(new) if i in (config.eos_token_id or ())), len(new))
+        ]
+
+    return tokenizer.batch_decode(
+        [until_end(new) for new in out[:, ids.shape[1] :].tolist()], skip_special_tokens=True
+    )
 
 # %% ../../nbs/base/07_generation.ipynb #94e77cf7
-def processes()->tuple[int, int]: # (number of this process, number of processes)
+def processes() -> tuple[int, int]:  # (number of this process, number of processes)
     "Who are we among the processes of this run?"
-    return (dist.get_rank(), dist.get_world_size()) if dist.is_available() and dist.is_initialized() else (0, 1)
-def gather(found:dict)->dict: # On every process
+    return (
+        (dist.get_rank(), dist.get_world_size())
+        if dist.is_available() and dist.is_initialized()
+        else (0, 1)
+    )
+
+
+def gather(found: dict) -> dict:  # On every process
     "Merge the dictionaries of all processes."
-    parts = [found]*processes()[1]
-    if len(parts)>1: dist.all_gather_object(parts, found)
-    return {k: v for part in parts for k,v in part.items()}
+    parts = [found] * processes()[1]
+    if len(parts) > 1:
+        dist.all_gather_object(parts, found)
+    return {k: v for part in parts for k, v in part.items()}
 
 # %% ../../nbs/base/07_generation.ipynb #f4b45dea
 def generate_answers(
-    model, # Any causal language model of transformers, with an adapter or not; every process has to call
-    tokenizer, # Its tokenizer
-    prompts:Sequence[str|Sequence[dict]], # Plain texts, or chat messages
-    batch_size:int=16, # Prompts at a time, on each process
-    max_new_tokens:int=512, # Longest answer, in tokens
-    progress:bool=True, # Show a bar on the first process
-    temperature:float=0., # 0 takes the likeliest token; above, tokens are drawn, as in training
-    seed:int=0, # Of the drawing
-)->list[str]: # In the order of the prompts, on every process
+    model,  # Any causal language model of transformers, with an adapter or not; every process has to call
+    tokenizer,  # Its tokenizer
+    prompts: Sequence[str | Sequence[dict]],  # Plain texts, or chat messages
+    batch_size: int = 16,  # Prompts at a time, on each process
+    max_new_tokens: int = 512,  # Longest answer, in tokens
+    progress: bool = True,  # Show a bar on the first process
+    temperature: float = 0.0,  # 0 takes the likeliest token; above, tokens are drawn, as in training
+    seed: int = 0,  # Of the drawing
+) -> list[str]:  # In the order of the prompts, on every process
     "Answers; the model, its mode and the random state are left as they were."
-    while not hasattr(model, 'generate'): model = model.module
+    while not hasattr(model, 'generate'):
+        model = model.module
     ids, (rank, size), found = [prompt_ids(tokenizer, p) for p in prompts], processes(), {}
-    mine, config = share([len(i) for i in ids], rank, size), greedy(model, tokenizer, max_new_tokens)
-    if temperature > 0: config.update(do_sample=True, temperature=temperature, top_k=0)
-    with undisturbed(model), tqdm(total=len(mine), desc='answers', disable=not progress or rank>0) as bar:
+    mine, config = (
+        share([len(i) for i in ids], rank, size),
+        greedy(model, tokenizer, max_new_tokens),
+    )
+    if temperature > 0:
+        config.update(do_sample=True, temperature=temperature, top_k=0)
+    with (
+        undisturbed(model),
+        tqdm(total=len(mine), desc='answers', disable=not progress or rank > 0) as bar,
+    ):
         torch.manual_seed(seed + rank)
         for start in range(0, len(mine), batch_size):
-            batch = mine[start:start + batch_size]
-            found.update(zip(batch, answer_batch(model, tokenizer, [ids[i] for i in batch], config)))
+            batch = mine[start : start + batch_size]
+            found.update(
+                zip(batch, answer_batch(model, tokenizer, [ids[i] for i in batch], config))
+            )
             bar.update(len(batch))
     found = gather(found)
     return [found[i] for i in range(len(prompts))]

@@ -9,11 +9,13 @@ __all__ = ['pad_rows', 'first_times', 'place_hits', 'discounts', 'n_right', 'ndc
            'mean_interval', 'paired_interval']
 
 # %% ../../nbs/base/06_metrics.ipynb #c3566842
-import math, re
+import math
+import re
 from collections.abc import Hashable, Sequence
 from difflib import SequenceMatcher
 from statistics import NormalDist
 from typing import NamedTuple
+
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
@@ -21,224 +23,249 @@ from torch import Tensor
 
 # %% ../../nbs/base/06_metrics.ipynb #e863c384
 def pad_rows(
-    rows:Sequence[Sequence[int]], # One list of item rows for each answer
-    width:int|None=None, # Places to keep, k; the longest list unless given
-)->Int[Tensor, 'b k']: # -1 where a list has ended
+    rows: Sequence[Sequence[int]],  # One list of item rows for each answer
+    width: int | None = None,  # Places to keep, k; the longest list unless given
+) -> Int[Tensor, 'b k']:  # -1 where a list has ended
     "Lists of item rows as one tensor, padded with -1 or cut to `width`."
-    if width is None: width = max(map(len, rows), default=0)
-    full = [[*r[:width], *[-1]*(width - len(r))] for r in rows]
+    if width is None:
+        width = max(map(len, rows), default=0)
+    full = [[*r[:width], *[-1] * (width - len(r))] for r in rows]
     return torch.tensor(full, dtype=torch.long).reshape(len(rows), width)
 
 # %% ../../nbs/base/06_metrics.ipynb #b4a1c14a
 def first_times(
-    rows:Int[Tensor, 'b k'], # Item rows, -1 for none
-)->Bool[Tensor, 'b k']: # False for -1 and for an item that already stood further left
+    rows: Int[Tensor, 'b k'],  # Item rows, -1 for none
+) -> Bool[Tensor, 'b k']:  # False for -1 and for an item that already stood further left
     "Where does an item stand for the first time?"
-    same = rows[:, :, None]==rows[:, None, :]
-    return (rows>=0) & ~(same & same.new_ones(same.shape[1:]).tril(-1)).any(-1)
+    same = rows[:, :, None] == rows[:, None, :]
+    return (rows >= 0) & ~(same & same.new_ones(same.shape[1:]).tril(-1)).any(-1)
 
 # %% ../../nbs/base/06_metrics.ipynb #159f7b1d
 def place_hits(
-    places:Int[Tensor, 'b k'], # Listed rows, best first, -1 for an unknown title
-    truth:Int[Tensor, 'b m'], # Right rows, padded with -1
-)->Bool[Tensor, 'b k']: # True at the places that earn something
+    places: Int[Tensor, 'b k'],  # Listed rows, best first, -1 for an unknown title
+    truth: Int[Tensor, 'b m'],  # Right rows, padded with -1
+) -> Bool[Tensor, 'b k']:  # True at the places that earn something
     "Which places hold a right item that was not listed before?"
-    right = (places[:, :, None]==truth[:, None, :]).any(-1)
+    right = (places[:, :, None] == truth[:, None, :]).any(-1)
     return right & first_times(places)
 
 # %% ../../nbs/base/06_metrics.ipynb #b607f726
 def discounts(
-    k:int, # Number of places
-)->Float[Tensor, 'k']: # 1 at the first place, then falling
+    k: int,  # Number of places
+) -> Float[Tensor, 'k']:  # 1 at the first place, then falling
     "What a hit is worth at each place."
-    return 1/torch.log2(torch.arange(2, k + 2).float())
+    return 1 / torch.log2(torch.arange(2, k + 2).float())
+
 
 def n_right(
-    truth:Int[Tensor, 'b m'], # Right rows, padded with -1
-)->Int[Tensor, 'b']: # A row given twice counts once, -1 never
+    truth: Int[Tensor, 'b m'],  # Right rows, padded with -1
+) -> Int[Tensor, 'b']:  # A row given twice counts once, -1 never
     "How many different items are right?"
     none = truth.new_full((len(truth), 1), -1)
-    return (truth.sort(-1).values.diff(dim=-1, prepend=none)!=0).sum(-1)
+    return (truth.sort(-1).values.diff(dim=-1, prepend=none) != 0).sum(-1)
 
 # %% ../../nbs/base/06_metrics.ipynb #30f9dba1
 def ndcg_at_k(
-    places:Int[Tensor, 'b k'], # Listed rows, best first, -1 for an unknown title
-    truth:Int[Tensor, 'b m'], # Right rows, padded with -1
-    k:int=5, # Places that count
-)->Float[Tensor, 'b']: # 1 if the right items come first, 0 without a hit
+    places: Int[Tensor, 'b k'],  # Listed rows, best first, -1 for an unknown title
+    truth: Int[Tensor, 'b m'],  # Right rows, padded with -1
+    k: int = 5,  # Places that count
+) -> Float[Tensor, 'b']:  # 1 if the right items come first, 0 without a hit
     "Normalised discounted cumulative gain of the first `k` places, each right item counted once."
-    if k<1: raise ValueError(f'at least one place has to count, got k={k}')
+    if k < 1:
+        raise ValueError(f'at least one place has to count, got k={k}')
     worth = discounts(k).to(places.device)
-    gain = (place_hits(places[:, :k], truth)*worth[:places.shape[1]]).sum(-1)
+    gain = (place_hits(places[:, :k], truth) * worth[: places.shape[1]]).sum(-1)
     best = worth.cumsum(0)[n_right(truth).clamp(1, k) - 1]
-    return gain/best
+    return gain / best
 
 # %% ../../nbs/base/06_metrics.ipynb #8bf739fa
 def accuracy(
-    places:Int[Tensor, 'b k'], # Listed rows, best first
-    truth:Int[Tensor, 'b m'], # Right rows, padded with -1
-)->Float[Tensor, 'b']: # 1 or 0
+    places: Int[Tensor, 'b k'],  # Listed rows, best first
+    truth: Int[Tensor, 'b m'],  # Right rows, padded with -1
+) -> Float[Tensor, 'b']:  # 1 or 0
     "Is the first item right?"
     return place_hits(places[:, :1], truth).any(-1).float()
 
 # %% ../../nbs/base/06_metrics.ipynb #f1402997
 def recall_at_k(
-    places:Int[Tensor, 'b k'], # Listed rows, best first
-    truth:Int[Tensor, 'b m'], # Right rows, padded with -1
-    k:int=5, # Places that count
-)->Float[Tensor, 'b']: # 0 to 1; 0 if nothing is right
+    places: Int[Tensor, 'b k'],  # Listed rows, best first
+    truth: Int[Tensor, 'b m'],  # Right rows, padded with -1
+    k: int = 5,  # Places that count
+) -> Float[Tensor, 'b']:  # 0 to 1; 0 if nothing is right
     "Share of the right items that stand among the first `k` places."
-    return place_hits(places[:, :k], truth).sum(-1)/n_right(truth).clamp(min=1)
+    return place_hits(places[:, :k], truth).sum(-1) / n_right(truth).clamp(min=1)
 
 # %% ../../nbs/base/06_metrics.ipynb #e1d177e5
 def precision_at_k(
-    places:Int[Tensor, 'b k'], # Listed rows, best first
-    truth:Int[Tensor, 'b m'], # Right rows, padded with -1
-    k:int=5, # Places that count
-)->Float[Tensor, 'b']: # 0 to 1
+    places: Int[Tensor, 'b k'],  # Listed rows, best first
+    truth: Int[Tensor, 'b m'],  # Right rows, padded with -1
+    k: int = 5,  # Places that count
+) -> Float[Tensor, 'b']:  # 0 to 1
     "Share of the first `k` places that are hits, empty ones included."
-    return place_hits(places[:, :k], truth).sum(-1)/k
+    return place_hits(places[:, :k], truth).sum(-1) / k
 
 # %% ../../nbs/base/06_metrics.ipynb #9cf707b7
 def reciprocal_rank(
-    places:Int[Tensor, 'b k'], # Listed rows, best first
-    truth:Int[Tensor, 'b m'], # Right rows, padded with -1
-)->Float[Tensor, 'b']: # 0 to 1
+    places: Int[Tensor, 'b k'],  # Listed rows, best first
+    truth: Int[Tensor, 'b m'],  # Right rows, padded with -1
+) -> Float[Tensor, 'b']:  # 0 to 1
     "One over the place of the first hit, 0 without a hit."
     hits = torch.nn.functional.pad(place_hits(places, truth), (0, 1))
-    return (hits/torch.arange(1, hits.shape[1] + 1, device=hits.device)).amax(-1)
+    return (hits / torch.arange(1, hits.shape[1] + 1, device=hits.device)).amax(-1)
 
 # %% ../../nbs/base/06_metrics.ipynb #3c515aa1
 def misled(
-    places:Int[Tensor, 'b k'], # Listed rows, best first
-    lures:Int[Tensor, 'b m'], # Rows that only the false statement would make right
-)->Float[Tensor, 'b']: # 1, 0, or NaN for a query without lures
+    places: Int[Tensor, 'b k'],  # Listed rows, best first
+    lures: Int[Tensor, 'b m'],  # Rows that only the false statement would make right
+) -> Float[Tensor, 'b']:  # 1, 0, or NaN for a query without lures
     "Is the first item one that only the false statement makes right?"
-    return accuracy(places, lures).masked_fill((lures<0).all(-1), math.nan)
+    return accuracy(places, lures).masked_fill((lures < 0).all(-1), math.nan)
 
 # %% ../../nbs/base/06_metrics.ipynb #462d59e1
 def official_titles(
-    text:str, # The answer, reasoning removed
-    domain:str='movie', # 'book' follows the book script, anything else the movie script
-    k:int=0, # Cut to k titles, or fill up with 'none'; 0 leaves the list alone
-)->list[str]: # As RecBench+ goes on to compare them
+    text: str,  # The answer, reasoning removed
+    domain: str = 'movie',  # 'book' follows the book script, anything else the movie script
+    k: int = 0,  # Cut to k titles, or fill up with 'none'; 0 leaves the list alone
+) -> list[str]:  # As RecBench+ goes on to compare them
     "Titles that RecBench+ reads out of an answer."
-    if domain=='book': return text.strip().strip('Recommended books (separated by [SEP]):').split('[SEP]')
+    if domain == 'book':
+        return text.strip().strip('Recommended books (separated by [SEP]):').split('[SEP]')
     pieces = [s.strip().strip("'").strip('"').strip() for s in text.split('[SEP]')]
     titles = [re.sub(r'\s\(\d{4}\)$', '', s).strip() for s in pieces]
-    return (titles + ['none']*k)[:k] if k else titles
+    return (titles + ['none'] * k)[:k] if k else titles
 
 # %% ../../nbs/base/06_metrics.ipynb #b0b2928d
 def official_match(
-    titles:Sequence[str], # What an answer lists
-    truth:Sequence[str], # Right titles
-    cutoff:float, # Least ratio of similarity, 0 to 1
-)->list[str]: # Each title, or the first right one that resembles it
+    titles: Sequence[str],  # What an answer lists
+    truth: Sequence[str],  # Right titles
+    cutoff: float,  # Least ratio of similarity, 0 to 1
+) -> list[str]:  # Each title, or the first right one that resembles it
     "Replace every listed title by the first right title it resembles."
-    def similar(a, b): return SequenceMatcher(None, a, b).ratio()>=cutoff
+
+    def similar(a, b):
+        return SequenceMatcher(None, a, b).ratio() >= cutoff
+
     return [next((t for t in truth if similar(s, t)), s) for s in titles]
 
 # %% ../../nbs/base/06_metrics.ipynb #843770f0
 class Figures(NamedTuple):
     "The three figures RecBench+ gives an answer."
-    recall:float
-    precision:float
-    ndcg:float
+
+    recall: float
+    precision: float
+    ndcg: float
+
 
 def list_figures(
-    listed:Sequence[Hashable], # Titles or ids in the order of the answer
-    truth:Sequence[Hashable], # The right ones
-)->Figures: # NDCG may exceed 1 if a right item is listed twice
+    listed: Sequence[Hashable],  # Titles or ids in the order of the answer
+    truth: Sequence[Hashable],  # The right ones
+) -> Figures:  # NDCG may exceed 1 if a right item is listed twice
     "Recall, precision and NDCG in the manner of RecBench+."
     found = sum(t in listed for t in truth)
-    gain, best = (sum(1/math.log2(j + 2) for j,x in enumerate(xs) if x in truth) for xs in (listed, truth))
-    return Figures(*(a/b if b else 0. for a,b in ((found, len(truth)), (found, len(listed)), (gain, best))))
+    gain, best = (
+        sum(1 / math.log2(j + 2) for j, x in enumerate(xs) if x in truth) for xs in (listed, truth)
+    )
+    return Figures(
+        *(a / b if b else 0.0 for a, b in ((found, len(truth)), (found, len(listed)), (gain, best)))
+    )
 
 # %% ../../nbs/base/06_metrics.ipynb #a317cdb5
 def official_figures(
-    text:str, # The answer, reasoning removed
-    truth:Sequence[str], # Right titles, with their years
-    domain:str='movie', # 'movie' or 'book'
-    k:int=0, # As in `official_titles`
-    cutoff:float|None=None, # Least similarity; 0.8, or 0.65 for books
-)->Figures:
+    text: str,  # The answer, reasoning removed
+    truth: Sequence[str],  # Right titles, with their years
+    domain: str = 'movie',  # 'movie' or 'book'
+    k: int = 0,  # As in `official_titles`
+    cutoff: float | None = None,  # Least similarity; 0.8, or 0.65 for books
+) -> Figures:
     "Recall, precision and NDCG of an answer's text as RecBench+ computes them."
-    if cutoff is None: cutoff = .65 if domain=='book' else .8
+    if cutoff is None:
+        cutoff = 0.65 if domain == 'book' else 0.8
     return list_figures(official_match(official_titles(text, domain, k), truth, cutoff), truth)
 
 # %% ../../nbs/base/06_metrics.ipynb #9fe59da1
 def failed_to_recommend(
-    text:str, # The answer, reasoning removed
-)->bool: # What RecBench+ calls FTR; this project's FTR is `misled`
+    text: str,  # The answer, reasoning removed
+) -> bool:  # What RecBench+ calls FTR; this project's FTR is `misled`
     "Does the answer hold no list in the benchmark's format?"
     return '[SEP]' not in text
 
 # %% ../../nbs/base/06_metrics.ipynb #7fe9e5fb
 class Interval(NamedTuple):
     "A mean with the ends of its interval."
-    mean:float
-    low:float
-    high:float
+
+    mean: float
+    low: float
+    high: float
+
 
 def wilson(
-    hits:float, # Successes
-    n:int, # Trials, at least one
-    level:float=.95, # Confidence
-)->Interval: # Within 0 to 1 whatever the counts
+    hits: float,  # Successes
+    n: int,  # Trials, at least one
+    level: float = 0.95,  # Confidence
+) -> Interval:  # Within 0 to 1 whatever the counts
     "Wilson's score interval of a share."
-    p, w = hits/n, NormalDist().inv_cdf((1 + level)/2)**2/n
-    middle, half = p + w/2, (w*p*(1 - p) + w*w/4)**.5
-    return Interval(p, max(0., min(p, (middle - half)/(1 + w))), min(1., max(p, (middle + half)/(1 + w))))
+    p, w = hits / n, NormalDist().inv_cdf((1 + level) / 2) ** 2 / n
+    middle, half = p + w / 2, (w * p * (1 - p) + w * w / 4) ** 0.5
+    return Interval(
+        p, max(0.0, min(p, (middle - half) / (1 + w))), min(1.0, max(p, (middle + half) / (1 + w)))
+    )
 
 # %% ../../nbs/base/06_metrics.ipynb #19d9b76d
 def both_ways(
-    means:np.ndarray, # Resampled means of some differences
-    turned:np.ndarray, # Resampled means of the same differences with all signs turned
-    level:float=.95, # Confidence
-)->tuple[float, float]: # Low, high; for the turned differences exactly -high, -low
+    means: np.ndarray,  # Resampled means of some differences
+    turned: np.ndarray,  # Resampled means of the same differences with all signs turned
+    level: float = 0.95,  # Confidence
+) -> tuple[float, float]:  # Low, high; for the turned differences exactly -high, -low
     "Ends of an interval from means resampled in both directions."
     pool = np.concatenate([means, -turned]).round(12)
-    high, low = (float(np.quantile(m, (1 + level)/2)) for m in (pool, -pool))
-    return 0. - low, 0. + high # never -0.0
+    high, low = (float(np.quantile(m, (1 + level) / 2)) for m in (pool, -pool))
+    return 0.0 - low, 0.0 + high  # never -0.0
 
 # %% ../../nbs/base/06_metrics.ipynb #f8726070
 def bootstrap(
-    values:Sequence[float], # One for each query
-    level:float=.95, # Confidence
-    seed:int=0, # Of a generator of its own: no other random state is touched
-    draws:int=2000, # Resampled means, and as many with the signs turned
-)->Interval:
+    values: Sequence[float],  # One for each query
+    level: float = 0.95,  # Confidence
+    seed: int = 0,  # Of a generator of its own: no other random state is touched
+    draws: int = 2000,  # Resampled means, and as many with the signs turned
+) -> Interval:
     "Interval of a mean from sets of the same size drawn with replacement."
     values = np.asarray(values, dtype=float)
+
     def resampled(values):
         distinct, counts = np.unique(values, return_counts=True)
         n, rng = len(values), np.random.default_rng(seed)
-        return np.array([rng.multinomial(n, counts/n) @ distinct/n for _ in range(draws)])
+        return np.array([rng.multinomial(n, counts / n) @ distinct / n for _ in range(draws)])
+
     return Interval(float(values.mean()), *both_ways(resampled(values), resampled(-values), level))
 
 # %% ../../nbs/base/06_metrics.ipynb #dd4be14f
 def mean_interval(
-    values:Sequence[float], # One for each query, no NaN
-    level:float=.95, # Confidence
-    seed:int=0, # For the bootstrap only
-)->Interval: # NaN throughout if there are no values
+    values: Sequence[float],  # One for each query, no NaN
+    level: float = 0.95,  # Confidence
+    seed: int = 0,  # For the bootstrap only
+) -> Interval:  # NaN throughout if there are no values
     "Mean with its interval: Wilson's if every value is 0 or 1 (or all are equal), the bootstrap's otherwise."
     values = np.asarray(values, dtype=float)
-    if np.isnan(values).any(): raise ValueError('a value is NaN: leave those queries out first')
-    if not len(values): return Interval(math.nan, math.nan, math.nan)
+    if np.isnan(values).any():
+        raise ValueError('a value is NaN: leave those queries out first')
+    if not len(values):
+        return Interval(math.nan, math.nan, math.nan)
     distinct = set(values.tolist())
-    if distinct <= {0, 1} or len(distinct)==1 and 0<=values[0]<=1: return wilson(values.sum().item(), len(values), level)
+    if distinct <= {0, 1} or len(distinct) == 1 and 0 <= values[0] <= 1:
+        return wilson(values.sum().item(), len(values), level)
     return bootstrap(values, level, seed)
 
 # %% ../../nbs/base/06_metrics.ipynb #330b8fc9
 def paired_interval(
-    a:Sequence[float], # Values of one model, one for each query
-    b:Sequence[float], # Values of the other: the same queries in the same order
-    seed:int=0, # Of the resampling
-    level:float=.95, # Confidence
-)->Interval: # Of the mean of a - b
+    a: Sequence[float],  # Values of one model, one for each query
+    b: Sequence[float],  # Values of the other: the same queries in the same order
+    seed: int = 0,  # Of the resampling
+    level: float = 0.95,  # Confidence
+) -> Interval:  # Of the mean of a - b
     "Interval of a mean difference over the same queries; pairs stay together."
-    if len(a)!=len(b): raise ValueError(f'pairs need as many values on both sides, got {len(a)} and {len(b)}')
+    if len(a) != len(b):
+        raise ValueError(f'pairs need as many values on both sides, got {len(a)} and {len(b)}')
     difference = np.asarray(a, dtype=float) - np.asarray(b, dtype=float)
-    if np.isnan(difference).any(): raise ValueError('a value is NaN: leave those queries out first')
+    if np.isnan(difference).any():
+        raise ValueError('a value is NaN: leave those queries out first')
     return bootstrap(difference, level, seed)

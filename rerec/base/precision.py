@@ -12,17 +12,21 @@ from torch import Tensor
 # %% ../../nbs/base/09_precision.ipynb #d1a42448
 class MasterAdamW(torch.optim.AdamW):
     "AdamW for weights of 16 bits, through a float32 copy of each."
+
     def __init__(
         self,
-        groups, # Parameters, or groups of them, as for AdamW
-        **settings, # Of AdamW, such as lr and betas
+        groups,  # Parameters, or groups of them, as for AdamW
+        **settings,  # Of AdamW, such as lr and betas
     ):
         groups = list(groups)
         if groups and isinstance(groups[0], Tensor):
             groups = [dict(params=groups)]
         groups = [{**group, 'params': list(group['params'])} for group in groups]
         self.weights = [p for group in groups for p in group['params']]
-        copies = [{**group, 'params': [p.detach().float().clone() for p in group['params']]} for group in groups]
+        copies = [
+            {**group, 'params': [p.detach().float().clone() for p in group['params']]}
+            for group in groups
+        ]
         super().__init__(copies, **dict(fused=True) | settings)
         self.masters = [m for group in self.param_groups for m in group['params']]
 
@@ -36,7 +40,7 @@ class MasterAdamW(torch.optim.AdamW):
             master.grad = None
         return loss
 
-    def zero_grad(self, set_to_none:bool=True):
+    def zero_grad(self, set_to_none: bool = True):
         for weight in self.weights:
             weight.grad = None
 
@@ -53,13 +57,25 @@ class MasterAdamW(torch.optim.AdamW):
 # %% ../../nbs/base/09_precision.ipynb #6d8732ca
 class MasterWeights:
     "Put before a trainer of transformers: weights of 16 bits learn through float32 copies."
+
     def create_optimizer(self, model=None):
         if self.optimizer is not None or self.is_deepspeed_enabled or self.is_fsdp_enabled:
             return super().create_optimizer(model)
-        short = {p.dtype for p in (model or self.model).parameters() if p.requires_grad} & {torch.bfloat16, torch.float16}
+        short = {p.dtype for p in (model or self.model).parameters() if p.requires_grad} & {
+            torch.bfloat16,
+            torch.float16,
+        }
         optimiser = super().create_optimizer(model)
         if short and isinstance(optimiser, torch.optim.AdamW):
-            groups = [{k: v for k, v in g.items() if k in ('params', 'weight_decay')} for g in optimiser.param_groups]
+            groups = [
+                {k: v for k, v in g.items() if k in ('params', 'weight_decay')}
+                for g in optimiser.param_groups
+            ]
             args = self.args
-            self.optimizer = MasterAdamW(groups, lr=args.learning_rate, betas=(args.adam_beta1, args.adam_beta2), eps=args.adam_epsilon)
+            self.optimizer = MasterAdamW(
+                groups,
+                lr=args.learning_rate,
+                betas=(args.adam_beta1, args.adam_beta2),
+                eps=args.adam_epsilon,
+            )
         return self.optimizer

@@ -10,6 +10,7 @@ __all__ = ['sibling_groups', 'Packed', 'pack_group', 'stack_groups', 'siblings_t
 # %% ../../nbs/base/10_prefix.ipynb #13b83814
 from math import ceil
 from typing import NamedTuple
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -18,9 +19,9 @@ from transformers import DynamicCache
 
 # %% ../../nbs/base/10_prefix.ipynb #dd844db8
 def sibling_groups(
-    prompt_ids:Int[Tensor, 'b m'], # Prompts, padded on the left
-    prompt_mask:Int[Tensor, 'b m'], # 1 for a token of the prompt
-)->list[tuple[int, int]]: # (first row, one past the last row) of each group
+    prompt_ids: Int[Tensor, 'b m'],  # Prompts, padded on the left
+    prompt_mask: Int[Tensor, 'b m'],  # 1 for a token of the prompt
+) -> list[tuple[int, int]]:  # (first row, one past the last row) of each group
     "Find rows with the same prompt that lie next to each other."
     rows = prompt_ids.masked_fill(prompt_mask == 0, -1)
     new = (rows[1:] != rows[:-1]).any(1).nonzero()[:, 0] + 1
@@ -30,17 +31,18 @@ def sibling_groups(
 # %% ../../nbs/base/10_prefix.ipynb #4602cf7b
 class Packed(NamedTuple):
     "Groups as one sequence each."
-    ids:Int[Tensor, 'p l'] # Prompt, then the answers, each behind the prompt's last token
-    positions:Int[Tensor, 'p l'] # As each answer alone would have them
-    labels:Int[Tensor, 'p l'] # Next token of an answer; -100 in the prompt and in padding
-    mask:Bool[Tensor, 'p 1 l l'] # True where a row may look
-    lengths:list # Tokens of each answer, for each group
+
+    ids: Int[Tensor, 'p l']  # Prompt, then the answers, each behind the prompt's last token
+    positions: Int[Tensor, 'p l']  # As each answer alone would have them
+    labels: Int[Tensor, 'p l']  # Next token of an answer; -100 in the prompt and in padding
+    mask: Bool[Tensor, 'p 1 l l']  # True where a row may look
+    lengths: list  # Tokens of each answer, for each group
 
 # %% ../../nbs/base/10_prefix.ipynb #3b853634
 def pack_group(
-    prompt:Int[Tensor, 'm'], # Without padding
-    answers:list, # Token ids of each answer, at least one each
-)->Packed:
+    prompt: Int[Tensor, 'm'],  # Without padding
+    answers: list,  # Token ids of each answer, at least one each
+) -> Packed:
     "Lay a prompt and its answers out so that no answer sees another."
     m, lengths = len(prompt), [len(a) for a in answers]
     device = prompt.device
@@ -50,7 +52,9 @@ def pack_group(
     positions = torch.cat([torch.arange(m - 1, device=device), *inside])
     labels = torch.cat([ids.new_full((m - 1,), -100), *answers])
     # The prompt is answer 0; an answer sees the prompt and itself.
-    owner = torch.cat([ids.new_zeros(m - 1)] + [ids.new_full((n,), k) for k, n in enumerate(lengths, 1)])
+    owner = torch.cat(
+        [ids.new_zeros(m - 1)] + [ids.new_full((n,), k) for k, n in enumerate(lengths, 1)]
+    )
     place = torch.arange(len(ids), device=device)
     sees = (owner[None] == 0) | (owner[:, None] == owner[None])
     mask = sees & (place[:, None] >= place[None])
@@ -58,13 +62,15 @@ def pack_group(
 
 # %% ../../nbs/base/10_prefix.ipynb #51ac0d02
 def stack_groups(
-    groups:list, # `Packed`, one group each
-)->Packed:
+    groups: list,  # `Packed`, one group each
+) -> Packed:
     "Fill packed groups up to the longest and stack them."
     width = max(g.ids.shape[1] for g in groups)
+
     def filled(field, value):
         rows = [getattr(g, field) for g in groups]
         return torch.cat([pad(r, (0, width - r.shape[1]), value=value) for r in rows])
+
     missing = [width - g.ids.shape[1] for g in groups]
     mask = torch.cat([pad(g.mask, (0, n, 0, n)) for g, n in zip(groups, missing)])
     mask |= torch.eye(width, dtype=torch.bool, device=mask.device)
@@ -73,32 +79,34 @@ def stack_groups(
 
 # %% ../../nbs/base/10_prefix.ipynb #51ac0d05
 def siblings_together(
-    prompt:int, # Tokens of the prompt, m
-    answer:int, # Tokens of an answer, t
-    group:int, # Answers, G
-    width:int, # Of the model, d
-)->int: # From 1 to G
+    prompt: int,  # Tokens of the prompt, m
+    answer: int,  # Tokens of an answer, t
+    group: int,  # Answers, G
+    width: int,  # Of the model, d
+) -> int:  # From 1 to G
     "Choose how many siblings share a sequence, so that a group costs least (ours)."
+
     def cost(k):
-        tokens = prompt - 1 + k*answer
-        return ceil(group/k)*tokens*(6*width + tokens)
+        tokens = prompt - 1 + k * answer
+        return ceil(group / k) * tokens * (6 * width + tokens)
+
     return min(range(group, 0, -1), key=cost)
 
 # %% ../../nbs/base/10_prefix.ipynb #989f5c5e
 def attention_bias(
-    mask:Bool[Tensor, 'p 1 q l'], # True where a row may look
-    dtype:torch.dtype, # Of the model
-)->Float[Tensor, 'p 1 q l']: # 0 or the lowest number
+    mask: Bool[Tensor, 'p 1 q l'],  # True where a row may look
+    dtype: torch.dtype,  # Of the model
+) -> Float[Tensor, 'p 1 q l']:  # 0 or the lowest number
     "Write a mask as numbers to be added to attention scores, which every implementation takes."
     bias = torch.zeros(mask.shape, dtype=dtype, device=mask.device)
     return bias.masked_fill_(~mask, torch.finfo(dtype).min)
 
 # %% ../../nbs/base/10_prefix.ipynb #47ec19bf
 def spread_answers(
-    values:Float[Tensor, 'p l'], # A number for each place of packed groups
-    groups:Packed, # Where the answers are
-    width:int, # Columns of the batch
-)->Float[Tensor, 'b t']: # A row for each answer, 0 where it has ended
+    values: Float[Tensor, 'p l'],  # A number for each place of packed groups
+    groups: Packed,  # Where the answers are
+    width: int,  # Columns of the batch
+) -> Float[Tensor, 'b t']:  # A row for each answer, 0 where it has ended
     "Cut packed sequences back into one row for each answer."
     rows = []
     for sequence, labels, lengths in zip(values, groups.labels, groups.lengths):
@@ -108,20 +116,24 @@ def spread_answers(
 
 # %% ../../nbs/base/10_prefix.ipynb #51ac0d08
 def model_facts(
-    model, # Wrapped for several processes or not
-): # (configuration of its text part, a weight that tells type and device)
+    model,  # Wrapped for several processes or not
+):  # (configuration of its text part, a weight that tells type and device)
     "What masks and costs depend on."
     inner = getattr(model, 'module', model)
-    return inner.config.get_text_config(), next(p for p in inner.parameters() if p.is_floating_point())
+    return inner.config.get_text_config(), next(
+        p for p in inner.parameters() if p.is_floating_point()
+    )
 
 # %% ../../nbs/base/10_prefix.ipynb #e0626936
 def shared_logps(
-    model, # With TRL's fused head (`add_fused_lm_head`)
-    prompt_ids:Int[Tensor, 'b m'], # Padded on the left
-    prompt_mask:Int[Tensor, 'b m'], # 1 for a token of the prompt
-    answer_ids:Int[Tensor, 'b t'], # Padded on the right
-    answer_mask:Int[Tensor, 'b t'], # 1 for a token of the answer
-)->tuple[Float[Tensor, 'b t'], Float[Tensor, 'b t']|None]: # (log-probabilities, entropies if the head gives them); 0 in padding
+    model,  # With TRL's fused head (`add_fused_lm_head`)
+    prompt_ids: Int[Tensor, 'b m'],  # Padded on the left
+    prompt_mask: Int[Tensor, 'b m'],  # 1 for a token of the prompt
+    answer_ids: Int[Tensor, 'b t'],  # Padded on the right
+    answer_mask: Int[Tensor, 'b t'],  # 1 for a token of the answer
+) -> tuple[
+    Float[Tensor, 'b t'], Float[Tensor, 'b t'] | None
+]:  # (log-probabilities, entropies if the head gives them); 0 in padding
     "Score the answers of a batch in one call of the model, each prompt computed once for its siblings."
     config, weights = model_facts(model)
     # An empty answer stands as one token of padding.
@@ -129,86 +141,123 @@ def shared_logps(
     packed = []
     for first, end in sibling_groups(prompt_ids, prompt_mask):
         prompt = prompt_ids[first][prompt_mask[first].bool()]
-        answers = [answer_ids[i, :lengths[i]] for i in range(first, end)]
+        answers = [answer_ids[i, : lengths[i]] for i in range(first, end)]
         k = siblings_together(len(prompt), max(lengths[first:end]), end - first, config.hidden_size)
-        packed += [pack_group(prompt, answers[i:i+k]) for i in range(0, end - first, k)]
+        packed += [pack_group(prompt, answers[i : i + k]) for i in range(0, end - first, k)]
     groups = stack_groups(packed)
     bias = attention_bias(groups.mask, weights.dtype)
-    out = model(input_ids=groups.ids, position_ids=groups.positions, attention_mask=bias, shift_labels=groups.labels, fused_lm_head=True)
+    out = model(
+        input_ids=groups.ids,
+        position_ids=groups.positions,
+        attention_mask=bias,
+        shift_labels=groups.labels,
+        fused_lm_head=True,
+    )
+
     def rows(values):
         return spread_answers(values, groups, answer_ids.shape[1]).masked_fill(answer_mask == 0, 0)
+
     return rows(out.log_probs), None if out.entropy is None else rows(out.entropy)
 
 # %% ../../nbs/base/10_prefix.ipynb #2f93abdb
 class SiblingDecoder:
     "Reads prompts once, and goes on with their siblings side by side."
+
     @torch.no_grad()
     def __init__(
         self,
-        model, # A causal language model of transformers
-        prompt_ids:Int[Tensor, 'p m'], # Padded on the left
-        prompt_mask:Int[Tensor, 'p m'], # 1 for a token of the prompt
-        siblings:int, # Answers per prompt, n
-        steps:int, # Longest answer
+        model,  # A causal language model of transformers
+        prompt_ids: Int[Tensor, 'p m'],  # Padded on the left
+        prompt_mask: Int[Tensor, 'p m'],  # 1 for a token of the prompt
+        siblings: int,  # Answers per prompt, n
+        steps: int,  # Longest answer
     ):
         self.model, self.siblings = model, siblings
         self.cache = DynamicCache(config=model.config.get_text_config())
         positions = (prompt_mask.cumsum(1) - 1).clamp(min=0)
         # The last token of a prompt is the first that siblings read.
-        self.ids, self.position = prompt_ids[:, -1:].repeat(1, siblings), positions[:, -1:].repeat(1, siblings)
+        self.ids, self.position = (
+            prompt_ids[:, -1:].repeat(1, siblings),
+            positions[:, -1:].repeat(1, siblings),
+        )
         before = prompt_mask[:, None, :-1].bool().expand(-1, siblings, -1)
         own = torch.eye(siblings, dtype=torch.bool, device=prompt_ids.device).repeat(1, steps)
         sees = torch.cat([before, own.expand(len(prompt_ids), -1, -1)], -1)
         self.bias = attention_bias(sees[:, None], model_facts(model)[1].dtype)
         if prompt_ids.shape[1] > 1:
-            model(input_ids=prompt_ids[:, :-1], attention_mask=prompt_mask[:, :-1], position_ids=positions[:, :-1],
-                past_key_values=self.cache, use_cache=True, logits_to_keep=1)
+            model(
+                input_ids=prompt_ids[:, :-1],
+                attention_mask=prompt_mask[:, :-1],
+                position_ids=positions[:, :-1],
+                past_key_values=self.cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
+
     @torch.no_grad()
     def step(
         self,
-        ids:Int[Tensor, 'p n']|None=None, # The token each sibling has drawn; None at the beginning
-    )->Float[Tensor, 'p n v']: # Logits of the next
+        ids: Int[Tensor, 'p n']
+        | None = None,  # The token each sibling has drawn; None at the beginning
+    ) -> Float[Tensor, 'p n v']:  # Logits of the next
         "Read a token of each sibling."
         if ids is not None:
             self.ids, self.position = ids, self.position + 1
         seen = self.cache.get_seq_length() + self.siblings
-        out = self.model(input_ids=self.ids, attention_mask=self.bias[..., :seen], position_ids=self.position,
-            past_key_values=self.cache, use_cache=True)
+        out = self.model(
+            input_ids=self.ids,
+            attention_mask=self.bias[..., :seen],
+            position_ids=self.position,
+            past_key_values=self.cache,
+            use_cache=True,
+        )
         return out.logits
 
 # %% ../../nbs/base/10_prefix.ipynb #51ac0d12
 def draw_tokens(
-    probs:Float[Tensor, 'b v'], # Need not add up to 1 exactly
-    u:Float[Tensor, 'b']|None=None, # From 0 to 1, 1 excluded; by default drawn from PyTorch's generator
-)->Int[Tensor, 'b']:
+    probs: Float[Tensor, 'b v'],  # Need not add up to 1 exactly
+    u: Float[Tensor, 'b']
+    | None = None,  # From 0 to 1, 1 excluded; by default drawn from PyTorch's generator
+) -> Int[Tensor, 'b']:
     "Draw a token for each row by inverting its cumulative probabilities."
     # Many small numbers add up to 1 in double precision only; Apple's GPUs lack it.
     double = torch.float32 if probs.device.type == 'mps' else torch.float64
     if u is None:
         u = torch.rand(len(probs), dtype=double, device=probs.device)
     total = probs.cumsum(1, dtype=double)
-    sought = u.to(double)[:, None]*total[:, -1:]
+    sought = u.to(double)[:, None] * total[:, -1:]
     return torch.searchsorted(total, sought, right=True)[:, 0].clamp(max=probs.shape[1] - 1)
 
 # %% ../../nbs/base/10_prefix.ipynb #51ac0d15
 @torch.no_grad()
 def decode_siblings(
-    model, # A causal language model of transformers
-    input_ids:Int[Tensor, 'b m'], # Prompts, padded on the left; siblings side by side
-    logits_processor, # Of transformers: temperature, top-p and the like
-    stopping_criteria, # Of transformers: which rows have ended
-    generation_config, # Of transformers: longest length, end tokens, whether to draw
-    **prepared, # What else generate has: attention_mask, unless all tokens are seen
-)->Int[Tensor, 'b l']: # Prompts and answers
+    model,  # A causal language model of transformers
+    input_ids: Int[Tensor, 'b m'],  # Prompts, padded on the left; siblings side by side
+    logits_processor,  # Of transformers: temperature, top-p and the like
+    stopping_criteria,  # Of transformers: which rows have ended
+    generation_config,  # Of transformers: longest length, end tokens, whether to draw
+    **prepared,  # What else generate has: attention_mask, unless all tokens are seen
+) -> Int[Tensor, 'b l']:  # Prompts and answers
     "Complete prompts, each read once for all its siblings; for `generate(custom_generate=...)`."
     mask = prepared.get('attention_mask')
     mask = torch.ones_like(input_ids) if mask is None else mask
     groups = sibling_groups(input_ids, mask)
     siblings, device = max(end - first for first, end in groups), input_ids.device
     # A table of groups and siblings; a smaller group repeats its last row.
-    table = torch.tensor([[min(first + k, end - 1) for k in range(siblings)] for first, end in groups], device=device)
-    cells = torch.tensor([g*siblings + k for g, (first, end) in enumerate(groups) for k in range(end - first)], device=device)
-    decoder = SiblingDecoder(model, input_ids[table[:, 0]], mask[table[:, 0]], siblings, generation_config.max_length - input_ids.shape[1])
+    table = torch.tensor(
+        [[min(first + k, end - 1) for k in range(siblings)] for first, end in groups], device=device
+    )
+    cells = torch.tensor(
+        [g * siblings + k for g, (first, end) in enumerate(groups) for k in range(end - first)],
+        device=device,
+    )
+    decoder = SiblingDecoder(
+        model,
+        input_ids[table[:, 0]],
+        mask[table[:, 0]],
+        siblings,
+        generation_config.max_length - input_ids.shape[1],
+    )
     unfinished, tokens = torch.ones_like(input_ids[:, 0], dtype=torch.bool), None
     while unfinished.any():
         logits = decoder.step(None if tokens is None else tokens[table])
@@ -225,8 +274,8 @@ def decode_siblings(
 # %% ../../nbs/base/10_prefix.ipynb #19e66677
 @torch.no_grad()
 def furthest_apart(
-    model, # With TRL's fused head
-)->float: # Largest difference
+    model,  # With TRL's fused head
+) -> float:  # Largest difference
     "Compare log-probabilities of two answers, and logits while they are written, with the plain way."
     config, weights = model_facts(model)
     prompt, answers = torch.arange(4, 12)[None], torch.tensor([[3, 5, 4], [6, 3, 5]])
@@ -234,18 +283,29 @@ def furthest_apart(
     prompts = prompt.repeat(2, 1)
     ids = torch.cat([prompts, answers], 1)
     labels = torch.cat([torch.full_like(prompts, -100), answers], 1)
-    plain = model(input_ids=ids, attention_mask=torch.ones_like(ids), labels=labels, fused_lm_head=True).log_probs[:, -answers.shape[1]:]
-    shared, _ = shared_logps(model, prompts, torch.ones_like(prompts), answers, torch.ones_like(answers))
-    logits = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[:, prompt.shape[1] - 1:-1]
+    plain = model(
+        input_ids=ids, attention_mask=torch.ones_like(ids), labels=labels, fused_lm_head=True
+    ).log_probs[:, -answers.shape[1] :]
+    shared, _ = shared_logps(
+        model, prompts, torch.ones_like(prompts), answers, torch.ones_like(answers)
+    )
+    logits = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[
+        :, prompt.shape[1] - 1 : -1
+    ]
     decoder = SiblingDecoder(model, prompt, torch.ones_like(prompt), siblings=2, steps=3)
-    written = torch.stack([decoder.step(), decoder.step(answers[None, :, 0]), decoder.step(answers[None, :, 1])], 2)[0]
-    differences = (shared - plain).abs().max(), (written.log_softmax(-1) - logits.log_softmax(-1)).abs().max()
+    written = torch.stack(
+        [decoder.step(), decoder.step(answers[None, :, 0]), decoder.step(answers[None, :, 1])], 2
+    )[0]
+    differences = (
+        (shared - plain).abs().max(),
+        (written.log_softmax(-1) - logits.log_softmax(-1)).abs().max(),
+    )
     return max(d.item() for d in differences)
 
 # %% ../../nbs/base/10_prefix.ipynb #51ac0d16
 def can_share(
-    model, # With TRL's fused head
-)->str: # '' if prompts can be shared, or else the reason why not
+    model,  # With TRL's fused head
+) -> str:  # '' if prompts can be shared, or else the reason why not
     "Try on a small group whether a model gives the same numbers when a prompt is shared."
     config, weights = model_facts(model)
     attention = getattr(config, '_attn_implementation', None)
@@ -257,9 +317,9 @@ def can_share(
     model.eval()
     try:
         apart = furthest_apart(model)
-    except Exception as e: # whatever a strange model says, training can go on without sharing
+    except Exception as e:  # whatever a strange model says, training can go on without sharing
         return f'it does not take such a mask ({type(e).__name__}: {str(e)[:80]})'
     finally:
         model.train(training)
-    tolerance = 1e-3 if weights.dtype == torch.float32 else .2
+    tolerance = 1e-3 if weights.dtype == torch.float32 else 0.2
     return '' if apart < tolerance else f'its log-probabilities differ by {apart:.2g}'

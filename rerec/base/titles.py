@@ -7,153 +7,227 @@ __all__ = ['UNKNOWN', 'ARTICLES', 'LONGEST', 'FUNCTION_WORDS', 'normal_form', 'a
            'TitleIndex']
 
 # %% ../../nbs/base/04_titles.ipynb #608ea05d
-import re, unicodedata
+import re
+import unicodedata
 from bisect import bisect_right
 from collections import namedtuple
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
+
 from ahocorasick_rs import AhoCorasick, MatchKind
 from rapidfuzz import fuzz, process
+
 from .core import Item
-from .data import split_year
+from .formats import split_year
 
 # %% ../../nbs/base/04_titles.ipynb #ac864e37
-UNKNOWN = -1 # The row of a title that no item of the catalogue has
-_CJK = r'\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff' # Scripts that put no space between words: each character is a word
-_ALONE = r'\xb2\xb3\xb9\xbc-\xbe&' # Characters that stand for a word of their own
+UNKNOWN = -1  # The row of a title that no item of the catalogue has
+_CJK = r'\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff'  # Scripts that put no space between words: each character is a word
+_ALONE = r'\xb2\xb3\xb9\xbc-\xbe&'  # Characters that stand for a word of their own
 _WORD = re.compile(rf'[{_CJK}{_ALONE}]|(?:[^\W_{_CJK}{_ALONE}]|[\u0300-\u036f\ufffd])+')
-_PLAIN_WORD = re.compile('[a-z0-9]+') # The same in a lower-case ASCII text without &
+_PLAIN_WORD = re.compile('[a-z0-9]+')  # The same in a lower-case ASCII text without &
 
 # %% ../../nbs/base/04_titles.ipynb #51a6e58c
 class _Fold(dict):
     "Table for `str.translate`, filled as characters turn up: each to its plain lower-case form."
+
     def __missing__(self, code):
-        plain = ''.join(c for c in unicodedata.normalize('NFKD', chr(code)) if not unicodedata.combining(c))
+        plain = ''.join(
+            c for c in unicodedata.normalize('NFKD', chr(code)) if not unicodedata.combining(c)
+        )
         self[code] = plain.casefold().replace('\u2044', '  ')
         return self[code]
+
+
 _FOLD = _Fold(zip(map(ord, '&øØæÆœŒłŁđĐðÐþÞı'), 'and o o ae ae oe oe l l d d d d th th i'.split()))
 
 # %% ../../nbs/base/04_titles.ipynb #d25193ca
-def normal_form(text:str)->str: # Each word between two spaces of its own: ' the  matrix '
+def normal_form(text: str) -> str:  # Each word between two spaces of its own: ' the  matrix '
     "Fold away case, diacritics and punctuation."
     return ''.join(f' {w.translate(_FOLD)} ' for w in _WORD.findall(text))
 
 # %% ../../nbs/base/04_titles.ipynb #2de3b11f
 ARTICLES = "the a an la le les l' el los las il lo gli das der die den un une uno una ein eine det de het".split()
-_MOVED = re.compile(rf"(.+), ({'|'.join(ARTICLES)})", re.I)
+_MOVED = re.compile(rf'(.+), ({"|".join(ARTICLES)})', re.I)
 _LEADING = re.compile(rf"({'|'.join(ARTICLES[:5] + ARTICLES[7:])}) (.+)|(l')(.+)", re.I)
 
 # %% ../../nbs/base/04_titles.ipynb #c2126803
 def article_forms(
-    title:str, # 'Matrix, The' or 'The Matrix'
-)->tuple[str, str, str]: # ('The Matrix', 'Matrix, The', 'Matrix'); three times the title if it has no article
+    title: str,  # 'Matrix, The' or 'The Matrix'
+) -> tuple[
+    str, str, str
+]:  # ('The Matrix', 'Matrix, The', 'Matrix'); three times the title if it has no article
     "A title with its article in front, behind, and without it."
-    if m := _MOVED.fullmatch(title): bare, article = m[1], m[2]
-    elif m := _LEADING.fullmatch(title): bare, article = m[2] or m[4], m[1] or m[3]
-    else: return title, title, title
-    return article + ' '*(article[-1] != "'") + bare, f'{bare}, {article}', bare
+    if m := _MOVED.fullmatch(title):
+        bare, article = m[1], m[2]
+    elif m := _LEADING.fullmatch(title):
+        bare, article = m[2] or m[4], m[1] or m[3]
+    else:
+        return title, title, title
+    return article + ' ' * (article[-1] != "'") + bare, f'{bare}, {article}', bare
 
 # %% ../../nbs/base/04_titles.ipynb #342e358b
-_LOST = 'aceinouy³' # What a lost Latin-1 character may have been, folded
+_LOST = 'aceinouy³'  # What a lost Latin-1 character may have been, folded
+
+
 def _spellings(name):
     "A name, also without apostrophes and dots inside words; up to two lost characters are guessed."
     names = [name, re.sub(r"(?<=\w)['’.](?=\w)", '', name)]
-    if len(name) - name.count('\ufffd') < 4: return names
-    for _ in range(2): names = [n.replace('\ufffd', c, 1) for n in names for c in (_LOST if '\ufffd' in n else 'x')]
+    if len(name) - name.count('\ufffd') < 4:
+        return names
+    for _ in range(2):
+        names = [
+            n.replace('\ufffd', c, 1) for n in names for c in (_LOST if '\ufffd' in n else 'x')
+        ]
     return names
 
 # %% ../../nbs/base/04_titles.ipynb #41aa4004
-LONGEST = 300 # Characters of a title that count; the longest of the benchmark has 167
+LONGEST = 300  # Characters of a title that count; the longest of the benchmark has 167
+
+
 def surface_forms(
-    item:Item, # In films a bracket holds other names: 'Seven (Se7en)'; in books a series or an author
-)->tuple[set[str], set[str]]: # Normal forms that name the item; those that do so only beside its year
+    item: Item,  # In films a bracket holds other names: 'Seven (Se7en)'; in books a series or an author
+) -> tuple[
+    set[str], set[str]
+]:  # Normal forms that name the item; those that do so only beside its year
     "All ways to write a title."
     title = split_year(' '.join(item.title.split()))[0]
     main = re.sub(r'\s*\([^()]*\)', '', title).strip() or title
-    others = re.findall(r'\((?:a\.k\.a\. )?([^()]+)\)', title) if item.domain=='movie' else []
+    others = re.findall(r'\((?:a\.k\.a\. )?([^()]+)\)', title) if item.domain == 'movie' else []
     ordered = [article_forms(n.strip()) for n in (main, *others)]
-    sure = {title, title[:LONGEST - 1], title.replace('a.k.a. ', ''), *(n for o in ordered for n in o[:2])}
+    sure = {
+        title,
+        title[: LONGEST - 1],
+        title.replace('a.k.a. ', ''),
+        *(n for o in ordered for n in o[:2]),
+    }
     short = {ordered[0][2], re.split(': | - ', ordered[0][0])[0]}
-    sure, short = ({normal_form(s) for n in names for s in _spellings(n)} - {''} for names in (sure, short))
+    sure, short = (
+        {normal_form(s) for n in names for s in _spellings(n)} - {''} for names in (sure, short)
+    )
     return sure, short - sure
 
 # %% ../../nbs/base/04_titles.ipynb #b7366886
 @dataclass(frozen=True)
 class Mention:
     "A place in a text that names an item."
-    start:int # First character
-    end:int # One past the last character; a year in brackets belongs to it
-    items:tuple[int, ...] # Rows that share the written title
+
+    start: int  # First character
+    end: int  # One past the last character; a year in brackets belongs to it
+    items: tuple[int, ...]  # Rows that share the written title
 
 # %% ../../nbs/base/04_titles.ipynb #63497fce
 class TitleIndex:
     "All titles of a catalogue in one automaton: a text is searched in one pass, however many titles there are."
-    def __init__(self, items:Sequence[Item]): # A row is a position in `items`
+
+    def __init__(self, items: Sequence[Item]):  # A row is a position in `items`
         self.items, self.sure, self.short = tuple(items), {}, {}
         self.years = [split_year(o.title)[1] if o.year is None else o.year for o in self.items]
-        for row,item in enumerate(self.items):
-            for table,forms in zip((self.sure, self.short), surface_forms(item)):
-                for f in forms: table.setdefault(f, []).append(row)
+        for row, item in enumerate(self.items):
+            for table, forms in zip((self.sure, self.short), surface_forms(item)):
+                for f in forms:
+                    table.setdefault(f, []).append(row)
         self.forms, self.names = list(self.sure | self.short), list(self.sure)
         self._automaton = AhoCorasick(self.forms, matchkind=MatchKind.LeftmostLongest)
         self._search = lru_cache(2**15)(lambda title, cutoff: _search(self, title, cutoff))
-    def __reduce__(self): return type(self), (self.items,)
-    def __len__(self): return len(self.items)
-    def agree(self, rows:Sequence[int], year:int|None)->tuple[int, ...]: # Rows of that year, else a year off or undated
+
+    def __reduce__(self):
+        return type(self), (self.items,)
+
+    def __len__(self):
+        return len(self.items)
+
+    def agree(
+        self, rows: Sequence[int], year: int | None
+    ) -> tuple[int, ...]:  # Rows of that year, else a year off or undated
         "Rows that a written year allows."
-        near = [r for r in rows if year is None or self.years[r] is None or abs(self.years[r]-year) <= 1]
-        return tuple([r for r in near if self.years[r]==year] or near)
-    def find(self, text:str, among:Collection[int]=())->list[Mention]: # Left to right, never overlapping
+        near = [
+            r
+            for r in rows
+            if year is None or self.years[r] is None or abs(self.years[r] - year) <= 1
+        ]
+        return tuple([r for r in near if self.years[r] == year] or near)
+
+    def find(
+        self, text: str, among: Collection[int] = ()
+    ) -> list[Mention]:  # Left to right, never overlapping
         "The titles that a text names; namesakes are narrowed to the rows in `among`, if any of them is there."
         return _find(self, text, among or ())
-    def resolve(self, title:str, among:Collection[int]=(), cutoff:float=.8)->int: # `cutoff` 1 allows no slip of the pen
+
+    def resolve(
+        self, title: str, among: Collection[int] = (), cutoff: float = 0.8
+    ) -> int:  # `cutoff` 1 allows no slip of the pen
         "Row of one written title, or `UNKNOWN`."
         rows, sure = self._search(title[:LONGEST], cutoff)
-        rows = [r for r in rows if r in (among or ())] or rows[:1 if sure else len(rows)]
-        return rows[0] if len(rows)==1 or sure and rows else UNKNOWN
+        rows = [r for r in rows if r in (among or ())] or rows[: 1 if sure else len(rows)]
+        return rows[0] if len(rows) == 1 or sure and rows else UNKNOWN
 
 # %% ../../nbs/base/04_titles.ipynb #526a5a97
 _HYPHEN_LEFT, _HYPHEN_RIGHT = re.compile(r'\w[-‐]'), re.compile(r"[-‐]\w|['’](?!s\b)[a-z]{1,2}\b")
-_SEQUEL = re.compile(r' (?:(?:Part|Episode|Vol(?:ume)?\.?|Chapter) )?(?:\d{1,2}|I{2,3}|IV|VI{0,3}|IX|X)\b(?![-%])', re.I)
-_SUBTITLE = re.compile(r"(?:: | - )(?:(?:[A-Z0-9][\w'’-]*|of|the|and|a|an|in|to|for|with|on|at|de|la) ){1,9}\((\d{4})\)")
+_SEQUEL = re.compile(
+    r' (?:(?:Part|Episode|Vol(?:ume)?\.?|Chapter) )?(?:\d{1,2}|I{2,3}|IV|VI{0,3}|IX|X)\b(?![-%])',
+    re.I,
+)
+_SUBTITLE = re.compile(
+    r"(?:: | - )(?:(?:[A-Z0-9][\w'’-]*|of|the|and|a|an|in|to|for|with|on|at|de|la) ){1,9}\((\d{4})\)"
+)
 _QUOTED_ON = re.compile(r'[^"”“\n]{0,80}?\w[^"”“\n]{0,80}["”]')
 _YEAR_AFTER = re.compile(r'[\s"”’\'*_]{0,4}[(\[](\d{4})\b[^()\[\]\n]{0,30}[)\]]|,? (\d{4})\b')
 
 # %% ../../nbs/base/04_titles.ipynb #1d46bb89
-_Spot = namedtuple('_Spot', 'written left right words free_left free_right quiet') # A hit and its surroundings
+_Spot = namedtuple(
+    '_Spot', 'written left right words free_left free_right quiet'
+)  # A hit and its surroundings
 
 # %% ../../nbs/base/04_titles.ipynb #7d9435a4
 def _continues(index, spot, rows):
     "Do the words around make it a longer word or another film of the series?"
-    if _HYPHEN_LEFT.match(spot.left[-2:]) or _HYPHEN_RIGHT.match(spot.right) or _SEQUEL.match(spot.right): return True
-    if len(spot.words) > 1 and spot.words[-1] in ARTICLES and ',' not in spot.written: return True
-    if spot.left.endswith(('"', '“')) and _QUOTED_ON.match(spot.right): return True
+    if (
+        _HYPHEN_LEFT.match(spot.left[-2:])
+        or _HYPHEN_RIGHT.match(spot.right)
+        or _SEQUEL.match(spot.right)
+    ):
+        return True
+    if len(spot.words) > 1 and spot.words[-1] in ARTICLES and ',' not in spot.written:
+        return True
+    if spot.left.endswith(('"', '“')) and _QUOTED_ON.match(spot.right):
+        return True
     more = _SUBTITLE.match(spot.right)
-    return bool(more) and not any(index.years[r]==int(more[1]) for r in rows)
+    return bool(more) and not any(index.years[r] == int(more[1]) for r in rows)
 
 # %% ../../nbs/base/04_titles.ipynb #1e1959f9
 _OPEN, _CLOSE = tuple('"“”«《「『*_'), tuple('"“”»》」』*_,.!?:')
 _LINE_LEFT = re.compile(r'(?:[\n;:\]|>]|\A)[^\w\n]*(?:\d{1,3}[.)][^\w\n]*)?\Z')
 _LINE_RIGHT = re.compile(r'[^\w\n]{0,8}(?:\Z|[\n;\[|<])| [-–—] ')
+
+
 def _set_apart(spot):
     "Is the title in quotes, in bold, or alone in its place of a list?"
-    if spot.left.endswith(_OPEN) and spot.right.startswith(_CLOSE): return True
+    if spot.left.endswith(_OPEN) and spot.right.startswith(_CLOSE):
+        return True
     return bool(_LINE_RIGHT.match(spot.right)) and bool(_LINE_LEFT.search(spot.left))
 
 # %% ../../nbs/base/04_titles.ipynb #6194c863
-FUNCTION_WORDS = frozenset('''a about after all an and any are as at bad be been before being big but by did do down for from get go good had has he her
+FUNCTION_WORDS = frozenset(
+    """a about after all an and any are as at bad be been before being big but by did do down for from get go good had has he her
  here him how i if in is it just last me more most much my no not now of off on once one only or our out over she so some still that the their them then
- there they this those to two under up us was we were what when where which while who why with yes yet you your'''.split())
+ there they this those to two under up us was we were what when where which while who why with yes yet you your""".split()
+)
 _SENTENCE_START = re.compile(r'(?:\A|[.!?\n:;•-])[\s"“*_\']*\Z')
+
+
 def _reads_as_title(spot):
     "In running prose a plain word has to look like a title."
     content = [w for w in spot.words if w not in FUNCTION_WORDS]
-    if len(content) > 1 or content and len(spot.words) > 1 and spot.words[0] in ARTICLES: return True
+    if len(content) > 1 or content and len(spot.words) > 1 and spot.words[0] in ARTICLES:
+        return True
     first = spot.written[0]
-    if spot.quiet: return bool(content) and first.isalpha()
-    if first.islower() or not first.isalpha(): return False
+    if spot.quiet:
+        return bool(content) and first.isalpha()
+    if first.islower() or not first.isalpha():
+        return False
     opens = bool(_SENTENCE_START.search(spot.left))
     return not (not content and (opens or spot.right.startswith(("'", '’'))) or _in_a_name(spot))
 
@@ -161,50 +235,84 @@ def _reads_as_title(spot):
 def _in_a_name(spot):
     "Does a capitalised word beside it make it part of a name (Emma Thompson, Dead Heat)?"
     after, before = re.match(r' ([^\W\d_])(?!\b)', spot.right), re.search(r'(\w+) \Z', spot.left)
-    if spot.free_right and after and after[1].isupper(): return True
+    if spot.free_right and after and after[1].isupper():
+        return True
     named = spot.free_left and before and before[1][0].isupper()
-    return bool(named) and (spot.left[:before.start()].endswith(('"', '“')) or not _SENTENCE_START.search(spot.left[:before.start()]))
+    return bool(named) and (
+        spot.left[: before.start()].endswith(('"', '“'))
+        or not _SENTENCE_START.search(spot.left[: before.start()])
+    )
 
 # %% ../../nbs/base/04_titles.ipynb #1a0f4ee5
 def _meaning(index, form, spot):
     "(rows that a hit names, length of the year behind it); no rows if the words mean something else."
     year = _YEAR_AFTER.match(spot.right)
     written, bracketed = int(year[1] or year[2]) if year else None, bool(year and year[1])
-    dated = written and [r for table in (index.sure, index.short) for r in table.get(form, ()) if index.years[r]==written]
+    dated = written and [
+        r
+        for table in (index.sure, index.short)
+        for r in table.get(form, ())
+        if index.years[r] == written
+    ]
     rows = dated or index.agree(index.sure.get(form, ()), written if bracketed else None)
-    if not rows or not dated and _continues(index, spot, rows): return (), 0
-    if not (dated or bracketed or _set_apart(spot) or _reads_as_title(spot)): return (), 0
+    if not rows or not dated and _continues(index, spot, rows):
+        return (), 0
+    if not (dated or bracketed or _set_apart(spot) or _reads_as_title(spot)):
+        return (), 0
     return tuple(rows), year.end() if bracketed and spot.right[:2] in (' (', ' [') else 0
 
 # %% ../../nbs/base/04_titles.ipynb #712b0a88
 def _words(text):
     "Where the words of a text are, and their normal forms."
-    plain = text.isascii() and '&' not in text # then lower case is all there is to do
+    plain = text.isascii() and '&' not in text  # then lower case is all there is to do
     found = list(_PLAIN_WORD.finditer(text.lower()) if plain else _WORD.finditer(text))
     return found, [f' {m[0]} ' if plain else f' {m[0].translate(_FOLD)} ' for m in found]
+
+
 def _find(index, text, among):
     "Run the automaton over the normal form and carry its hits back to the text."
     words, folded = _words(text)
     where = [0, *accumulate(map(len, folded))]
-    hits = [(p, bisect_right(where, a)-1, bisect_right(where, b-1)-1) for p,a,b in index._automaton.find_matches_as_indexes(''.join(folded))]
-    taken, quiet, out = {i for _,a,b in hits for i in (a, b)}, text.islower(), []
-    for p,a,b in hits:
+    hits = [
+        (p, bisect_right(where, a) - 1, bisect_right(where, b - 1) - 1)
+        for p, a, b in index._automaton.find_matches_as_indexes(''.join(folded))
+    ]
+    taken, quiet, out = {i for _, a, b in hits for i in (a, b)}, text.islower(), []
+    for p, a, b in hits:
         start, end = words[a].start(), words[b].end()
-        if out and start < out[-1].end: continue
-        spot = _Spot(text[start:end], text[max(0, start-30):start], text[end:end+90], index.forms[p].split(), a-1 not in taken, b+1 not in taken, quiet)
+        if out and start < out[-1].end:
+            continue
+        spot = _Spot(
+            text[start:end],
+            text[max(0, start - 30) : start],
+            text[end : end + 90],
+            index.forms[p].split(),
+            a - 1 not in taken,
+            b + 1 not in taken,
+            quiet,
+        )
         rows, more = _meaning(index, index.forms[p], spot)
-        if rows: out.append(Mention(start, end+more, tuple(r for r in rows if r in among) or rows))
+        if rows:
+            out.append(Mention(start, end + more, tuple(r for r in rows if r in among) or rows))
     return out
 
 # %% ../../nbs/base/04_titles.ipynb #c9b378b0
 _NUMBER = re.compile('\\d+|i{2,3}|iv|vi{0,3}|ix|x')
+
+
 def _same_title(a, b):
     "Do two normal forms differ by no more than a slip of the pen?"
     a, b = ([w for w in s.split() if w not in ARTICLES] for s in (a, b))
-    if sorted(filter(_NUMBER.fullmatch, a)) != sorted(filter(_NUMBER.fullmatch, b)): return False
-    left, right = (''.join(w for w in x if w not in y) for x,y in ((a, b), (b, a)))
-    if min(len(a), len(b)) > 1: return fuzz.ratio(left, right) >= 80
-    return min(len(left), len(right)) >= 8 and fuzz.ratio(left, right) >= 87 and not (left.startswith(right) or right.startswith(left))
+    if sorted(filter(_NUMBER.fullmatch, a)) != sorted(filter(_NUMBER.fullmatch, b)):
+        return False
+    left, right = (''.join(w for w in x if w not in y) for x, y in ((a, b), (b, a)))
+    if min(len(a), len(b)) > 1:
+        return fuzz.ratio(left, right) >= 80
+    return (
+        min(len(left), len(right)) >= 8
+        and fuzz.ratio(left, right) >= 87
+        and not (left.startswith(right) or right.startswith(left))
+    )
 
 # %% ../../nbs/base/04_titles.ipynb #69b89b9f
 def _search(index, title, cutoff):
@@ -212,11 +320,18 @@ def _search(index, title, cutoff):
     name, year = split_year(title.strip(' \t\r\n"“”«»\'‘’`*_[]'))
     bare = re.sub(r'\s*\([^()]*\)', '', name)
     for n in (name, bare, article_forms(bare)[2]):
-        if rows := index.sure.get(normal_form(n)): return index.agree(rows, year), True
+        if rows := index.sure.get(normal_form(n)):
+            return index.agree(rows, year), True
     for n in (bare, article_forms(bare)[2]):
-        if rows := index.agree(index.short.get(normal_form(n), ()), year): return rows, False
+        if rows := index.agree(index.short.get(normal_form(n), ()), year):
+            return rows, False
     key = normal_form(name)
-    close = process.extract(key, index.names, scorer=fuzz.ratio, score_cutoff=100*cutoff, limit=8) if key and cutoff < 1 else []
-    for other,*_ in close:
-        if _same_title(key, other) and (rows := index.agree(index.sure[other], year)): return rows, True
+    close = (
+        process.extract(key, index.names, scorer=fuzz.ratio, score_cutoff=100 * cutoff, limit=8)
+        if key and cutoff < 1
+        else []
+    )
+    for other, *_ in close:
+        if _same_title(key, other) and (rows := index.agree(index.sure[other], year)):
+            return rows, True
     return (), True

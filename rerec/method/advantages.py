@@ -13,96 +13,114 @@ from torch import Tensor
 
 # %% ../../nbs/method/05_advantages.ipynb #b7e75dcc
 def group_advantages(
-    rewards:Float[Tensor, 'p g'], # Row: a prompt; column: one of its sampled answers
-    eps:float=1e-4, # Added to the spread, as TRL does
-    floor:float=0.0, # Smallest spread that is divided by, in units of reward
-    correction:int=0, # 0 divides the squares by g; 1 by g - 1, as TRL does
-)->Float[Tensor, 'p g']: # Mean 0 in every row; +1 is one spread better than the siblings
+    rewards: Float[Tensor, 'p g'],  # Row: a prompt; column: one of its sampled answers
+    eps: float = 1e-4,  # Added to the spread, as TRL does
+    floor: float = 0.0,  # Smallest spread that is divided by, in units of reward
+    correction: int = 0,  # 0 divides the squares by g; 1 by g - 1, as TRL does
+) -> Float[Tensor, 'p g']:  # Mean 0 in every row; +1 is one spread better than the siblings
     "Score each answer against the other answers to the same prompt (GRPO)."
-    if rewards.ndim != 2: raise ValueError(f'need (prompt, answer), got shape {tuple(rewards.shape)}')
+    if rewards.ndim != 2:
+        raise ValueError(f'need (prompt, answer), got shape {tuple(rewards.shape)}')
     r = rewards.double()
     mean, spread = r.mean(1), r.std(1, correction=correction)
     return standardise(r, mean[:, None], spread[:, None], eps, floor).to(rewards.dtype)
 
 # %% ../../nbs/method/05_advantages.ipynb #d8a75679
 def standardise(
-    values:Float[Tensor, '...'], # Rewards
-    mean:Float[Tensor, '...'], # Broadcastable to `values`
-    spread:Float[Tensor, '...'], # Broadcastable to `values`
-    eps:float, # Added to the spread
-    floor:float, # Smallest spread that is divided by
-)->Float[Tensor, '...']: # Exactly 0 where there is no spread
+    values: Float[Tensor, '...'],  # Rewards
+    mean: Float[Tensor, '...'],  # Broadcastable to `values`
+    spread: Float[Tensor, '...'],  # Broadcastable to `values`
+    eps: float,  # Added to the spread
+    floor: float,  # Smallest spread that is divided by
+) -> Float[Tensor, '...']:  # Exactly 0 where there is no spread
     "Distance from the mean in units of spread."
     scores = (values - mean) / (spread.clamp(min=floor) + eps)
     return torch.where(spread > NO_SPREAD, scores, torch.zeros_like(scores))
 
 # %% ../../nbs/method/05_advantages.ipynb #a9ab5b07
-NO_SPREAD = 1e-6 # a spread of rewards below this is rounding, not information
+NO_SPREAD = 1e-6  # a spread of rewards below this is rounding, not information
 
 # %% ../../nbs/method/05_advantages.ipynb #47cdde69
 def token_rewards(
-    rewards:Float[Tensor, 'b'], # One for each answer
-    penalised:Bool[Tensor, 'b t'], # Tokens whose segment names the wrong recommended item
-    w_penalty:float, # Share of its size that the reward loses there
-    fixed:float=0., # What it loses besides, whatever its size (ours)
-)->Float[Tensor, 'b t']: # Reward of each token
+    rewards: Float[Tensor, 'b'],  # One for each answer
+    penalised: Bool[Tensor, 'b t'],  # Tokens whose segment names the wrong recommended item
+    w_penalty: float,  # Share of its size that the reward loses there
+    fixed: float = 0.0,  # What it loses besides, whatever its size (ours)
+) -> Float[Tensor, 'b t']:  # Reward of each token
     "Give each token the reward of its segment (METHOD, section 2)."
     r = rewards[:, None]
     return torch.where(penalised, lowered(r, w_penalty, fixed), r)
-def lowered(r, w_penalty:float, fixed:float): return r - w_penalty*r.abs() - fixed # the reward of a blamed segment
+
+
+def lowered(r, w_penalty: float, fixed: float):
+    return r - w_penalty * r.abs() - fixed  # the reward of a blamed segment
 
 # %% ../../nbs/method/05_advantages.ipynb #ceefaf1c
 def group_statistics(
-    rewards:Float[Tensor, 'b'], # Rewards of all answers, siblings side by side
-    n_tokens:Int[Tensor, 'b'], # Tokens of each answer
-    n_penalised:Int[Tensor, 'b'], # Those in blamed segments
-    group_size:int, # Answers per prompt, G
-    w_penalty:float, # As in `token_rewards`
-    baseline:str='token', # Statistics over 'token's or over 'response's
-    correction:int=0, # Used with 'response' only: 1 divides as TRL does
-    fixed:float=0., # As in `token_rewards`
-)->tuple[Float[Tensor, 'p'], Float[Tensor, 'p']]: # (mean, spread) of each group, in double precision
+    rewards: Float[Tensor, 'b'],  # Rewards of all answers, siblings side by side
+    n_tokens: Int[Tensor, 'b'],  # Tokens of each answer
+    n_penalised: Int[Tensor, 'b'],  # Those in blamed segments
+    group_size: int,  # Answers per prompt, G
+    w_penalty: float,  # As in `token_rewards`
+    baseline: str = 'token',  # Statistics over 'token's or over 'response's
+    correction: int = 0,  # Used with 'response' only: 1 divides as TRL does
+    fixed: float = 0.0,  # As in `token_rewards`
+) -> tuple[
+    Float[Tensor, 'p'], Float[Tensor, 'p']
+]:  # (mean, spread) of each group, in double precision
     "Mean and spread of the token rewards of each group, in closed form."
     r, n, m = (x.double().view(-1, group_size) for x in (rewards, n_tokens, n_penalised))
-    if baseline == 'response': return r.mean(1), r.std(1, correction=correction)
-    if baseline != 'token': raise ValueError(f"baseline is 'token' or 'response', got {baseline!r}")
+    if baseline == 'response':
+        return r.mean(1), r.std(1, correction=correction)
+    if baseline != 'token':
+        raise ValueError(f"baseline is 'token' or 'response', got {baseline!r}")
     r, total = r.masked_fill(n == 0, 0), n.sum(1).clamp(min=1)
     low = lowered(r, w_penalty, fixed)
-    mean = ((n - m)*r + m*low).sum(1) / total
-    square = lambda x: (x - mean[:, None])**2
-    return mean, (((n - m)*square(r) + m*square(low)).sum(1) / total).sqrt()
+    mean = ((n - m) * r + m * low).sum(1) / total
+    square = lambda x: (x - mean[:, None]) ** 2
+    return mean, (((n - m) * square(r) + m * square(low)).sum(1) / total).sqrt()
 
 # %% ../../nbs/method/05_advantages.ipynb #e93499f0
 def reasoning_aware_advantages(
-    rewards:Float[Tensor, 'b'], # One for each answer
-    penalised:Bool[Tensor, 'b t'], # Tokens in blamed segments
-    mask:Bool[Tensor, 'b t'], # Tokens that belong to the answer
-    group_size:int, # Answers per prompt, G
-    w_penalty:float=0.5, # Ours; the published script takes 0.3
-    eps:float=1e-4, # Added to the spread
-    floor:float=0.0, # Smallest spread that is divided by
-    baseline:str='token', # Statistics over 'token's or 'response's
-    correction:int=0, # As in `group_statistics`
-    fixed:float=0., # As in `token_rewards`
-)->Float[Tensor, 'b t']: # Exactly 0 at padding
+    rewards: Float[Tensor, 'b'],  # One for each answer
+    penalised: Bool[Tensor, 'b t'],  # Tokens in blamed segments
+    mask: Bool[Tensor, 'b t'],  # Tokens that belong to the answer
+    group_size: int,  # Answers per prompt, G
+    w_penalty: float = 0.5,  # Ours; the published script takes 0.3
+    eps: float = 1e-4,  # Added to the spread
+    floor: float = 0.0,  # Smallest spread that is divided by
+    baseline: str = 'token',  # Statistics over 'token's or 'response's
+    correction: int = 0,  # As in `group_statistics`
+    fixed: float = 0.0,  # As in `token_rewards`
+) -> Float[Tensor, 'b t']:  # Exactly 0 at padding
     "One advantage for each token; blamed segments earn less (RAAE, METHOD section 2)."
-    if len(rewards) % group_size: raise ValueError(f'{len(rewards)} answers do not fall into groups of {group_size}')
-    mean, spread = group_statistics(rewards, mask.sum(1), (penalised & mask).sum(1), group_size, w_penalty, baseline, correction, fixed)
+    if len(rewards) % group_size:
+        raise ValueError(f'{len(rewards)} answers do not fall into groups of {group_size}')
+    mean, spread = group_statistics(
+        rewards,
+        mask.sum(1),
+        (penalised & mask).sum(1),
+        group_size,
+        w_penalty,
+        baseline,
+        correction,
+        fixed,
+    )
     mean, spread = (x.repeat_interleave(group_size) for x in (mean, spread))
     return place_advantages(rewards, penalised, mask, mean, spread, w_penalty, eps, floor, fixed)
 
 # %% ../../nbs/method/05_advantages.ipynb #7e22e276
 def place_advantages(
-    rewards:Float[Tensor, 'b'], # One for each answer of this process
-    penalised:Bool[Tensor, 'b t'], # Tokens in blamed segments
-    mask:Bool[Tensor, 'b t'], # Tokens that belong to the answer
-    mean:Float[Tensor, 'b'], # Mean of each answer's group, wherever its siblings are
-    spread:Float[Tensor, 'b'], # Spread of each answer's group
-    w_penalty:float, # As in `token_rewards`
-    eps:float=1e-4, # Added to the spread
-    floor:float=0.0, # Smallest spread that is divided by
-    fixed:float=0., # As in `token_rewards`
-)->Float[Tensor, 'b t']: # Exactly 0 at padding
+    rewards: Float[Tensor, 'b'],  # One for each answer of this process
+    penalised: Bool[Tensor, 'b t'],  # Tokens in blamed segments
+    mask: Bool[Tensor, 'b t'],  # Tokens that belong to the answer
+    mean: Float[Tensor, 'b'],  # Mean of each answer's group, wherever its siblings are
+    spread: Float[Tensor, 'b'],  # Spread of each answer's group
+    w_penalty: float,  # As in `token_rewards`
+    eps: float = 1e-4,  # Added to the spread
+    floor: float = 0.0,  # Smallest spread that is divided by
+    fixed: float = 0.0,  # As in `token_rewards`
+) -> Float[Tensor, 'b t']:  # Exactly 0 at padding
     "Token advantages from statistics that are already known."
     values = token_rewards(rewards.double(), penalised, w_penalty, fixed)
     scores = standardise(values, mean[:, None].double(), spread[:, None].double(), eps, floor)
@@ -110,16 +128,16 @@ def place_advantages(
 
 # %% ../../nbs/method/05_advantages.ipynb #17b7aeac
 def quiet_groups(
-    right:Bool[Tensor, 'b'], # Whether each answer's first item is a ground truth
-    group_size:int, # Answers per prompt, G
-)->Bool[Tensor, 'p']: # True: accuracy sees no difference in the group
+    right: Bool[Tensor, 'b'],  # Whether each answer's first item is a ground truth
+    group_size: int,  # Answers per prompt, G
+) -> Bool[Tensor, 'p']:  # True: accuracy sees no difference in the group
     "Groups whose answers are all right or all wrong."
     count = right.view(-1, group_size).sum(1)
     return (count == 0) | (count == group_size)
 
 # %% ../../nbs/method/05_advantages.ipynb #bc9e2f5c
 def without_spread(
-    spread:Float[Tensor, 'p'], # As from `group_statistics`
-)->Bool[Tensor, 'p']: # True: all tokens earn the same
+    spread: Float[Tensor, 'p'],  # As from `group_statistics`
+) -> Bool[Tensor, 'p']:  # True: all tokens earn the same
     "Groups from which nothing can be learned."
     return ~(spread > NO_SPREAD)

@@ -7,32 +7,33 @@ __all__ = ['ORDERS', 'difficulty', 'stays', 'in_order', 'Curriculum']
 
 # %% ../../nbs/method/06_curriculum.ipynb #21953577
 import math
+
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray as Array
 
 # %% ../../nbs/method/06_curriculum.ipynb #d4730ac6
 def difficulty(
-    short:Float[Array, 'q'], # Sum of 1 - r_hat over this epoch's rollouts
-    played:Int[Array, 'q'], # How many rollouts
-    before:Float[Array, 'q'], # Difficulty known before this epoch; nan if none
-)->Float[Array, 'q']: # 0: always right; 1: never; nan: never played
+    short: Float[Array, 'q'],  # Sum of 1 - r_hat over this epoch's rollouts
+    played: Int[Array, 'q'],  # How many rollouts
+    before: Float[Array, 'q'],  # Difficulty known before this epoch; nan if none
+) -> Float[Array, 'q']:  # 0: always right; 1: never; nan: never played
     "Mean shortfall of a query's rollouts (METHOD, section 3); unplayed queries keep the old value."
-    return np.where(played > 0, short/np.maximum(played, 1), before)
+    return np.where(played > 0, short / np.maximum(played, 1), before)
 
 # %% ../../nbs/method/06_curriculum.ipynb #ab3b8082
 def stays(
-    difficulty:Float[Array, 'q'], # nan: not played yet
-    tau:float, # Below this a query is mastered
-    revisit:float, # Share of the mastered that return, drawn at random
-    keep_at_least:float, # Smallest share of all queries to keep
-    rng:np.random.Generator, # Source of chance
-)->Bool[Array, 'q']: # True: in the next epoch
+    difficulty: Float[Array, 'q'],  # nan: not played yet
+    tau: float,  # Below this a query is mastered
+    revisit: float,  # Share of the mastered that return, drawn at random
+    keep_at_least: float,  # Smallest share of all queries to keep
+    rng: np.random.Generator,  # Source of chance
+) -> Bool[Array, 'q']:  # True: in the next epoch
     "Which queries the next epoch plays."
     keep = ~(difficulty < tau)
     mastered = np.flatnonzero(~keep)
-    back = rng.permutation(mastered)[:math.ceil(revisit*len(mastered))]
-    lacking = max(0, math.ceil(keep_at_least*len(difficulty)) - keep.sum() - len(back))
+    back = rng.permutation(mastered)[: math.ceil(revisit * len(mastered))]
+    lacking = max(0, math.ceil(keep_at_least * len(difficulty)) - keep.sum() - len(back))
     rest = np.setdiff1d(mastered, back)
     hardest = rest[np.argsort(-difficulty[rest], kind='stable')][:lacking]
     keep[back] = keep[hardest] = True
@@ -40,52 +41,82 @@ def stays(
 
 # %% ../../nbs/method/06_curriculum.ipynb #7b9df10c
 ORDERS = ('easy_to_hard', 'hard_to_easy', 'random', 'none')
+
+
 def in_order(
-    difficulty:Float[Array, 'q'], # nan counts as 0.5
-    keep:Bool[Array, 'q'], # Queries to play
-    order:str, # One of ORDERS
-    rng:np.random.Generator, # Breaks ties
-)->Int[Array, 'n']: # Query rows, first to last
+    difficulty: Float[Array, 'q'],  # nan counts as 0.5
+    keep: Bool[Array, 'q'],  # Queries to play
+    order: str,  # One of ORDERS
+    rng: np.random.Generator,  # Breaks ties
+) -> Int[Array, 'n']:  # Query rows, first to last
     "The kept queries in the order they are played."
-    if order not in ORDERS: raise ValueError(f'order is one of {ORDERS}, got {order!r}')
+    if order not in ORDERS:
+        raise ValueError(f'order is one of {ORDERS}, got {order!r}')
     rows = rng.permutation(np.flatnonzero(keep))
-    if order in ('random', 'none'): return rows
-    d = np.nan_to_num(difficulty[rows], nan=.5)
+    if order in ('random', 'none'):
+        return rows
+    d = np.nan_to_num(difficulty[rows], nan=0.5)
     return rows[np.argsort(d if order == 'easy_to_hard' else -d, kind='stable')]
 
 # %% ../../nbs/method/06_curriculum.ipynb #69b40854
 class Curriculum:
     "Decides which queries a trainer plays next, from the rewards they earned."
-    def __init__(self,
-        n_queries:int, # Rows of the training set
-        tau:float=0.1, # Below this difficulty a query is mastered
-        seed:int=0, # Of every shuffle
-        order:str='easy_to_hard', # One of ORDERS; 'none' drops nothing
-        revisit:float=0.1, # Share of the mastered that return each epoch
-        keep_at_least:float=0.25, # Smallest share of all queries an epoch may shrink to
+
+    def __init__(
+        self,
+        n_queries: int,  # Rows of the training set
+        tau: float = 0.1,  # Below this difficulty a query is mastered
+        seed: int = 0,  # Of every shuffle
+        order: str = 'easy_to_hard',  # One of ORDERS; 'none' drops nothing
+        revisit: float = 0.1,  # Share of the mastered that return each epoch
+        keep_at_least: float = 0.25,  # Smallest share of all queries an epoch may shrink to
     ):
-        if n_queries < 1: raise ValueError('a curriculum needs at least one query')
-        if order not in ORDERS: raise ValueError(f'order is one of {ORDERS}, got {order!r}')
-        if not all(0 <= x <= 1 for x in (tau, revisit, keep_at_least)): raise ValueError('tau, revisit and keep_at_least are shares from 0 to 1')
-        self.n_queries, self.tau, self.seed, self.order, self.revisit, self.keep_at_least = n_queries, tau, seed, order, revisit, keep_at_least
+        if n_queries < 1:
+            raise ValueError('a curriculum needs at least one query')
+        if order not in ORDERS:
+            raise ValueError(f'order is one of {ORDERS}, got {order!r}')
+        if not all(0 <= x <= 1 for x in (tau, revisit, keep_at_least)):
+            raise ValueError('tau, revisit and keep_at_least are shares from 0 to 1')
+        self.n_queries, self.tau, self.seed, self.order, self.revisit, self.keep_at_least = (
+            n_queries,
+            tau,
+            seed,
+            order,
+            revisit,
+            keep_at_least,
+        )
         self.epoch, self.drawn, self.history = 0, 0, []
         self.difficulty = np.full(n_queries, np.nan)
         self.short, self.played = np.zeros(n_queries), np.zeros(n_queries, int)
         self.plan = in_order(self.difficulty, np.ones(n_queries, bool), order, self._rng(0))
-    def _rng(self, purpose): return np.random.default_rng([self.seed, self.epoch, purpose])
+
+    def _rng(self, purpose):
+        return np.random.default_rng([self.seed, self.epoch, purpose])
+
     @property
-    def left(self): return max(0, len(self.plan) - self.drawn) # Queries of this epoch not played yet
-    def take(self, n:int)->list[int]: return _take(self, n)
-    def update(self, queries, r_hat): _update(self, queries, r_hat)
-    def state_dict(self)->dict: return _state_dict(self)
-    def load_state_dict(self, state:dict): _load_state_dict(self, state)
+    def left(self):
+        return max(0, len(self.plan) - self.drawn)  # Queries of this epoch not played yet
+
+    def take(self, n: int) -> list[int]:
+        return _take(self, n)
+
+    def update(self, queries, r_hat):
+        _update(self, queries, r_hat)
+
+    def state_dict(self) -> dict:
+        return _state_dict(self)
+
+    def load_state_dict(self, state: dict):
+        _load_state_dict(self, state)
 
 # %% ../../nbs/method/06_curriculum.ipynb #6c3de6e8
 def _take(self, n):
     "The next `n` query rows; makes the next epoch when this one is used up."
-    if not self.left: _start_next_epoch(self)
-    rows = self.plan[self.drawn:self.drawn + n].tolist()
-    if lacking := n - len(rows): rows += self._rng(1).choice(self.plan, lacking).tolist()
+    if not self.left:
+        _start_next_epoch(self)
+    rows = self.plan[self.drawn : self.drawn + n].tolist()
+    if lacking := n - len(rows):
+        rows += self._rng(1).choice(self.plan, lacking).tolist()
     self.drawn += n
     return rows
 
@@ -93,9 +124,12 @@ def _take(self, n):
 def _update(self, queries, r_hat):
     "Count rollouts: rows with repeats, and the share of the best reward that each earned."
     q, shortfall = np.asarray(queries, int), 1 - np.asarray(r_hat, float)
-    if shortfall.shape != q.shape: raise ValueError(f'{q.shape} queries but {shortfall.shape} rewards')
-    if ((q < 0) | (q >= self.n_queries)).any(): raise ValueError(f'queries are rows from 0 to {self.n_queries - 1}')
-    if ((shortfall < 0) | (shortfall > 1) | np.isnan(shortfall)).any(): raise ValueError('r_hat must lie in [0, 1]')
+    if shortfall.shape != q.shape:
+        raise ValueError(f'{q.shape} queries but {shortfall.shape} rewards')
+    if ((q < 0) | (q >= self.n_queries)).any():
+        raise ValueError(f'queries are rows from 0 to {self.n_queries - 1}')
+    if ((shortfall < 0) | (shortfall > 1) | np.isnan(shortfall)).any():
+        raise ValueError('r_hat must lie in [0, 1]')
     np.add.at(self.short, q, shortfall)
     np.add.at(self.played, q, 1)
 
@@ -104,26 +138,60 @@ def _start_next_epoch(self):
     "Turn the epoch's rollouts into difficulties, write history, and plan anew."
     self.difficulty = difficulty(self.short, self.played, self.difficulty)
     known = self.difficulty[~np.isnan(self.difficulty)]
-    self.history.append(dict(epoch=self.epoch, queries=len(self.plan), rollouts=int(self.played.sum()),
-        difficulty=float(known.mean()) if len(known) else None, mastered=int((known < self.tau).sum())))
+    self.history.append(
+        dict(
+            epoch=self.epoch,
+            queries=len(self.plan),
+            rollouts=int(self.played.sum()),
+            difficulty=float(known.mean()) if len(known) else None,
+            mastered=int((known < self.tau).sum()),
+        )
+    )
     self.epoch, self.drawn = self.epoch + 1, 0
     self.short[:], self.played[:] = 0, 0
     tau = 0 if self.order == 'none' else self.tau
-    keep = stays(self.difficulty, tau, self.revisit, max(self.keep_at_least, 1/self.n_queries), self._rng(2))
+    keep = stays(
+        self.difficulty,
+        tau,
+        self.revisit,
+        max(self.keep_at_least, 1 / self.n_queries),
+        self._rng(2),
+    )
     self.plan = in_order(self.difficulty, keep, self.order, self._rng(0))
 
 # %% ../../nbs/method/06_curriculum.ipynb #cc23270b
 def _state_dict(self):
     "All that is needed to go on, as plain numbers."
     unknown = np.isnan(self.difficulty)
-    return dict(n_queries=self.n_queries, seed=self.seed, epoch=self.epoch, drawn=self.drawn, history=list(self.history), plan=self.plan.tolist(),
-        short=self.short.tolist(), played=self.played.tolist(), difficulty=[None if u else float(d) for u,d in zip(unknown, self.difficulty)])
+    return dict(
+        n_queries=self.n_queries,
+        seed=self.seed,
+        epoch=self.epoch,
+        drawn=self.drawn,
+        history=list(self.history),
+        plan=self.plan.tolist(),
+        short=self.short.tolist(),
+        played=self.played.tolist(),
+        difficulty=[None if u else float(d) for u, d in zip(unknown, self.difficulty)],
+    )
 
 # %% ../../nbs/method/06_curriculum.ipynb #11f78929
 def _load_state_dict(self, state):
     "Go on where `state_dict` was taken."
-    if state['n_queries'] != self.n_queries: raise ValueError(f"saved with {state['n_queries']} queries, "
-        f"but there are {self.n_queries}: resume with the data the run began with")
-    self.seed, self.epoch, self.drawn, self.history = state['seed'], state['epoch'], state['drawn'], list(state['history'])
-    self.plan, self.short, self.played = np.array(state['plan'], int), np.array(state['short'], float), np.array(state['played'], int)
+    if state['n_queries'] != self.n_queries:
+        raise ValueError(
+            f'saved with {state["n_queries"]} queries, '
+            f'but there are {self.n_queries}: resume with the data the run began with'
+        )
+    self.seed, self.epoch, self.drawn, self.history = (
+        state['seed'],
+        state['epoch'],
+        state['drawn'],
+        list(state['history']),
+    )
+    self.plan, self.short, self.played = (
+        np.array(state['plan'], int),
+        np.array(state['short'], float),
+        np.array(state['played'], int),
+    )
     self.difficulty = np.array([np.nan if d is None else d for d in state['difficulty']])

@@ -9,46 +9,63 @@ __all__ = ['fact_table', 'bit_marks', 'count_shared', 'AttributeGraph']
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Iterable
-import numpy as np, torch
+
+import numpy as np
+import torch
 from jaxtyping import Int
 from scipy.sparse import csr_array
 from torch import Tensor
+
 from ..base.core import Catalogue
 
 # %% ../../nbs/method/01_facts.ipynb #4c62f27d
 def fact_table(
-    n_items:int, # Rows that hold an item
-    facts:Iterable[tuple[int, str, str]], # (item row, relation, value); saying one twice changes nothing
-)->tuple[csr_array, tuple[tuple[str, str], ...]]: # Items x facts, with an empty row at the end; the fact of each column
+    n_items: int,  # Rows that hold an item
+    facts: Iterable[
+        tuple[int, str, str]
+    ],  # (item row, relation, value); saying one twice changes nothing
+) -> tuple[
+    csr_array, tuple[tuple[str, str], ...]
+]:  # Items x facts, with an empty row at the end; the fact of each column
     "Who has which fact, as a sparse table of ones, commonest facts first."
     column = {}
-    said = np.fromiter((x for i,r,v in facts for x in (int(i), column.setdefault((r, v), len(column)))), np.int64).reshape(-1, 2)
-    for i in (said[:,0].min(initial=0), said[:,0].max(initial=0)):
-        if len(said) and not 0 <= i < n_items: raise ValueError(f'a fact is about item {i}, but items are 0 to {n_items-1}')
-    rows, cols = np.divmod(np.unique(said @ [len(column), 1]), max(len(column), 1)) # sorted, each once
+    said = np.fromiter(
+        (x for i, r, v in facts for x in (int(i), column.setdefault((r, v), len(column)))), np.int64
+    ).reshape(-1, 2)
+    for i in (said[:, 0].min(initial=0), said[:, 0].max(initial=0)):
+        if len(said) and not 0 <= i < n_items:
+            raise ValueError(f'a fact is about item {i}, but items are 0 to {n_items - 1}')
+    rows, cols = np.divmod(
+        np.unique(said @ [len(column), 1]), max(len(column), 1)
+    )  # sorted, each once
     order = np.argsort(-np.bincount(cols, minlength=len(column)), kind='stable')
     names, ones = list(column), np.ones(len(rows), np.int8)
-    return csr_array((ones, (rows, np.argsort(order)[cols])), (n_items + 1, len(names))), tuple(names[j] for j in order)
+    return csr_array((ones, (rows, np.argsort(order)[cols])), (n_items + 1, len(names))), tuple(
+        names[j] for j in order
+    )
 
 # %% ../../nbs/method/01_facts.ipynb #e1ce655c
 def bit_marks(
-    table:csr_array, # As `fact_table` makes it, or some of its columns
-    words:int, # Machine words of 64 bits to spend on each item
-)->np.ndarray: # words x (n + 1)
+    table: csr_array,  # As `fact_table` makes it, or some of its columns
+    words: int,  # Machine words of 64 bits to spend on each item
+) -> np.ndarray:  # words x (n + 1)
     "For each item a set of bits: column j sets bit j, modulo the number of bits."
     marks = np.zeros((words, table.shape[0]), np.uint64)
-    rows, bits = np.repeat(np.arange(table.shape[0]), np.diff(table.indptr)), table.indices % (64*words)
-    np.bitwise_or.at(marks, (bits//64, rows), np.uint64(1) << (bits % 64).astype(np.uint64))
+    rows, bits = (
+        np.repeat(np.arange(table.shape[0]), np.diff(table.indptr)),
+        table.indices % (64 * words),
+    )
+    np.bitwise_or.at(marks, (bits // 64, rows), np.uint64(1) << (bits % 64).astype(np.uint64))
     return marks
 
 # %% ../../nbs/method/01_facts.ipynb #22e874ea
 def count_shared(
-    common:np.ndarray, # (n + 1): bits of the commonest facts, one each
-    marks:np.ndarray, # words x (n + 1): bits of the other facts, which may collide
-    rare:csr_array, # (n + 1) x other facts
-    a:np.ndarray, # Row of one item of each pair, -1 for an unknown one
-    b:np.ndarray, # Row of the other
-)->np.ndarray: # Facts in common, one number per pair
+    common: np.ndarray,  # (n + 1): bits of the commonest facts, one each
+    marks: np.ndarray,  # words x (n + 1): bits of the other facts, which may collide
+    rare: csr_array,  # (n + 1) x other facts
+    a: np.ndarray,  # Row of one item of each pair, -1 for an unknown one
+    b: np.ndarray,  # Row of the other
+) -> np.ndarray:  # Facts in common, one number per pair
     "How many facts the items of each pair share."
     shared = np.bitwise_count(common[a] & common[b]).astype(np.int64)
     maybe = np.flatnonzero(np.bitwise_or.reduce([w[a] & w[b] for w in marks]))
@@ -59,21 +76,44 @@ def count_shared(
 @dataclass(frozen=True, eq=False)
 class AttributeGraph:
     "Which item has which facts: the item-attribute graph, in memory linear in the facts."
-    n_items:int # Items 0 to n - 1
-    table:csr_array # (n + 1) x facts, the last row empty
-    names:tuple[tuple[str, str], ...] # The (relation, value) of each column
+
+    n_items: int  # Items 0 to n - 1
+    table: csr_array  # (n + 1) x facts, the last row empty
+    names: tuple[tuple[str, str], ...]  # The (relation, value) of each column
+
     @classmethod
-    def from_facts(cls, n_items:int, facts:Iterable[tuple[int, str, str]]): return cls(n_items, *fact_table(n_items, facts))
+    def from_facts(cls, n_items: int, facts: Iterable[tuple[int, str, str]]):
+        return cls(n_items, *fact_table(n_items, facts))
+
     @classmethod
-    def from_catalogue(cls, catalogue:Catalogue): return cls.from_facts(len(catalogue), catalogue.facts)
+    def from_catalogue(cls, catalogue: Catalogue):
+        return cls.from_facts(len(catalogue), catalogue.facts)
+
     @cached_property
-    def degrees(self)->Int[Tensor, 'n']: return torch.from_numpy(np.diff(self.table.indptr)[:-1].astype(np.int64)) # facts per item
+    def degrees(self) -> Int[Tensor, 'n']:
+        return torch.from_numpy(np.diff(self.table.indptr)[:-1].astype(np.int64))  # facts per item
+
     @cached_property
-    def split(self): return bit_marks(self.table[:,:64], 1)[0], bit_marks(self.table[:,64:], 4), self.table[:,64:] # for `count_shared`
-    def facts_of(self, item:int)->set: return {self.names[j] for j in self.table[[item]].indices}
-    def shared_facts(self, a:int, b:int)->set: return self.facts_of(a) & self.facts_of(b)
-    def overlap(self, a:Int[Tensor, 'e'], b:Int[Tensor, 'e'])->Int[Tensor, 'e']:
+    def split(self):
+        return (
+            bit_marks(self.table[:, :64], 1)[0],
+            bit_marks(self.table[:, 64:], 4),
+            self.table[:, 64:],
+        )  # for `count_shared`
+
+    def facts_of(self, item: int) -> set:
+        return {self.names[j] for j in self.table[[item]].indices}
+
+    def shared_facts(self, a: int, b: int) -> set:
+        return self.facts_of(a) & self.facts_of(b)
+
+    def overlap(self, a: Int[Tensor, 'e'], b: Int[Tensor, 'e']) -> Int[Tensor, 'e']:
         "Facts that the items of each pair share; an unknown item, -1, shares none."
         pairs = torch.stack([a, b]).cpu()
-        if pairs.numel() and (pairs.min() < -1 or pairs.max() >= self.n_items): raise IndexError(f'items are 0 to {self.n_items-1}, or -1 for an unknown one')
-        return torch.from_numpy(np.concatenate([count_shared(*self.split, *o.numpy()) for o in pairs.split(65_536, dim=1)])).to(a.device)
+        if pairs.numel() and (pairs.min() < -1 or pairs.max() >= self.n_items):
+            raise IndexError(f'items are 0 to {self.n_items - 1}, or -1 for an unknown one')
+        return torch.from_numpy(
+            np.concatenate(
+                [count_shared(*self.split, *o.numpy()) for o in pairs.split(65_536, dim=1)]
+            )
+        ).to(a.device)

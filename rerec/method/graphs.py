@@ -7,20 +7,23 @@ __all__ = ['InteractionGraph', 'split_likes', 'adjacency', 'mix_layers', 'Propag
            'LightGCN', 'light_epoch', 'train_lightgcn', 'rank_metrics', 'AttributeGraph']
 
 # %% ../../nbs/method/02_graphs.ipynb #0c422820
-import json, os, warnings
+import json
+import os
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
 from pathlib import Path
 from typing import Callable
+
 import torch
 from jaxtyping import Float, Int
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.functional import embedding, logsigmoid
+
 from ..base.core import Catalogue
-from .facts import AttributeGraph
 
 # %% ../../nbs/method/02_graphs.ipynb #347a6286
 _all_ = ['AttributeGraph']
@@ -29,203 +32,267 @@ _all_ = ['AttributeGraph']
 @dataclass(frozen=True, eq=False)
 class InteractionGraph:
     "Which user liked which item: the user-item graph."
-    n_users:int # Users 0 to u - 1
-    n_items:int # Items 0 to n - 1
-    users:Int[Tensor, 'e'] # User of each like; sorted, doubles removed
-    items:Int[Tensor, 'e'] # Item of each like; rising within a user
+
+    n_users: int  # Users 0 to u - 1
+    n_items: int  # Items 0 to n - 1
+    users: Int[Tensor, 'e']  # User of each like; sorted, doubles removed
+    items: Int[Tensor, 'e']  # Item of each like; rising within a user
+
     def __post_init__(self):
         users, items = (torch.as_tensor(o, dtype=torch.long) for o in (self.users, self.items))
-        for name,rows,n in (('user', users, self.n_users), ('item', items, self.n_items)):
-            if len(rows) and not (0 <= rows.min() and rows.max() < n): raise ValueError(f'{name}s of likes must be 0 to {n-1}, found {rows.min()} to {rows.max()}')
-        keys = torch.unique(users*self.n_items + items)
+        for name, rows, n in (('user', users, self.n_users), ('item', items, self.n_items)):
+            if len(rows) and not (0 <= rows.min() and rows.max() < n):
+                raise ValueError(
+                    f'{name}s of likes must be 0 to {n - 1}, found {rows.min()} to {rows.max()}'
+                )
+        keys = torch.unique(users * self.n_items + items)
         object.__setattr__(self, 'users', keys // max(self.n_items, 1))
         object.__setattr__(self, 'items', keys % max(self.n_items, 1))
-    def __len__(self): return len(self.users)
+
+    def __len__(self):
+        return len(self.users)
+
     @classmethod
-    def from_catalogue(cls, catalogue:Catalogue):
+    def from_catalogue(cls, catalogue: Catalogue):
         users, items = torch.tensor(catalogue.likes, dtype=torch.long).reshape(-1, 2).T
         return cls(catalogue.n_users, len(catalogue), users, items)
-    def of(self, users:Int[Tensor, 'b'])->slice: return slice(self.starts[users[0]], self.starts[users[-1] + 1]) # likes of users in a row
+
+    def of(self, users: Int[Tensor, 'b']) -> slice:
+        return slice(self.starts[users[0]], self.starts[users[-1] + 1])  # likes of users in a row
+
     @cached_property
-    def activity(self)->Int[Tensor, 'u']: return torch.bincount(self.users, minlength=self.n_users) # likes per user
+    def activity(self) -> Int[Tensor, 'u']:
+        return torch.bincount(self.users, minlength=self.n_users)  # likes per user
+
     @cached_property
-    def popularity(self)->Int[Tensor, 'n']: return torch.bincount(self.items, minlength=self.n_items) # likes per item
-    def split(self, seed:int=0, share:float=.2): return split_likes(self, seed, share)
+    def popularity(self) -> Int[Tensor, 'n']:
+        return torch.bincount(self.items, minlength=self.n_items)  # likes per item
+
+    def split(self, seed: int = 0, share: float = 0.2):
+        return split_likes(self, seed, share)
+
     @cached_property
-    def starts(self)->Tensor: return torch.cat([self.activity.new_zeros(1), self.activity.cumsum(0)]) # where each user's likes begin
+    def starts(self) -> Tensor:
+        return torch.cat(
+            [self.activity.new_zeros(1), self.activity.cumsum(0)]
+        )  # where each user's likes begin
 
 # %% ../../nbs/method/02_graphs.ipynb #0586332b
 def split_likes(
-    graph:InteractionGraph, # All likes
-    seed:int=0, # Start of the draw
-    share:float=.2, # Part of each user's likes to hold out, rounded down
-)->tuple[InteractionGraph, InteractionGraph]: # (to train on, held out)
+    graph: InteractionGraph,  # All likes
+    seed: int = 0,  # Start of the draw
+    share: float = 0.2,  # Part of each user's likes to hold out, rounded down
+) -> tuple[InteractionGraph, InteractionGraph]:  # (to train on, held out)
     "Hold out a random part of every user's likes."
-    if not 0 <= share < 1: raise ValueError(f'share must be in [0, 1), got {share}')
-    chance = torch.rand(len(graph), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    if not 0 <= share < 1:
+        raise ValueError(f'share must be in [0, 1), got {share}')
+    chance = torch.rand(
+        len(graph), generator=torch.Generator().manual_seed(seed), dtype=torch.float64
+    )
     order = torch.argsort(graph.users + chance)
     place = torch.arange(len(graph)) - graph.starts[graph.users]
-    held = place < (share*graph.activity.double()).floor()[graph.users]
-    part = lambda rows: InteractionGraph(graph.n_users, graph.n_items, graph.users[rows], graph.items[rows])
+    held = place < (share * graph.activity.double()).floor()[graph.users]
+    part = lambda rows: InteractionGraph(
+        graph.n_users, graph.n_items, graph.users[rows], graph.items[rows]
+    )
     return part(order[~held]), part(order[held])
 
 # %% ../../nbs/method/02_graphs.ipynb #4c9cb740
 def adjacency(
-    graph:InteractionGraph, # Users and items
-)->Float[Tensor, 'v v']: # Sparse, compressed by rows; users first
+    graph: InteractionGraph,  # Users and items
+) -> Float[Tensor, 'v v']:  # Sparse, compressed by rows; users first
     "The user-item graph, each edge divided by the root of both its degrees."
     size = graph.n_users + graph.n_items
     ends = torch.stack([graph.users, graph.items + graph.n_users])
     edges = torch.cat([ends, ends.flip(0)], dim=1)
     scale = torch.cat([graph.activity, graph.popularity]).rsqrt()
-    table = torch.sparse_coo_tensor(edges, scale[edges].prod(0), (size, size), check_invariants=False).coalesce()
+    table = torch.sparse_coo_tensor(
+        edges, scale[edges].prod(0), (size, size), check_invariants=False
+    ).coalesce()
     with warnings.catch_warnings():
         warnings.filterwarnings('ignore', 'Sparse CSR tensor support is in beta')
         return table.to_sparse_csr()
 
 # %% ../../nbs/method/02_graphs.ipynb #58e844e7
 def mix_layers(
-    x:Float[Tensor, 'v d'], # A vector per node, users first
-    adjacency:Float[Tensor, 'v v'], # From `adjacency`
-    layers:int, # Steps of propagation
-)->Float[Tensor, 'v d']: # Mean of what arrives after 0, 1, ..., `layers` steps
+    x: Float[Tensor, 'v d'],  # A vector per node, users first
+    adjacency: Float[Tensor, 'v v'],  # From `adjacency`
+    layers: int,  # Steps of propagation
+) -> Float[Tensor, 'v d']:  # Mean of what arrives after 0, 1, ..., `layers` steps
     "Let every node average what its neighbourhood carries."
     y = x
-    for _ in range(layers): y = torch.addmm(x, adjacency, y)
+    for _ in range(layers):
+        y = torch.addmm(x, adjacency, y)
     return y / (layers + 1)
 
 # %% ../../nbs/method/02_graphs.ipynb #23e3a1ef
 class Propagate(torch.autograd.Function):
     "`mix_layers` with itself as gradient, since the adjacency is symmetric."
+
     @staticmethod
     def forward(ctx, x, adjacency, layers):
         ctx.adjacency, ctx.layers = adjacency, layers
         return mix_layers(x, adjacency, layers)
+
     @staticmethod
-    def backward(ctx, grad): return mix_layers(grad, ctx.adjacency, ctx.layers), None, None
+    def backward(ctx, grad):
+        return mix_layers(grad, ctx.adjacency, ctx.layers), None, None
 
 # %% ../../nbs/method/02_graphs.ipynb #09c5fe90
 def nth_unliked(
-    graph:InteractionGraph, # Who liked what
-    users:Int[Tensor, 'e'], # Whose unliked items
-    r:Int[Tensor, 'e'], # Which of them, from 0; below the number of items the user has not liked
-)->Int[Tensor, 'e']: # Item rows
+    graph: InteractionGraph,  # Who liked what
+    users: Int[Tensor, 'e'],  # Whose unliked items
+    r: Int[Tensor, 'e'],  # Which of them, from 0; below the number of items the user has not liked
+) -> Int[Tensor, 'e']:  # Item rows
     "The `r`-th item, in order of rows, that each user has not liked."
     nth = torch.arange(len(graph), device=graph.users.device) - graph.starts[graph.users]
-    keys = graph.users*(graph.n_items + 1) + graph.items - nth
-    passed = torch.searchsorted(keys, users*(graph.n_items + 1) + r, right=True) - graph.starts[users]
+    keys = graph.users * (graph.n_items + 1) + graph.items - nth
+    passed = (
+        torch.searchsorted(keys, users * (graph.n_items + 1) + r, right=True) - graph.starts[users]
+    )
     return r + passed
 
 # %% ../../nbs/method/02_graphs.ipynb #e17cb5a1
 def draw_unliked(
-    graph:InteractionGraph, # Who liked what
-    users:Int[Tensor, 'e'], # One draw for each; each must have something unliked
-    generator:torch.Generator, # Source of chance, on the graph's device
-)->Int[Tensor, 'e']: # Item rows
+    graph: InteractionGraph,  # Who liked what
+    users: Int[Tensor, 'e'],  # One draw for each; each must have something unliked
+    generator: torch.Generator,  # Source of chance, on the graph's device
+) -> Int[Tensor, 'e']:  # Item rows
     "For each user an item they have not liked, all equally likely."
     free = graph.n_items - graph.activity[users]
     chance = torch.rand(len(users), generator=generator, dtype=torch.float64, device=users.device)
-    return nth_unliked(graph, users, (chance*free).long())
+    return nth_unliked(graph, users, (chance * free).long())
 
 # %% ../../nbs/method/02_graphs.ipynb #24aaf34c
 def bpr_loss(
-    nodes:Float[Tensor, 'v d'], # Propagated vectors, users first
-    weights:Float[Tensor, 'v d'], # What they were propagated from
-    triples:Int[Tensor, '3 b'], # Nodes: user, liked item, unliked item
-    reg:float=1e-2, # λ, weight of the squared length
-)->Float[Tensor, '']: # Mean over the triples
+    nodes: Float[Tensor, 'v d'],  # Propagated vectors, users first
+    weights: Float[Tensor, 'v d'],  # What they were propagated from
+    triples: Int[Tensor, '3 b'],  # Nodes: user, liked item, unliked item
+    reg: float = 1e-2,  # λ, weight of the squared length
+) -> Float[Tensor, '']:  # Mean over the triples
     "How far liked items are from scoring above unliked ones (BPR)."
     user, liked, unliked = (embedding(o, nodes) for o in triples)
-    margin = (user*(liked - unliked)).sum(-1)
-    return -logsigmoid(margin).mean() + reg*weights.pow(2).sum()/triples.shape[1]
+    margin = (user * (liked - unliked)).sum(-1)
+    return -logsigmoid(margin).mean() + reg * weights.pow(2).sum() / triples.shape[1]
 
 # %% ../../nbs/method/02_graphs.ipynb #136cf91b
 @dataclass(frozen=True, eq=False)
 class LightGCN:
     "A vector for every user and item, learned from who liked what."
-    users:Float[Tensor, 'u d'] # 0 for a user without likes
-    items:Float[Tensor, 'n d'] # 0 for an item without likes
-    history:tuple[float, ...] = () # Mean loss of each epoch
-    def scores(self, users:Int[Tensor, 'b'])->Float[Tensor, 'b n']: return self.users[users] @ self.items.T # higher: liked more
-    def save(self, path:str|Path)->Path:
+
+    users: Float[Tensor, 'u d']  # 0 for a user without likes
+    items: Float[Tensor, 'n d']  # 0 for an item without likes
+    history: tuple[float, ...] = ()  # Mean loss of each epoch
+
+    def scores(self, users: Int[Tensor, 'b']) -> Float[Tensor, 'b n']:
+        return self.users[users] @ self.items.T  # higher: liked more
+
+    def save(self, path: str | Path) -> Path:
         "Write as safetensors, whole or not at all."
-        path = Path(path); path.parent.mkdir(parents=True, exist_ok=True)
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f'.{path.name}.part')
-        save_file(dict(users=self.users.contiguous(), items=self.items.contiguous()), part, dict(history=json.dumps(self.history)))
+        save_file(
+            dict(users=self.users.contiguous(), items=self.items.contiguous()),
+            part,
+            dict(history=json.dumps(self.history)),
+        )
         os.replace(part, path)
         return path
+
     @classmethod
-    def load(cls, path:str|Path):
+    def load(cls, path: str | Path):
         with safe_open(path, 'pt') as f:
-            return cls(f.get_tensor('users'), f.get_tensor('items'), tuple(json.loads(f.metadata()['history'])))
+            return cls(
+                f.get_tensor('users'),
+                f.get_tensor('items'),
+                tuple(json.loads(f.metadata()['history'])),
+            )
 
 # %% ../../nbs/method/02_graphs.ipynb #6b085da2
 def light_epoch(
-    graph:InteractionGraph, # Likes to learn from
-    table:Tensor, # Its `adjacency`
-    weights:Tensor, # Vectors of all nodes, changed in place
-    optimiser, # Holds `weights`
-    layers:int, # Steps of propagation
-    batch_size:int, # Likes a step, at most
-    reg:float, # λ
-    generator:torch.Generator, # Order of the likes, and the unliked items
-)->float: # Mean loss
+    graph: InteractionGraph,  # Likes to learn from
+    table: Tensor,  # Its `adjacency`
+    weights: Tensor,  # Vectors of all nodes, changed in place
+    optimiser,  # Holds `weights`
+    layers: int,  # Steps of propagation
+    batch_size: int,  # Likes a step, at most
+    reg: float,  # λ
+    generator: torch.Generator,  # Order of the likes, and the unliked items
+) -> float:  # Mean loss
     "One pass over all likes, each against a fresh unliked item."
-    rows = torch.nonzero(graph.activity[graph.users] < graph.n_items)[:,0]
+    rows = torch.nonzero(graph.activity[graph.users] < graph.n_items)[:, 0]
     rows = rows[torch.randperm(len(rows), generator=generator, device=rows.device)]
-    total = 0.
-    for part in rows.chunk(ceil(len(rows)/batch_size)):
+    total = 0.0
+    for part in rows.chunk(ceil(len(rows) / batch_size)):
         users, shift = graph.users[part], graph.n_users
-        triples = torch.stack([users, graph.items[part] + shift, draw_unliked(graph, users, generator) + shift])
+        triples = torch.stack(
+            [users, graph.items[part] + shift, draw_unliked(graph, users, generator) + shift]
+        )
         loss = bpr_loss(Propagate.apply(weights, table, layers), weights, triples, reg)
-        optimiser.zero_grad(); loss.backward(); optimiser.step()
-        total += loss.item()*len(part)
-    return total/len(rows)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        total += loss.item() * len(part)
+    return total / len(rows)
 
 # %% ../../nbs/method/02_graphs.ipynb #d016a15f
 def train_lightgcn(
-    graph:InteractionGraph, # Likes to learn from
-    dim:int=64, # Size of a vector
-    layers:int=3, # Steps of propagation, as LightGCN's authors have it
-    epochs:int=50, # Passes over the likes (ours, on 100,000 likes)
-    lr:float=.02, # Step size of Adam (ours, for the large batches)
-    batch_size:int=20_000, # Likes a step (ours)
-    reg:float=1e-2, # λ (ours; 1e-4 finds less on MovieLens, 1e-1 too)
-    seed:int=0, # Start of everything random
-    device:str='cpu', # Where to train
-    progress:Callable=lambda epochs: epochs, # Wraps the range of epochs, for instance `tqdm`
-)->LightGCN: # On the CPU
+    graph: InteractionGraph,  # Likes to learn from
+    dim: int = 64,  # Size of a vector
+    layers: int = 3,  # Steps of propagation, as LightGCN's authors have it
+    epochs: int = 50,  # Passes over the likes (ours, on 100,000 likes)
+    lr: float = 0.02,  # Step size of Adam (ours, for the large batches)
+    batch_size: int = 20_000,  # Likes a step (ours)
+    reg: float = 1e-2,  # λ (ours; 1e-4 finds less on MovieLens, 1e-1 too)
+    seed: int = 0,  # Start of everything random
+    device: str = 'cpu',  # Where to train
+    progress: Callable = lambda epochs: epochs,  # Wraps the range of epochs, for instance `tqdm`
+) -> LightGCN:  # On the CPU
     "Learn a vector for every user and item from who liked what (LightGCN)."
     generator = torch.Generator(device).manual_seed(seed)
-    graph = InteractionGraph(graph.n_users, graph.n_items, graph.users.to(device), graph.items.to(device))
+    graph = InteractionGraph(
+        graph.n_users, graph.n_items, graph.users.to(device), graph.items.to(device)
+    )
     nodes = graph.n_users + graph.n_items
-    weights = torch.empty(nodes, dim, device=device).uniform_(-1, 1, generator=generator)*(6/(nodes + dim))**.5
+    weights = (
+        torch.empty(nodes, dim, device=device).uniform_(-1, 1, generator=generator)
+        * (6 / (nodes + dim)) ** 0.5
+    )
     optimiser, table = torch.optim.Adam([weights.requires_grad_()], lr=lr), adjacency(graph)
-    learnable = (graph.activity[graph.users] < graph.n_items).any() # else nothing can be compared
-    history = tuple(light_epoch(graph, table, weights, optimiser, layers, batch_size, reg, generator) for _ in progress(range(epochs if learnable else 0)))
+    learnable = (graph.activity[graph.users] < graph.n_items).any()  # else nothing can be compared
+    history = tuple(
+        light_epoch(graph, table, weights, optimiser, layers, batch_size, reg, generator)
+        for _ in progress(range(epochs if learnable else 0))
+    )
     out = mix_layers(weights.detach(), table, layers)
-    out[torch.cat([graph.activity, graph.popularity])==0] = 0
+    out[torch.cat([graph.activity, graph.popularity]) == 0] = 0
     return LightGCN(*out.cpu().split([graph.n_users, graph.n_items]), history)
 
 # %% ../../nbs/method/02_graphs.ipynb #56654976
 def rank_metrics(
-    score:Callable[[Int[Tensor, 'b']], Float[Tensor, 'b n']], # Scores of all items for some users, such as `LightGCN.scores`
-    train:InteractionGraph, # Likes already known, never recommended again
-    held:InteractionGraph, # Likes to be found
-    k:int=10, # Places looked at
-    chunk:int=1024, # Users scored at once
-)->dict[str, float]: # ndcg, recall: means over the users with something held out
+    score: Callable[
+        [Int[Tensor, 'b']], Float[Tensor, 'b n']
+    ],  # Scores of all items for some users, such as `LightGCN.scores`
+    train: InteractionGraph,  # Likes already known, never recommended again
+    held: InteractionGraph,  # Likes to be found
+    k: int = 10,  # Places looked at
+    chunk: int = 1024,  # Users scored at once
+) -> dict[str, float]:  # ndcg, recall: means over the users with something held out
     "Rank all items for every user and look for the held-out likes."
-    discount, sums = 1/torch.arange(2., min(k, held.n_items) + 2).log2(), torch.zeros(3, dtype=torch.float64)
+    discount, sums = (
+        1 / torch.arange(2.0, min(k, held.n_items) + 2).log2(),
+        torch.zeros(3, dtype=torch.float64),
+    )
     for start in range(0, held.n_users, chunk):
         users = torch.arange(start, min(start + chunk, held.n_users))
         cells = lambda g: (g.users[g.of(users)] - start, g.items[g.of(users)])
         scores, wanted = score(users).clone(), torch.zeros(len(users), held.n_items)
         scores[cells(train)], wanted[cells(held)] = -torch.inf, 1
         top = scores.topk(len(discount))
-        hits = wanted.gather(1, top.indices)*(top.values > -torch.inf)
+        hits = wanted.gather(1, top.indices) * (top.values > -torch.inf)
         count = wanted.sum(1)
-        best = wanted.sort(descending=True).values[:,:len(discount)] @ discount
-        each = torch.stack([hits @ discount/best, hits.sum(1)/count, torch.ones(len(users))])
-        sums += each[:,count > 0].double().sum(1)
-    return dict(zip(('ndcg', 'recall'), (sums[:2]/sums[2].clamp(min=1)).tolist()))
+        best = wanted.sort(descending=True).values[:, : len(discount)] @ discount
+        each = torch.stack([hits @ discount / best, hits.sum(1) / count, torch.ones(len(users))])
+        sums += each[:, count > 0].double().sum(1)
+    return dict(zip(('ndcg', 'recall'), (sums[:2] / sums[2].clamp(min=1)).tolist()))

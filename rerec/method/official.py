@@ -10,117 +10,148 @@ __all__ = ['OFFICIAL', 'SIZES', 'BOX', 'MARK', 'FORM_WEIGHT', 'official_config',
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
 from ..base.answers import parse_answer
 from ..base.core import Catalogue
 from ..base.metrics import pad_rows
-from .rewards import completion_text, on_offer, preference_alignment
 from ..base.titles import TitleIndex
+from .rewards import completion_text, on_offer, preference_alignment
 from .trainer import ReRecConfig
 
 # %% ../../nbs/method/08_official.ipynb #a1ddc5ea
 OFFICIAL = dict(
-    num_generations=5, # G
+    num_generations=5,  # G
     learning_rate=5e-6,
     lr_scheduler_type='constant',
-    per_device_train_batch_size=8, # Of one process: with more of them, fewer accumulations
-    gradient_accumulation_steps=160, # 256 prompts of 5 answers for an update
-    per_device_eval_batch_size=10, # TRL wants whole groups
-    steps_per_generation=320, # 512 prompts sampled at once: two updates
+    per_device_train_batch_size=8,  # Of one process: with more of them, fewer accumulations
+    gradient_accumulation_steps=160,  # 256 prompts of 5 answers for an update
+    per_device_eval_batch_size=10,  # TRL wants whole groups
+    steps_per_generation=320,  # 512 prompts sampled at once: two updates
     max_completion_length=768,
-    temperature=1.,
-    beta=.01, # KL to the reference, k3 as in TRL
-    epsilon=.2,
-    epsilon_high=.2,
-    loss_type='dapo', # Mean over tokens
-    w1=.01,
-    w2=.01,
-    w_penalty=.3, # A blamed token keeps 0.7 of the reward
-    fixed_penalty=0.,
+    temperature=1.0,
+    beta=0.01,  # KL to the reference, k3 as in TRL
+    epsilon=0.2,
+    epsilon_high=0.2,
+    loss_type='dapo',  # Mean over tokens
+    w1=0.01,
+    w2=0.01,
+    w_penalty=0.3,  # A blamed token keeps 0.7 of the reward
+    fixed_penalty=0.0,
     baseline='token',
-    floor=0.,
+    floor=0.0,
     skip_quiet=False,
     segment_by='line',
     spare_answer=True,
     difficulty='ndcg@1',
-    tau=.1,
-    order='easy_to_hard', # From the second epoch
-    revisit=0.,
-    keep_at_least=0.,
+    tau=0.1,
+    order='easy_to_hard',  # From the second epoch
+    revisit=0.0,
+    keep_at_least=0.0,
     num_train_epochs=50,
     eval_strategy='steps',
     eval_on_start=True,
-    eval_steps=10, # 5 steps of two updates
+    eval_steps=10,  # 5 steps of two updates
     save_steps=10,
     save_total_limit=3,
-    metric_for_best_model='accuracy', # NDCG@1 of one right item
+    metric_for_best_model='accuracy',  # NDCG@1 of one right item
     greater_is_better=True,
     load_best_model_at_end=True,
 )
 
 # %% ../../nbs/method/08_official.ipynb #7ef2eee6
 def official_config(
-    **overrides, # Fields of ReRecConfig that differ, such as output_dir
-)->ReRecConfig: # All of OFFICIAL but these
+    **overrides,  # Fields of ReRecConfig that differ, such as output_dir
+) -> ReRecConfig:  # All of OFFICIAL but these
     "Make the settings of the published run."
     return ReRecConfig(**{**OFFICIAL, **overrides})
 
 # %% ../../nbs/method/08_official.ipynb #4e5ede8c
-SIZES = ('num_generations', 'learning_rate', 'lr_scheduler_type', 'per_device_train_batch_size', 'gradient_accumulation_steps',
-    'per_device_eval_batch_size', 'steps_per_generation', 'max_completion_length', 'temperature', 'num_train_epochs', 'eval_strategy', 'eval_on_start', 'eval_steps',
-    'save_steps', 'save_total_limit', 'metric_for_best_model', 'greater_is_better', 'load_best_model_at_end')
-def official_method()->dict: # Fields of ReRecConfig
+SIZES = (
+    'num_generations',
+    'learning_rate',
+    'lr_scheduler_type',
+    'per_device_train_batch_size',
+    'gradient_accumulation_steps',
+    'per_device_eval_batch_size',
+    'steps_per_generation',
+    'max_completion_length',
+    'temperature',
+    'num_train_epochs',
+    'eval_strategy',
+    'eval_on_start',
+    'eval_steps',
+    'save_steps',
+    'save_total_limit',
+    'metric_for_best_model',
+    'greater_is_better',
+    'load_best_model_at_end',
+)
+
+
+def official_method() -> dict:  # Fields of ReRecConfig
     "Choose the settings that make the method, whatever the size of a run."
-    return {k: v for k,v in OFFICIAL.items() if k not in SIZES}
+    return {k: v for k, v in OFFICIAL.items() if k not in SIZES}
 
 # %% ../../nbs/method/08_official.ipynb #b5ca38f4
 def neighbours_of(
-    catalogue:Catalogue, # Items and facts
-)->list[frozenset[str]]: # Values of each item, whatever the relation
+    catalogue: Catalogue,  # Items and facts
+) -> list[frozenset[str]]:  # Values of each item, whatever the relation
     "List the neighbours of each item in the item-attribute graph."
     found = [set() for _ in catalogue.items]
-    for item,_,value in catalogue.facts: found[item].add(value)
+    for item, _, value in catalogue.facts:
+        found[item].add(value)
     return [frozenset(o) for o in found]
 
 # %% ../../nbs/method/08_official.ipynb #7c000ae8
 def shared_alignment(
-    neighbours:Sequence[frozenset], # Values of each item
-    item:int, # Recommended row; -1 for none
-    truth:Sequence[int], # Right rows
-)->float: # QAS, 0 to 1; 0 if the right items share nothing
+    neighbours: Sequence[frozenset],  # Values of each item
+    item: int,  # Recommended row; -1 for none
+    truth: Sequence[int],  # Right rows
+) -> float:  # QAS, 0 to 1; 0 if the right items share nothing
     "Share of what all right items have in common that the recommended item has."
-    if item < 0 or not truth: return 0.
+    if item < 0 or not truth:
+        return 0.0
     wanted = frozenset.intersection(*(neighbours[t] for t in truth))
-    return len(neighbours[item] & wanted)/len(wanted) if wanted else 0.
+    return len(neighbours[item] & wanted) / len(wanted) if wanted else 0.0
 
 # %% ../../nbs/method/08_official.ipynb #9d160c4c
 @dataclass(frozen=True, eq=False)
 class OfficialTerms:
     "What each answer earned by the published reward, and why."
-    form:Float[Tensor, 'b'] # 0.5 in the asked form, else -0.5
-    ndcg:Float[Tensor, 'b'] # 1 for a right first item; -0.5 without the form
-    qas:Float[Tensor, 'b'] # 0 to 1
-    pas:Float[Tensor, 'b'] # -1 to 1
-    total:Float[Tensor, 'b'] # 0.1 form + ndcg + w1 qas + w2 pas
+
+    form: Float[Tensor, 'b']  # 0.5 in the asked form, else -0.5
+    ndcg: Float[Tensor, 'b']  # 1 for a right first item; -0.5 without the form
+    qas: Float[Tensor, 'b']  # 0 to 1
+    pas: Float[Tensor, 'b']  # -1 to 1
+    total: Float[Tensor, 'b']  # 0.1 form + ndcg + w1 qas + w2 pas
 
 # %% ../../nbs/method/08_official.ipynb #6be6c808
-BOX = r'\\boxed\s*\{[^}]{1,1000}\}' # A closed box that is not empty: an answer in the form that the published prompt asks for
-MARK = r'\b[Aa]nswer\s*:' # An answer in the form that our warm starts teach
-FORM_WEIGHT = .1
+BOX = r'\\boxed\s*\{[^}]{1,1000}\}'  # A closed box that is not empty: an answer in the form that the published prompt asks for
+MARK = r'\b[Aa]nswer\s*:'  # An answer in the form that our warm starts teach
+FORM_WEIGHT = 0.1
+
+
 class OfficialReward:
     "Reward of written answers as published: the form, NDCG@1, QAS and PAS. A reward function for TRL."
-    def __init__(self,
-        catalogue:Catalogue, # Items and facts
-        items:Float[Tensor, 'n d'], # Embedding of each item, such as `LightGCN.items`
-        titles:TitleIndex, # Titles of the same items
-        formatted:str=BOX, # Regular expression that an answer in the asked form matches
-        w1:float=.01, # Weight of QAS
-        w2:float=.01, # Weight of PAS
-        name:str='official', # Under which TRL logs it
+
+    def __init__(
+        self,
+        catalogue: Catalogue,  # Items and facts
+        items: Float[Tensor, 'n d'],  # Embedding of each item, such as `LightGCN.items`
+        titles: TitleIndex,  # Titles of the same items
+        formatted: str = BOX,  # Regular expression that an answer in the asked form matches
+        w1: float = 0.01,  # Weight of QAS
+        w2: float = 0.01,  # Weight of PAS
+        name: str = 'official',  # Under which TRL logs it
     ):
-        if not len(catalogue) == len(items) == len(titles): raise ValueError(f'{len(catalogue)} items, {len(items)} embeddings, {len(titles)} titles')
+        if not len(catalogue) == len(items) == len(titles):
+            raise ValueError(
+                f'{len(catalogue)} items, {len(items)} embeddings, {len(titles)} titles'
+            )
         self.neighbours = neighbours_of(catalogue)
         self.items = items.detach().cpu()
         self.titles = titles
@@ -128,32 +159,54 @@ class OfficialReward:
         self.w1 = w1
         self.w2 = w2
         self.__name__ = name
-    def terms(self, completions, truth, candidates=None)->OfficialTerms: return official_terms(self, completions, truth, candidates)
-    def __call__(self, prompts=None, completions=(), completion_ids=None, *, truth, candidates=None, log_metric=None, **kwargs)->list[float]:
+
+    def terms(self, completions, truth, candidates=None) -> OfficialTerms:
+        return official_terms(self, completions, truth, candidates)
+
+    def __call__(
+        self,
+        prompts=None,
+        completions=(),
+        completion_ids=None,
+        *,
+        truth,
+        candidates=None,
+        log_metric=None,
+        **kwargs,
+    ) -> list[float]:
         terms = self.terms(completions, truth, candidates)
         if log_metric:
-            for name in ('form', 'ndcg', 'qas', 'pas'): log_metric(name, getattr(terms, name).mean().item())
+            for name in ('form', 'ndcg', 'qas', 'pas'):
+                log_metric(name, getattr(terms, name).mean().item())
         return terms.total.tolist()
 
 # %% ../../nbs/method/08_official.ipynb #e14460cb
 def official_terms(
-    reward:OfficialReward, # Graph, embeddings, titles and weights
-    completions:Sequence, # Strings or chat messages
-    truth:Sequence[Sequence[int]], # Right rows of each
-    candidates:Sequence[Sequence[int]|None]|None=None, # Rows on offer of each; nothing: the whole catalogue
-)->OfficialTerms: # On the CPU
+    reward: OfficialReward,  # Graph, embeddings, titles and weights
+    completions: Sequence,  # Strings or chat messages
+    truth: Sequence[Sequence[int]],  # Right rows of each
+    candidates: Sequence[Sequence[int] | None]
+    | None = None,  # Rows on offer of each; nothing: the whole catalogue
+) -> OfficialTerms:  # On the CPU
     "Read the first item of each answer, and reward it as published."
-    offers = [list(o or ()) for o in candidates] if candidates is not None else [[]]*len(completions)
-    if not len(completions) == len(truth) == len(offers): raise ValueError(f'{len(completions)} completions, {len(truth)} truths, {len(offers)} sets of candidates')
+    offers = (
+        [list(o or ()) for o in candidates] if candidates is not None else [[]] * len(completions)
+    )
+    if not len(completions) == len(truth) == len(offers):
+        raise ValueError(
+            f'{len(completions)} completions, {len(truth)} truths, {len(offers)} sets of candidates'
+        )
     texts = [completion_text(o) for o in completions]
     formed = torch.tensor([bool(reward.formatted.search(t)) for t in texts], dtype=torch.bool)
-    firsts = [parse_answer(t, reward.titles, o or None).first for t,o in zip(texts, offers)]
-    places = on_offer(torch.tensor(firsts, dtype=torch.long).view(-1, 1), pad_rows(offers)) # b 1
+    firsts = [parse_answer(t, reward.titles, o or None).first for t, o in zip(texts, offers)]
+    places = on_offer(torch.tensor(firsts, dtype=torch.long).view(-1, 1), pad_rows(offers))  # b 1
     pairs = list(zip(places[:, 0].tolist(), truth))
-    right = torch.tensor([float(p in t) for p,t in pairs])
-    qas = torch.tensor([shared_alignment(reward.neighbours, p, t) for p,t in pairs])
+    right = torch.tensor([float(p in t) for p, t in pairs])
+    qas = torch.tensor([shared_alignment(reward.neighbours, p, t) for p, t in pairs])
     pas = preference_alignment(reward.items, places, pad_rows(truth), k=1)
-    form = formed.float() - .5
-    ndcg = right.where(formed, -.5)
-    qas, pas = qas*formed, pas*formed
-    return OfficialTerms(form, ndcg, qas, pas, FORM_WEIGHT*form + ndcg + reward.w1*qas + reward.w2*pas)
+    form = formed.float() - 0.5
+    ndcg = right.where(formed, -0.5)
+    qas, pas = qas * formed, pas * formed
+    return OfficialTerms(
+        form, ndcg, qas, pas, FORM_WEIGHT * form + ndcg + reward.w1 * qas + reward.w2 * pas
+    )

@@ -9,159 +9,225 @@ __all__ = ['on_offer', 'first_places', 'mean_of_places', 'query_alignment', 'pre
 # %% ../../nbs/method/03_rewards.ipynb #cab77d1d
 from collections.abc import Sequence
 from dataclasses import dataclass
+
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import embedding, normalize, pad
+
 from ..base.answers import parse_answer
-from .graphs import AttributeGraph
 from ..base.metrics import first_times, ndcg_at_k, pad_rows
 from ..base.titles import TitleIndex
+from .facts import AttributeGraph
 
 # %% ../../nbs/method/03_rewards.ipynb #d378d903
 def on_offer(
-    places:Int[Tensor, 'b k'], # Listed rows, -1 for an unknown title
-    candidates:Int[Tensor, 'b c'], # Rows on offer, padded with -1; a row of nothing but -1: everything is on offer
-)->Int[Tensor, 'b k']: # -1 where an item was not on offer
+    places: Int[Tensor, 'b k'],  # Listed rows, -1 for an unknown title
+    candidates: Int[
+        Tensor, 'b c'
+    ],  # Rows on offer, padded with -1; a row of nothing but -1: everything is on offer
+) -> Int[Tensor, 'b k']:  # -1 where an item was not on offer
     "Forget the items that were not among the candidates."
-    offered = (places[:,:,None]==candidates[:,None,:]).any(-1)
+    offered = (places[:, :, None] == candidates[:, None, :]).any(-1)
     return places.where(offered | (candidates < 0).all(-1, keepdim=True), -1)
 
 # %% ../../nbs/method/03_rewards.ipynb #737074a1
 def first_places(
-    places:Int[Tensor, 'b k'], # Listed rows, -1 for an unknown title
-    truth:Int[Tensor, 'b m'], # Right rows, padded with -1
-    k:int, # Places that count
-    listed:Int[Tensor, 'b']|None=None, # Titles in the list, known or not; up to the last known one unless given
-)->tuple[Int[Tensor, 'b j'], Int[Tensor, 'b l'], Int[Tensor, 'b']]: # places, truth with at least one column, places to average over
+    places: Int[Tensor, 'b k'],  # Listed rows, -1 for an unknown title
+    truth: Int[Tensor, 'b m'],  # Right rows, padded with -1
+    k: int,  # Places that count
+    listed: Int[Tensor, 'b']
+    | None = None,  # Titles in the list, known or not; up to the last known one unless given
+) -> tuple[
+    Int[Tensor, 'b j'], Int[Tensor, 'b l'], Int[Tensor, 'b']
+]:  # places, truth with at least one column, places to average over
     "What counts of a list: its first `k` places, and how many titles they hold."
-    places, truth = places[:,:k], pad(truth, (0, int(truth.shape[1]==0)), value=-1)
+    places, truth = places[:, :k], pad(truth, (0, int(truth.shape[1] == 0)), value=-1)
     place = torch.arange(1, places.shape[1] + 1, device=places.device)
-    if listed is None: listed = pad(place*(places >= 0), (1, 0)).amax(-1)
+    if listed is None:
+        listed = pad(place * (places >= 0), (1, 0)).amax(-1)
     return places, truth, listed.clamp(1, k)
 
 # %% ../../nbs/method/03_rewards.ipynb #87cbad3b
 def mean_of_places(
-    match:Float[Tensor, 'b k m'], # How well each place meets each right item
-    places:Int[Tensor, 'b k'], # Listed rows, -1 for an unknown title
-    truth:Int[Tensor, 'b m'], # Right rows, padded with -1
-    listed:Int[Tensor, 'b'], # Places to average over, at least 1
-)->Float[Tensor, 'b']: # 0 for an empty list
+    match: Float[Tensor, 'b k m'],  # How well each place meets each right item
+    places: Int[Tensor, 'b k'],  # Listed rows, -1 for an unknown title
+    truth: Int[Tensor, 'b m'],  # Right rows, padded with -1
+    listed: Int[Tensor, 'b'],  # Places to average over, at least 1
+) -> Float[Tensor, 'b']:  # 0 for an empty list
     "Mean over the listed places of each place's best match; unknown and repeated items earn 0."
-    match = match.where(places[:,:,None]!=truth[:,None,:], 1.) # the right item itself meets everything
-    best = match.masked_fill(truth[:,None,:] < 0, -torch.inf).amax(-1)
+    match = match.where(
+        places[:, :, None] != truth[:, None, :], 1.0
+    )  # the right item itself meets everything
+    best = match.masked_fill(truth[:, None, :] < 0, -torch.inf).amax(-1)
     earns = first_times(places) & (truth >= 0).any(-1, keepdim=True)
-    return best.where(earns, 0.).sum(-1)/listed
+    return best.where(earns, 0.0).sum(-1) / listed
 
 # %% ../../nbs/method/03_rewards.ipynb #287a7d22
 def query_alignment(
-    graph:AttributeGraph, # Facts of the items
-    places:Int[Tensor, 'b k'], # Listed rows, -1 for an unknown title
-    truth:Int[Tensor, 'b m'], # Right rows, padded with -1
-    k:int=5, # Places that count
-    listed:Int[Tensor, 'b']|None=None, # As in `first_places`
-)->Float[Tensor, 'b']: # QAS, 0 to 1
+    graph: AttributeGraph,  # Facts of the items
+    places: Int[Tensor, 'b k'],  # Listed rows, -1 for an unknown title
+    truth: Int[Tensor, 'b m'],  # Right rows, padded with -1
+    k: int = 5,  # Places that count
+    listed: Int[Tensor, 'b'] | None = None,  # As in `first_places`
+) -> Float[Tensor, 'b']:  # QAS, 0 to 1
     "Share of the right item's facts that the listed items have."
     places, truth, listed = first_places(places, truth, k, listed)
-    cells = torch.broadcast_tensors(places[:,:,None], truth[:,None,:])
+    cells = torch.broadcast_tensors(places[:, :, None], truth[:, None, :])
     shared = graph.overlap(*(o.reshape(-1) for o in cells)).view(cells[0].shape)
-    facts = graph.degrees.to(truth.device)[truth].clamp(min=1) # where truth is -1, any number will do
-    return mean_of_places(shared/facts[:,None,:], places, truth, listed)
+    facts = graph.degrees.to(truth.device)[truth].clamp(
+        min=1
+    )  # where truth is -1, any number will do
+    return mean_of_places(shared / facts[:, None, :], places, truth, listed)
 
 # %% ../../nbs/method/03_rewards.ipynb #f435eceb
 def preference_alignment(
-    items:Float[Tensor, 'n d'], # Embedding of each item, 0 for an item nobody likes
-    places:Int[Tensor, 'b k'], # Listed rows, -1 for an unknown title
-    truth:Int[Tensor, 'b m'], # Right rows, padded with -1
-    k:int=5, # Places that count
-    listed:Int[Tensor, 'b']|None=None, # As in `first_places`
-)->Float[Tensor, 'b']: # PAS, -1 to 1
+    items: Float[Tensor, 'n d'],  # Embedding of each item, 0 for an item nobody likes
+    places: Int[Tensor, 'b k'],  # Listed rows, -1 for an unknown title
+    truth: Int[Tensor, 'b m'],  # Right rows, padded with -1
+    k: int = 5,  # Places that count
+    listed: Int[Tensor, 'b'] | None = None,  # As in `first_places`
+) -> Float[Tensor, 'b']:  # PAS, -1 to 1
     "Cosine between the embeddings of the listed items and of the right ones."
     places, truth, listed = first_places(places, truth, k, listed)
     unit = normalize(items).to(places.device)
     blocks = zip(*(o.clamp(min=0).split(1024) for o in (places, truth)))
-    cosines = torch.cat([torch.linalg.vecdot(embedding(p, unit)[:,:,None], embedding(t, unit)[:,None]) for p,t in blocks])
+    cosines = torch.cat(
+        [
+            torch.linalg.vecdot(embedding(p, unit)[:, :, None], embedding(t, unit)[:, None])
+            for p, t in blocks
+        ]
+    )
     return mean_of_places(cosines, places, truth, listed)
 
 # %% ../../nbs/method/03_rewards.ipynb #1cabc0f3
 @dataclass(frozen=True, eq=False)
 class RewardTerms:
     "What each answer earned, and why."
-    ndcg:Float[Tensor, 'b'] # 0 to 1
-    qas:Float[Tensor, 'b'] # 0 to 1
-    pas:Float[Tensor, 'b'] # -1 to 1
-    total:Float[Tensor, 'b'] # ndcg + w1 qas + w2 pas
+
+    ndcg: Float[Tensor, 'b']  # 0 to 1
+    qas: Float[Tensor, 'b']  # 0 to 1
+    pas: Float[Tensor, 'b']  # -1 to 1
+    total: Float[Tensor, 'b']  # ndcg + w1 qas + w2 pas
 
 # %% ../../nbs/method/03_rewards.ipynb #74862657
 def dual_graph_terms(
-    attributes:AttributeGraph, # Facts of the items
-    items:Float[Tensor, 'n d'], # Embedding of each item
-    places:Int[Tensor, 'b k'], # Listed rows, -1 for an unknown title
-    truth:Int[Tensor, 'b m'], # Right rows, padded with -1
-    k:int=5, # Places that count
-    w1:float=.3, # Weight of QAS (ours)
-    w2:float=.2, # Weight of PAS (ours)
-    listed:Int[Tensor, 'b']|None=None, # As in `first_places`
-)->RewardTerms:
+    attributes: AttributeGraph,  # Facts of the items
+    items: Float[Tensor, 'n d'],  # Embedding of each item
+    places: Int[Tensor, 'b k'],  # Listed rows, -1 for an unknown title
+    truth: Int[Tensor, 'b m'],  # Right rows, padded with -1
+    k: int = 5,  # Places that count
+    w1: float = 0.3,  # Weight of QAS (ours)
+    w2: float = 0.2,  # Weight of PAS (ours)
+    listed: Int[Tensor, 'b'] | None = None,  # As in `first_places`
+) -> RewardTerms:
     "Reward of lists of item rows: NDCG + w1 QAS + w2 PAS."
     ndcg = ndcg_at_k(places, truth, k)
     qas = query_alignment(attributes, places, truth, k, listed)
     pas = preference_alignment(items, places, truth, k, listed)
-    return RewardTerms(ndcg, qas, pas, (ndcg.double() + w1*qas.double() + w2*pas.double()).float())
+    return RewardTerms(
+        ndcg, qas, pas, (ndcg.double() + w1 * qas.double() + w2 * pas.double()).float()
+    )
 
 # %% ../../nbs/method/03_rewards.ipynb #af1e8bd7
 def completion_text(
-    completion:str|Sequence[dict], # A string, or chat messages
-)->str: # '' if the assistant said nothing
+    completion: str | Sequence[dict],  # A string, or chat messages
+) -> str:  # '' if the assistant said nothing
     "The words of a completion."
-    if isinstance(completion, str): return completion
-    said = [o.get('content') for o in completion if o.get('role', 'assistant')=='assistant']
+    if isinstance(completion, str):
+        return completion
+    said = [o.get('content') for o in completion if o.get('role', 'assistant') == 'assistant']
     last = said[-1] if said and said[-1] else ''
     return last if isinstance(last, str) else ''.join(o.get('text', '') for o in last)
 
 # %% ../../nbs/method/03_rewards.ipynb #a0c6b878
 class DualGraphReward:
     "Reward of written answers: NDCG + w1 QAS + w2 PAS. A reward function for TRL."
-    def __init__(self,
-        attributes:AttributeGraph, # Facts of the items
-        items:Float[Tensor, 'n d'], # Embedding of each item, such as `LightGCN.items`
-        titles:TitleIndex, # Titles of the same items
-        k:int=5, # Places of a list that count
-        w1:float=.3, # Weight of QAS (ours)
-        w2:float=.2, # Weight of PAS (ours)
-        name:str='dual_graph', # Under which TRL logs it
+
+    def __init__(
+        self,
+        attributes: AttributeGraph,  # Facts of the items
+        items: Float[Tensor, 'n d'],  # Embedding of each item, such as `LightGCN.items`
+        titles: TitleIndex,  # Titles of the same items
+        k: int = 5,  # Places of a list that count
+        w1: float = 0.3,  # Weight of QAS (ours)
+        w2: float = 0.2,  # Weight of PAS (ours)
+        name: str = 'dual_graph',  # Under which TRL logs it
     ):
-        if not attributes.n_items==len(items)==len(titles): raise ValueError(f'facts are about {attributes.n_items} items, embeddings about {len(items)}, titles about {len(titles)}')
-        if not torch.isfinite(items).all(): raise ValueError('an embedding is not finite')
-        self.attributes, self.items, self.titles, self.k, self.w1, self.w2 = attributes, items.detach().cpu(), titles, k, w1, w2
+        if not attributes.n_items == len(items) == len(titles):
+            raise ValueError(
+                f'facts are about {attributes.n_items} items, embeddings about {len(items)}, titles about {len(titles)}'
+            )
+        if not torch.isfinite(items).all():
+            raise ValueError('an embedding is not finite')
+        self.attributes, self.items, self.titles, self.k, self.w1, self.w2 = (
+            attributes,
+            items.detach().cpu(),
+            titles,
+            k,
+            w1,
+            w2,
+        )
         self.__name__ = name
-    def terms(self, completions, truth, candidates=None)->RewardTerms: return written_terms(self, completions, truth, candidates)
-    def __call__(self, prompts=None, completions=(), completion_ids=None, *, truth, candidates=None, log_metric=None, **kwargs)->list[float]:
+
+    def terms(self, completions, truth, candidates=None) -> RewardTerms:
+        return written_terms(self, completions, truth, candidates)
+
+    def __call__(
+        self,
+        prompts=None,
+        completions=(),
+        completion_ids=None,
+        *,
+        truth,
+        candidates=None,
+        log_metric=None,
+        **kwargs,
+    ) -> list[float]:
         terms = self.terms(completions, truth, candidates)
         if log_metric:
-            for name in ('ndcg', 'qas', 'pas'): log_metric(name, getattr(terms, name).mean().item())
+            for name in ('ndcg', 'qas', 'pas'):
+                log_metric(name, getattr(terms, name).mean().item())
         return terms.total.tolist()
 
 # %% ../../nbs/method/03_rewards.ipynb #1da81fb6
 def written_terms(
-    reward:DualGraphReward, # The graphs, titles and weights
-    completions:Sequence, # Strings or chat messages
-    truth:Sequence[Sequence[int]], # Right rows of each
-    candidates:Sequence[Sequence[int]|None]|None=None, # Rows on offer of each; nothing: the whole catalogue
-)->RewardTerms: # On the CPU
+    reward: DualGraphReward,  # The graphs, titles and weights
+    completions: Sequence,  # Strings or chat messages
+    truth: Sequence[Sequence[int]],  # Right rows of each
+    candidates: Sequence[Sequence[int] | None]
+    | None = None,  # Rows on offer of each; nothing: the whole catalogue
+) -> RewardTerms:  # On the CPU
     "Read the answers and reward the lists they end in."
-    offers = [list(o or ()) for o in candidates] if candidates is not None else [[]]*len(completions)
-    if not len(completions)==len(truth)==len(offers): raise ValueError(f'{len(completions)} completions, {len(truth)} truths, {len(offers)} sets of candidates')
-    lists = [parse_answer(completion_text(o), reward.titles, c or None).places[:reward.k] for o,c in zip(completions, offers)]
+    offers = (
+        [list(o or ()) for o in candidates] if candidates is not None else [[]] * len(completions)
+    )
+    if not len(completions) == len(truth) == len(offers):
+        raise ValueError(
+            f'{len(completions)} completions, {len(truth)} truths, {len(offers)} sets of candidates'
+        )
+    lists = [
+        parse_answer(completion_text(o), reward.titles, c or None).places[: reward.k]
+        for o, c in zip(completions, offers)
+    ]
     places = on_offer(pad_rows(lists), pad_rows(offers))
     listed = torch.tensor([len(o) for o in lists])
-    return dual_graph_terms(reward.attributes, reward.items, places, pad_rows(truth), reward.k, reward.w1, reward.w2, listed)
+    return dual_graph_terms(
+        reward.attributes,
+        reward.items,
+        places,
+        pad_rows(truth),
+        reward.k,
+        reward.w1,
+        reward.w2,
+        listed,
+    )
 
 # %% ../../nbs/method/03_rewards.ipynb #ab332972
 def normalised(
-    total:Float[Tensor, '...'], # Rewards
-    w1:float=.3, # Weight of QAS they were made with
-    w2:float=.2, # Weight of PAS they were made with
-)->Float[Tensor, '...']: # r̂, 0 to 1
+    total: Float[Tensor, '...'],  # Rewards
+    w1: float = 0.3,  # Weight of QAS they were made with
+    w2: float = 0.2,  # Weight of PAS they were made with
+) -> Float[Tensor, '...']:  # r̂, 0 to 1
     "Rewards as a share of the most that can be earned."
-    return (total/(1 + w1 + w2)).clamp(0, 1)
+    return (total / (1 + w1 + w2)).clamp(0, 1)

@@ -7,136 +7,172 @@ __all__ = ['BORDER', 'CUTS', 'Segment', 'units', 'segment', 'names', 'byte_lette
            'batch_starts', 'token_segments']
 
 # %% ../../nbs/method/04_segments.ipynb #cbebbd75
-import json, re
+import json
+import re
 from bisect import bisect_right
 from collections.abc import Collection, Iterator, Sequence
 from functools import lru_cache
 from itertools import accumulate
 from typing import NamedTuple
+
 import numpy as np
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
+
 from ..base.answers import Answer, parse_answer
 from ..base.titles import TitleIndex
 
 # %% ../../nbs/method/04_segments.ipynb #3e3a563e
 class Segment(NamedTuple):
     "One step of an answer."
-    start:int # First character
-    end:int # One past the last character
-    items:tuple[int, ...] # Rows it names, in order, each once
+
+    start: int  # First character
+    end: int  # One past the last character
+    items: tuple[int, ...]  # Rows it names, in order, each once
 
 # %% ../../nbs/method/04_segments.ipynb #9b31f381
-BORDER = re.compile(r'''\n (?: [ \t\r]*\n\s* )?  # a line, or a blank one
+BORDER = re.compile(
+    r"""\n (?: [ \t\r]*\n\s* )?  # a line, or a blank one
     | (?<=[.!?;。！？]) (?:
         (?<=[。！？])
         | (?<![。！？])(?<!^\d\.)(?<!^\d\d\.)(?<!\s\d\.)(?<!\s\d\d\.)["'”’)\]*_]*(?=[^\S\n]+["'“‘(\[*_]*[^\W_a-z]))  # a sentence; the next starts with no small letter
-    ''', re.X | re.M)
+    """,
+    re.X | re.M,
+)
 
 # %% ../../nbs/method/04_segments.ipynb #3da5aecc
 def units(
-    text:str, # An answer
-    spans:Sequence[tuple[int, int]], # Characters of titles: never cut inside
-)->list[tuple[int, bool]]: # (start, whether a blank line stands before it)
+    text: str,  # An answer
+    spans: Sequence[tuple[int, int]],  # Characters of titles: never cut inside
+) -> list[tuple[int, bool]]:  # (start, whether a blank line stands before it)
     "Lines and sentences: the pieces that segments are made of."
-    ends, found, i = [e for _,e in spans] + [len(text) + 1], [(0, True)], 0
+    ends, found, i = [e for _, e in spans] + [len(text) + 1], [(0, True)], 0
     for m in BORDER.finditer(text):
-        while ends[i] < m.end(): i += 1
+        while ends[i] < m.end():
+            i += 1
         inside = i < len(spans) and spans[i][0] < m.end() <= spans[i][1]
-        if not inside and found[-1][0] < m.end() < len(text): found.append((m.end(), m[0].count('\n') > 1))
+        if not inside and found[-1][0] < m.end() < len(text):
+            found.append((m.end(), m[0].count('\n') > 1))
     return found
 
 # %% ../../nbs/method/04_segments.ipynb #17917d63
 CUTS = ('item', 'paragraph', 'line')
+
+
 def segment(
-    text:str, # An answer, reasoning included
-    index:TitleIndex, # Titles of the catalogue
-    among:Collection[int]=(), # Candidates: they win over namesakes
-    by:str='item', # One segment for each 'item' discussed, each 'paragraph' or each 'line'
-    answer:Answer|None=None, # The parsed answer, if it is known already
-)->tuple[Segment, ...]: # In order; together they are exactly the text
+    text: str,  # An answer, reasoning included
+    index: TitleIndex,  # Titles of the catalogue
+    among: Collection[int] = (),  # Candidates: they win over namesakes
+    by: str = 'item',  # One segment for each 'item' discussed, each 'paragraph' or each 'line'
+    answer: Answer | None = None,  # The parsed answer, if it is known already
+) -> tuple[Segment, ...]:  # In order; together they are exactly the text
     "Cut an answer into the steps of its reasoning (METHOD, section 2)."
-    if by not in CUTS: raise ValueError(f'by is one of {CUTS}, got {by!r}')
+    if by not in CUTS:
+        raise ValueError(f'by is one of {CUTS}, got {by!r}')
     mentions = index.find(text, among or ())
     answer = answer or parse_answer(text, index, among or ())
-    begin = len(text[:answer.start].rstrip(' \t'))
+    begin = len(text[: answer.start].rstrip(' \t'))
     cut_answer = by != 'line' and 0 < begin < len(text)
     starts = sorted({*_cuts(text, mentions, by), *([begin] if cut_answer else [])})
     named = [[] for _ in starts]
-    for m in mentions: named[bisect_right(starts, m.start) - 1] += m.items
-    return tuple(Segment(a, b, tuple(dict.fromkeys(n))) for a,b,n in zip(starts, [*starts[1:], len(text)], named))
+    for m in mentions:
+        named[bisect_right(starts, m.start) - 1] += m.items
+    return tuple(
+        Segment(a, b, tuple(dict.fromkeys(n)))
+        for a, b, n in zip(starts, [*starts[1:], len(text)], named)
+    )
 
 # %% ../../nbs/method/04_segments.ipynb #cdfd8db0
 def _cuts(text, mentions, by):
     "Where segments start: at blank lines and, by item, where a unit turns to another item; or at every line."
-    if by == 'line': return [0, *(m.end() for m in re.finditer('\n', text) if m.end() < len(text))]
+    if by == 'line':
+        return [0, *(m.end() for m in re.finditer('\n', text) if m.end() < len(text))]
     pieces = units(text, [(m.start, m.end) for m in mentions])
-    if by == 'paragraph': return [s for s,blank in pieces if blank]
-    where, named = [s for s,_ in pieces], [set() for _ in pieces]
-    for m in mentions: named[bisect_right(where, m.start) - 1].update(m.items)
+    if by == 'paragraph':
+        return [s for s, blank in pieces if blank]
+    where, named = [s for s, _ in pieces], [set() for _ in pieces]
+    for m in mentions:
+        named[bisect_right(where, m.start) - 1].update(m.items)
     cuts, current = [], set()
     for (start, blank), items in zip(pieces, named):
-        if blank or (items and current and not items <= current): cuts.append(start); current = set()
+        if blank or (items and current and not items <= current):
+            cuts.append(start)
+            current = set()
         current |= items
     return cuts
 
 # %% ../../nbs/method/04_segments.ipynb #98b80b60
 def names(
-    segments:Sequence[Segment], # Of one answer
-    item:int, # Row of an item
-)->Bool[Tensor, 's']: # True where the segment names it
+    segments: Sequence[Segment],  # Of one answer
+    item: int,  # Row of an item
+) -> Bool[Tensor, 's']:  # True where the segment names it
     "Which segments name an item."
     return torch.from_numpy(np.array([item in s.items for s in segments], bool))
 
 # %% ../../nbs/method/04_segments.ipynb #374a21ef
-def byte_letters()->dict[str, int]: # 256 letters
+def byte_letters() -> dict[str, int]:  # 256 letters
     "Byte-level BPE's printable letter for each byte."
     plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
     odd = [b for b in range(256) if b not in plain]
-    return {chr(b): b for b in plain} | {chr(256 + i): b for i,b in enumerate(odd)}
+    return {chr(b): b for b in plain} | {chr(256 + i): b for i, b in enumerate(odd)}
 
 # %% ../../nbs/method/04_segments.ipynb #b65513ff
 def dialect(
-    tokenizer, # A fast tokenizer of transformers
-)->str: # 'bytes', 'sentencepiece' or 'words'
+    tokenizer,  # A fast tokenizer of transformers
+) -> str:  # 'bytes', 'sentencepiece' or 'words'
     "How a vocabulary spells text, read off its decoder."
-    decoder = json.dumps(json.loads(tokenizer.backend_tokenizer.to_str()).get('decoder') or {}, ensure_ascii=False)
-    if 'ByteLevel' in decoder: return 'bytes'
-    if '"WordPiece"' in decoder or '"BPEDecoder"' in decoder: raise ValueError('WordPiece and end-of-word vocabularies are not known here')
+    decoder = json.dumps(
+        json.loads(tokenizer.backend_tokenizer.to_str()).get('decoder') or {}, ensure_ascii=False
+    )
+    if 'ByteLevel' in decoder:
+        return 'bytes'
+    if '"WordPiece"' in decoder or '"BPEDecoder"' in decoder:
+        raise ValueError('WordPiece and end-of-word vocabularies are not known here')
     return 'sentencepiece' if 'Metaspace' in decoder or '▁' in decoder else 'words'
 
 # %% ../../nbs/method/04_segments.ipynb #35bef0d5
 def token_bytes(
-    tokenizer, # A fast tokenizer of transformers
-)->list[bytes]: # For each id of the vocabulary
+    tokenizer,  # A fast tokenizer of transformers
+) -> list[bytes]:  # For each id of the vocabulary
     "What each token stands for; nothing for special tokens."
     kind, letters = dialect(tokenizer), byte_letters()
     added, named = tokenizer.added_tokens_decoder, set(tokenizer.all_special_ids)
-    special = named | {i for i,a in added.items() if a.special}
+    special = named | {i for i, a in added.items() if a.special}
     size = max(tokenizer.get_vocab().values(), default=-1) + 1
+
     def spell(i, t):
-        if i in special or t is None: return b''
-        if i in added: return t.encode()
-        if kind == 'bytes': return bytes(letters[c] for c in t) if all(c in letters for c in t) else t.encode()
-        if kind == 'sentencepiece' and (m := re.fullmatch('<0x([0-9A-F]{2})>', t)): return bytes([int(m[1], 16)])
+        if i in special or t is None:
+            return b''
+        if i in added:
+            return t.encode()
+        if kind == 'bytes':
+            return bytes(letters[c] for c in t) if all(c in letters for c in t) else t.encode()
+        if kind == 'sentencepiece' and (m := re.fullmatch('<0x([0-9A-F]{2})>', t)):
+            return bytes([int(m[1], 16)])
         return t.replace('▁', ' ').encode() if kind == 'sentencepiece' else t.encode()
-    table = [spell(i, t) for i,t in enumerate(tokenizer.convert_ids_to_tokens(range(size)))]
+
+    table = [spell(i, t) for i, t in enumerate(tokenizer.convert_ids_to_tokens(range(size)))]
     return [b' ' + t if t else t for t in table] if kind == 'words' else table
 
 # %% ../../nbs/method/04_segments.ipynb #1673eb11
 @lru_cache(maxsize=8)
-def _table(tokenizer, size): return token_bytes(tokenizer), dialect(tokenizer)
+def _table(tokenizer, size):
+    return token_bytes(tokenizer), dialect(tokenizer)
+
+
 def token_starts(
-    tokenizer, # A fast tokenizer of transformers
-    ids:Sequence[int], # Tokens of one answer
-)->tuple[str, Int[Tensor, 't']]: # (text, character where each token starts)
+    tokenizer,  # A fast tokenizer of transformers
+    ids: Sequence[int],  # Tokens of one answer
+) -> tuple[str, Int[Tensor, 't']]:  # (text, character where each token starts)
     "The text of an answer, and where in it each token starts."
     return next(batch_starts(tokenizer, [ids]))
+
+
 def batch_starts(
-    tokenizer, # A fast tokenizer of transformers
-    rows:Sequence[Sequence[int]], # Tokens of each answer
-)->Iterator[tuple[str, Int[Tensor, 't']]]: # As from `token_starts`, one after the other
+    tokenizer,  # A fast tokenizer of transformers
+    rows: Sequence[Sequence[int]],  # Tokens of each answer
+) -> Iterator[tuple[str, Int[Tensor, 't']]]:  # As from `token_starts`, one after the other
     "The same for many answers; the vocabulary is looked up once."
     table = _table(tokenizer, len(tokenizer))
     return (_spelled(*table, ids) for ids in rows)
@@ -145,10 +181,15 @@ def batch_starts(
 def _spelled(table, kind, ids):
     "Bytes of the tokens, put together and read as characters."
     pieces = [table[i] if 0 <= i < len(table) else b'' for i in ids]
-    if kind != 'bytes' and (first := next((i for i,p in enumerate(pieces) if p), None)) is not None: pieces[first] = pieces[first].removeprefix(b' ')
+    if (
+        kind != 'bytes'
+        and (first := next((i for i, p in enumerate(pieces) if p), None)) is not None
+    ):
+        pieces[first] = pieces[first].removeprefix(b' ')
     text = b''.join(pieces).decode('utf-8', 'surrogateescape')
     offsets = np.fromiter(accumulate(map(len, pieces), initial=0), np.int64, len(pieces))
-    if text.isascii(): return text, torch.from_numpy(offsets)
+    if text.isascii():
+        return text, torch.from_numpy(offsets)
     code = np.frombuffer(text.encode('utf-32-le', 'surrogatepass'), np.uint32)
     escaped = (code >= 0xDC80) & (code <= 0xDCFF)
     width = np.where(escaped, 1, 1 + (code > 0x7F) + (code > 0x7FF) + (code > 0xFFFF))
@@ -157,8 +198,10 @@ def _spelled(table, kind, ids):
 
 # %% ../../nbs/method/04_segments.ipynb #ef525a6b
 def token_segments(
-    starts:Int[Tensor, 't'], # Character where each token starts
-    segments:Sequence[Segment], # Of the same text
-)->Int[Tensor, 't']: # Index of the segment of each token
+    starts: Int[Tensor, 't'],  # Character where each token starts
+    segments: Sequence[Segment],  # Of the same text
+) -> Int[Tensor, 't']:  # Index of the segment of each token
     "Which segment each token belongs to."
-    return torch.from_numpy(np.searchsorted([s.start for s in segments[1:]], starts.numpy(), side='right'))
+    return torch.from_numpy(
+        np.searchsorted([s.start for s in segments[1:]], starts.numpy(), side='right')
+    )

@@ -11,10 +11,11 @@ __all__ = ['logger', 'SEAL', 'ReRecConfig', 'blame', 'penalised_tokens', 'my_row
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import accumulate
 from pathlib import Path
-from functools import partial
 from unittest.mock import patch
+
 import torch
 from accelerate.utils import gather
 from jaxtyping import Bool, Float, Int
@@ -23,148 +24,263 @@ from torch import Tensor
 from transformers import TrainerCallback, TrainerState
 from transformers.utils import logging
 from trl import GRPOConfig, GRPOTrainer
-from .advantages import group_statistics, place_advantages, quiet_groups, without_spread
+
 from ..base.answers import parse_answer
 from ..base.core import is_json, write_json
-from .curriculum import Curriculum
 from ..base.precision import MasterWeights
 from ..base.prefix import can_share, decode_siblings, shared_logps
-from .segments import CUTS, Segment, batch_starts, names, segment, token_segments
 from ..base.titles import UNKNOWN
+from .advantages import group_statistics, place_advantages, quiet_groups, without_spread
+from .curriculum import Curriculum
+from .segments import CUTS, Segment, batch_starts, names, segment, token_segments
+
 logger = logging.get_logger(__name__)
 
 # %% ../../nbs/method/07_trainer.ipynb #9b6d809d
 @dataclass
 class ReRecConfig(GRPOConfig):
     "TRL's GRPO settings and those that ReRec adds."
-    w1:float = field(default=0.3, metadata={'help': 'Weight of query alignment (QAS) in the reward.'})
-    w2:float = field(default=0.2, metadata={'help': 'Weight of preference alignment (PAS) in the reward.'})
-    segment_by:str = field(default='item', metadata={'help': 'How an answer is cut: by "item", "paragraph" or "line".'})
-    spare_answer:bool = field(default=False, metadata={'help': 'Never penalise the segment in which the answer itself begins (as in the official code).'})
-    w_penalty:float = field(default=0.5, metadata={'help': 'Share of its reward that a segment loses if it names the wrong recommended item; 0 is plain GRPO.'})
-    fixed_penalty:float = field(default=0.0, metadata={'help': 'Reward that such a segment loses besides, whatever its answer earned (ours).'})
-    baseline:str = field(default='token', metadata={'help': 'Mean and spread over "token"s of a group, or over its "response"s.'})
-    floor:float = field(default=0.01, metadata={'help': 'Smallest spread of rewards that a group is divided by.'})
-    skip_quiet:bool = field(default=False, metadata={'help': 'Ignore groups whose answers are all right or all wrong.'})
-    difficulty:str = field(default='reward', metadata={'help': 'A query is easy if its answers earn much "reward", or if their first item is right ("ndcg@1", as in the official code).'})
-    tau:float = field(default=0.1, metadata={'help': 'Queries with a difficulty below this count as mastered; 0 drops none.'})
-    order:str = field(default='easy_to_hard', metadata={'help': 'Order of an epoch: easy_to_hard, hard_to_easy, random, or none for no curriculum.'})
-    revisit:float = field(default=0.1, metadata={'help': 'Share of the mastered queries that return in each epoch.'})
-    keep_at_least:float = field(default=0.25, metadata={'help': 'Smallest share of all queries that an epoch may shrink to.'})
-    refill:int = field(default=0, metadata={'help': 'Most further draws of queries in a step, to replace groups whose answers are all right or all wrong (one process only).'})
-    max_answers:int = field(default=0, metadata={'help': 'Stop when so many answers were sampled; 0 goes by steps or epochs alone.'})
-    share_prompt:bool = field(default=True, metadata={'help': 'Compute each prompt once for all its answers, where the model allows it.'})
-    loss_type:str = field(default='dapo', metadata={'help': 'TRL loss; "dapo" divides by all output tokens, as the paper does.'})
+
+    w1: float = field(
+        default=0.3, metadata={'help': 'Weight of query alignment (QAS) in the reward.'}
+    )
+    w2: float = field(
+        default=0.2, metadata={'help': 'Weight of preference alignment (PAS) in the reward.'}
+    )
+    segment_by: str = field(
+        default='item', metadata={'help': 'How an answer is cut: by "item", "paragraph" or "line".'}
+    )
+    spare_answer: bool = field(
+        default=False,
+        metadata={
+            'help': 'Never penalise the segment in which the answer itself begins (as in the official code).'
+        },
+    )
+    w_penalty: float = field(
+        default=0.5,
+        metadata={
+            'help': 'Share of its reward that a segment loses if it names the wrong recommended item; 0 is plain GRPO.'
+        },
+    )
+    fixed_penalty: float = field(
+        default=0.0,
+        metadata={
+            'help': 'Reward that such a segment loses besides, whatever its answer earned (ours).'
+        },
+    )
+    baseline: str = field(
+        default='token',
+        metadata={'help': 'Mean and spread over "token"s of a group, or over its "response"s.'},
+    )
+    floor: float = field(
+        default=0.01, metadata={'help': 'Smallest spread of rewards that a group is divided by.'}
+    )
+    skip_quiet: bool = field(
+        default=False, metadata={'help': 'Ignore groups whose answers are all right or all wrong.'}
+    )
+    difficulty: str = field(
+        default='reward',
+        metadata={
+            'help': 'A query is easy if its answers earn much "reward", or if their first item is right ("ndcg@1", as in the official code).'
+        },
+    )
+    tau: float = field(
+        default=0.1,
+        metadata={'help': 'Queries with a difficulty below this count as mastered; 0 drops none.'},
+    )
+    order: str = field(
+        default='easy_to_hard',
+        metadata={
+            'help': 'Order of an epoch: easy_to_hard, hard_to_easy, random, or none for no curriculum.'
+        },
+    )
+    revisit: float = field(
+        default=0.1, metadata={'help': 'Share of the mastered queries that return in each epoch.'}
+    )
+    keep_at_least: float = field(
+        default=0.25,
+        metadata={'help': 'Smallest share of all queries that an epoch may shrink to.'},
+    )
+    refill: int = field(
+        default=0,
+        metadata={
+            'help': 'Most further draws of queries in a step, to replace groups whose answers are all right or all wrong (one process only).'
+        },
+    )
+    max_answers: int = field(
+        default=0,
+        metadata={
+            'help': 'Stop when so many answers were sampled; 0 goes by steps or epochs alone.'
+        },
+    )
+    share_prompt: bool = field(
+        default=True,
+        metadata={
+            'help': 'Compute each prompt once for all its answers, where the model allows it.'
+        },
+    )
+    loss_type: str = field(
+        default='dapo',
+        metadata={'help': 'TRL loss; "dapo" divides by all output tokens, as the paper does.'},
+    )
+
     def __post_init__(self):
         super().__post_init__()
-        if self.segment_by not in CUTS: raise ValueError(f'segment_by is one of {CUTS}, got {self.segment_by!r}')
-        if not 0 <= self.w_penalty <= 1: raise ValueError(f'w_penalty is a share from 0 to 1, got {self.w_penalty}')
-        if self.difficulty not in ('reward', 'ndcg@1'): raise ValueError(f"difficulty is 'reward' or 'ndcg@1', got {self.difficulty!r}")
-        if self.save_strategy == 'steps' and self.save_steps >= 1: self._check_save_steps()
+        if self.segment_by not in CUTS:
+            raise ValueError(f'segment_by is one of {CUTS}, got {self.segment_by!r}')
+        if not 0 <= self.w_penalty <= 1:
+            raise ValueError(f'w_penalty is a share from 0 to 1, got {self.w_penalty}')
+        if self.difficulty not in ('reward', 'ndcg@1'):
+            raise ValueError(f"difficulty is 'reward' or 'ndcg@1', got {self.difficulty!r}")
+        if self.save_strategy == 'steps' and self.save_steps >= 1:
+            self._check_save_steps()
+
     def _check_save_steps(self):
-        every, cycle = int(self.save_steps), self.steps_per_generation*self.num_iterations / self.gradient_accumulation_steps
-        if every % cycle: raise ValueError(f'save_steps={every} falls between two generations, so a resumed run would differ '
-            f'from an unbroken one: make it a multiple of {cycle:g}')
+        every, cycle = (
+            int(self.save_steps),
+            self.steps_per_generation * self.num_iterations / self.gradient_accumulation_steps,
+        )
+        if every % cycle:
+            raise ValueError(
+                f'save_steps={every} falls between two generations, so a resumed run would differ '
+                f'from an unbroken one: make it a multiple of {cycle:g}'
+            )
 
 # %% ../../nbs/method/07_trainer.ipynb #94e86644
 def blame(
-    text:str, # One answer, reasoning included
-    titles, # `TitleIndex` of the catalogue
-    truth:list[int], # Rows of the right items
-    among:list[int]|None = None, # Rows on offer
-    by:str = 'item', # How to cut, as in `segment`
-    spare_answer:bool = False, # Never blame the segment in which the answer itself begins
-): # (segments, Bool 's' that is true where one names the wrong recommended item, first recommended row); no segments if there is none to blame
+    text: str,  # One answer, reasoning included
+    titles,  # `TitleIndex` of the catalogue
+    truth: list[int],  # Rows of the right items
+    among: list[int] | None = None,  # Rows on offer
+    by: str = 'item',  # How to cut, as in `segment`
+    spare_answer: bool = False,  # Never blame the segment in which the answer itself begins
+):  # (segments, Bool 's' that is true where one names the wrong recommended item, first recommended row); no segments if there is none to blame
     "Cut an answer into segments and find those that name the item wrongly recommended (METHOD, section 2)."
     answer = parse_answer(text, titles, among)
     wrong = answer.first != UNKNOWN and answer.first not in truth
     parts = segment(text, titles, among, by, answer) if wrong else ()
     blamed = names(parts, answer.first)
-    if spare_answer: blamed &= torch.tensor([not s.start <= answer.start < s.end for s in parts], dtype=torch.bool)
+    if spare_answer:
+        blamed &= torch.tensor(
+            [not s.start <= answer.start < s.end for s in parts], dtype=torch.bool
+        )
     return parts, blamed, answer.first
 
 # %% ../../nbs/method/07_trainer.ipynb #ae3c11f5
 def penalised_tokens(
-    ids:Int[Tensor, 'b t'], # Completion ids, padded on the right
-    mask:Bool[Tensor, 'b t'], # True for the tokens of the answer
-    tokenizer, # The policy's
-    titles, # `TitleIndex` of the catalogue
-    truths:list[list[int]], # Right rows of each answer's query
-    candidates:list[list[int]|None], # Rows on offer for each answer's query
-    by:str = 'item', # How to cut
-    spare_answer:bool = False, # Never blame the segment in which the answer itself begins
-)->tuple[Bool[Tensor, 'b t'], list[int]]: # (tokens in blamed segments, first recommended row of each answer)
+    ids: Int[Tensor, 'b t'],  # Completion ids, padded on the right
+    mask: Bool[Tensor, 'b t'],  # True for the tokens of the answer
+    tokenizer,  # The policy's
+    titles,  # `TitleIndex` of the catalogue
+    truths: list[list[int]],  # Right rows of each answer's query
+    candidates: list[list[int] | None],  # Rows on offer for each answer's query
+    by: str = 'item',  # How to cut
+    spare_answer: bool = False,  # Never blame the segment in which the answer itself begins
+) -> tuple[
+    Bool[Tensor, 'b t'], list[int]
+]:  # (tokens in blamed segments, first recommended row of each answer)
     "Mark the tokens of segments that name a wrongly recommended item."
     lengths = mask.sum(1).cpu()
-    texts, starts = zip(*batch_starts(tokenizer, [row[:n] for row,n in zip(ids.tolist(), lengths.tolist())]))
-    found = [blame(t, titles, q, c or None, by, spare_answer) for t,q,c in zip(texts, truths, candidates)]
-    begins = [0, *accumulate(len(t) + 1 for t in texts[:-1])] # of the answers, laid end to end
-    laid = [Segment(b + s.start, b + s.end, s.items) for b,(parts,*_) in zip(begins, found) for s in (parts or [Segment(0, 0, ())])]
-    blamed = torch.tensor([b for _,blamed,_ in found for b in (blamed.tolist() or [False])])
+    texts, starts = zip(
+        *batch_starts(tokenizer, [row[:n] for row, n in zip(ids.tolist(), lengths.tolist())])
+    )
+    found = [
+        blame(t, titles, q, c or None, by, spare_answer)
+        for t, q, c in zip(texts, truths, candidates)
+    ]
+    begins = [0, *accumulate(len(t) + 1 for t in texts[:-1])]  # of the answers, laid end to end
+    laid = [
+        Segment(b + s.start, b + s.end, s.items)
+        for b, (parts, *_) in zip(begins, found)
+        for s in (parts or [Segment(0, 0, ())])
+    ]
+    blamed = torch.tensor([b for _, blamed, _ in found for b in (blamed.tolist() or [False])])
     places = torch.cat(starts) + torch.tensor(begins).repeat_interleave(lengths)
     penalised = torch.zeros(mask.shape, dtype=torch.bool)
-    penalised[torch.arange(mask.shape[1]) < lengths[:,None]] = blamed[token_segments(places, laid)]
-    return penalised.to(mask.device), [first for *_,first in found]
+    penalised[torch.arange(mask.shape[1]) < lengths[:, None]] = blamed[token_segments(places, laid)]
+    return penalised.to(mask.device), [first for *_, first in found]
 
 # %% ../../nbs/method/07_trainer.ipynb #1f583ba1
 def my_rows(
-    played:list[int], # Query rows of this step, over all processes
-    group_size:int, # Answers per query, G
-    process:int, # Which process asks
-    n_local:int, # Answers that this process samples
-)->list[int]: # One query row for each of them
+    played: list[int],  # Query rows of this step, over all processes
+    group_size: int,  # Answers per query, G
+    process: int,  # Which process asks
+    n_local: int,  # Answers that this process samples
+) -> list[int]:  # One query row for each of them
     "The share of one process: group after group, cut wherever the process ends."
     every = [q for q in played for _ in range(group_size)]
-    return every[process*n_local:(process + 1)*n_local]
+    return every[process * n_local : (process + 1) * n_local]
 
 # %% ../../nbs/method/07_trainer.ipynb #afb2e858
 class TaskMetrics:
     "Put before a trainer of TRL, it makes evaluation a task metric on a validation split."
-    def __init__(self,
-        *args, # As for the trainer
-        evaluator:Callable|None = None, # (model, tokenizer) -> dict of numbers; None keeps TRL's evaluation
-        **kwargs, # As for the trainer
+
+    def __init__(
+        self,
+        *args,  # As for the trainer
+        evaluator: Callable
+        | None = None,  # (model, tokenizer) -> dict of numbers; None keeps TRL's evaluation
+        **kwargs,  # As for the trainer
     ):
-        if evaluator and kwargs.get('eval_dataset') is None: kwargs['eval_dataset'] = kwargs.get('train_dataset')
+        if evaluator and kwargs.get('eval_dataset') is None:
+            kwargs['eval_dataset'] = kwargs.get('train_dataset')
         super().__init__(*args, **kwargs)
         self.evaluator = evaluator
+
     def evaluate(self, eval_dataset=None, ignore_keys=None, metric_key_prefix='eval'):
         "Metrics of the evaluator, logged and handed to callbacks as transformers does."
-        if self.evaluator is None: return super().evaluate(eval_dataset, ignore_keys, metric_key_prefix)
+        if self.evaluator is None:
+            return super().evaluate(eval_dataset, ignore_keys, metric_key_prefix)
         training = self.model.training
         self.model.eval()
-        found = {f'{metric_key_prefix}_{k}': v for k,v in self.evaluator(self.model, self.processing_class).items()}
+        found = {
+            f'{metric_key_prefix}_{k}': v
+            for k, v in self.evaluator(self.model, self.processing_class).items()
+        }
         self.log(found)
         self.model.train(training)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, found)
         return found
 
 # %% ../../nbs/method/07_trainer.ipynb #9836939e
-def answers_alone(): # A context
+def answers_alone():  # A context
     "Let TRL score the tokens of answers alone on a CPU too, as it does on a GPU."
     import trl.trainer.utils as utils
-    scored = utils._use_triton
-    return patch.object(utils, '_use_triton', lambda device: device.type=='cpu' or scored(device))
 
+    scored = utils._use_triton
+    return patch.object(utils, '_use_triton', lambda device: device.type == 'cpu' or scored(device))
 
 # %% ../../nbs/method/07_trainer.ipynb #9d02aa02
 def shuffle_groups(
-    batch:dict, # Tensors and lists of one length, siblings side by side
-    group_size:int, # Answers per query, G
-)->dict:
+    batch: dict,  # Tensors and lists of one length, siblings side by side
+    group_size: int,  # Answers per query, G
+) -> dict:
     "Shuffle whole groups; a batch that ends within a group stays as it is."
     n = len(next(v for v in batch.values() if v is not None))
-    if n % group_size: return batch
-    order = torch.randperm(n//group_size).repeat_interleave(group_size)*group_size + torch.arange(n) % group_size
+    if n % group_size:
+        return batch
+    order = (
+        torch.randperm(n // group_size).repeat_interleave(group_size) * group_size
+        + torch.arange(n) % group_size
+    )
+
     def pick(values):
-        if values is None or isinstance(values, Tensor) and values.ndim == 0: return values
-        return values[order.to(values.device)] if isinstance(values, Tensor) else [values[i] for i in order.tolist()]
+        if values is None or isinstance(values, Tensor) and values.ndim == 0:
+            return values
+        return (
+            values[order.to(values.device)]
+            if isinstance(values, Tensor)
+            else [values[i] for i in order.tolist()]
+        )
+
     return {k: pick(v) for k, v in batch.items()}
 
 # %% ../../nbs/method/07_trainer.ipynb #9d02aa04
 class SharedPrompt:
     "Put before a GRPOTrainer of TRL, it computes each prompt once for all its answers."
-    _sharing = None # Whether it does; None before the first step
+
+    _sharing = None  # Whether it does; None before the first step
+
     def _shares_prompt(self):
         if self._sharing is None:
             reason = self._why_not_shared()
@@ -172,7 +288,8 @@ class SharedPrompt:
             if reason:
                 logger.warning(f'each answer computes its prompt anew: {reason}')
         return self._sharing
-    def _why_not_shared(self)->str: # '' if prompts are shared
+
+    def _why_not_shared(self) -> str:  # '' if prompts are shared
         if not getattr(self.args, 'share_prompt', True):
             return 'share_prompt is off'
         if self.use_vllm or self.use_transformers_continuous_batching:
@@ -181,17 +298,22 @@ class SharedPrompt:
             return 'there are tools, environments or images'
         if self.is_deepspeed_enabled or self.is_fsdp_enabled:
             return 'weights are sharded'
-        if (self.generation_config.num_beams or 1) > 1 or self.generation_config.cache_implementation:
+        if (
+            self.generation_config.num_beams or 1
+        ) > 1 or self.generation_config.cache_implementation:
             return 'answers are searched with beams, or a kind of cache is asked for'
         with answers_alone():
             return can_share(self.accelerator.unwrap_model(self.model))
+
     def _prepare_inputs(self, generation_batch):
         import trl.trainer.grpo_trainer as grpo
+
         if not self._shares_prompt():
             return super()._prepare_inputs(generation_batch)
         whole = partial(shuffle_groups, group_size=self.num_generations)
         with patch.object(grpo, 'shuffle_sequence_dict', whole):
             return super()._prepare_inputs(generation_batch)
+
     def _generate_single_turn(self, *args, **kwargs):
         if not self._shares_prompt():
             return super()._generate_single_turn(*args, **kwargs)
@@ -200,10 +322,30 @@ class SharedPrompt:
         # One autocast around all steps casts the weights once, not for every token.
         with self.accelerator.autocast(), patch.object(model, 'generate', ours):
             return super()._generate_single_turn(*args, **kwargs)
-    def _get_per_token_logps_and_entropies(self, model, input_ids, attention_mask, logits_to_keep, batch_size=None, compute_entropy=False, compute_aux_loss=False, **kwargs):
+
+    def _get_per_token_logps_and_entropies(
+        self,
+        model,
+        input_ids,
+        attention_mask,
+        logits_to_keep,
+        batch_size=None,
+        compute_entropy=False,
+        compute_aux_loss=False,
+        **kwargs,
+    ):
         if compute_aux_loss or not self._shares_prompt():
             with answers_alone():
-                return super()._get_per_token_logps_and_entropies(model, input_ids, attention_mask, logits_to_keep, batch_size, compute_entropy, compute_aux_loss, **kwargs)
+                return super()._get_per_token_logps_and_entropies(
+                    model,
+                    input_ids,
+                    attention_mask,
+                    logits_to_keep,
+                    batch_size,
+                    compute_entropy,
+                    compute_aux_loss,
+                    **kwargs,
+                )
         m, found = input_ids.shape[1] - logits_to_keep, []
         for ids, mask in zip(*(x.split(batch_size or len(x)) for x in (input_ids, attention_mask))):
             with answers_alone(), self.accelerator.autocast():
@@ -216,178 +358,306 @@ class TaskTrainer(TaskMetrics, SharedPrompt, MasterWeights, GRPOTrainer):
     "A GRPOTrainer whose evaluation is a task metric, and which computes a prompt once for all its answers."
 
 # %% ../../nbs/method/07_trainer.ipynb #50119980
-SEAL = 'curriculum.json' # a checkpoint that has it and a whole trainer_state.json is whole
+SEAL = 'curriculum.json'  # a checkpoint that has it and a whole trainer_state.json is whole
+
+
 def latest_checkpoint(
-    folder:str|Path, # Output folder of a run
-)->Path|None: # The newest whole checkpoint, if there is one
+    folder: str | Path,  # Output folder of a run
+) -> Path | None:  # The newest whole checkpoint, if there is one
     "Find where to go on; half-written checkpoints are passed over."
-    found = [p.parent for p in Path(folder).glob(f'checkpoint-*/{SEAL}') if is_json(p) and is_json(p.with_name('trainer_state.json'))]
+    found = [
+        p.parent
+        for p in Path(folder).glob(f'checkpoint-*/{SEAL}')
+        if is_json(p) and is_json(p.with_name('trainer_state.json'))
+    ]
     return max(found, key=lambda p: int(p.name.split('-')[1]), default=None)
 
 # %% ../../nbs/method/07_trainer.ipynb #0cf6018a
 class Resumable:
     "Goes on from a checkpoint as if nothing had happened."
-    last_batch = None # Tensors of the last batch of training, by name
-    def _save_rng_state(self, folder): # the last that is written before trainer_state.json
+
+    last_batch = None  # Tensors of the last batch of training, by name
+
+    def _save_rng_state(self, folder):  # the last that is written before trainer_state.json
         super()._save_rng_state(folder)
-        if self.args.should_save and self.last_batch: save_file(self.last_batch, Path(folder)/'last_batch.safetensors')
-        if self.args.should_save: write_json(Path(folder)/SEAL, self.curriculum.state_dict() | dict(sampled=self.sampled))
+        if self.args.should_save and self.last_batch:
+            save_file(self.last_batch, Path(folder) / 'last_batch.safetensors')
+        if self.args.should_save:
+            write_json(
+                Path(folder) / SEAL, self.curriculum.state_dict() | dict(sampled=self.sampled)
+            )
+
     def _restore(self, folder):
-        state = json.loads((Path(folder)/SEAL).read_text(encoding='utf-8'))
+        state = json.loads((Path(folder) / SEAL).read_text(encoding='utf-8'))
         self.sampled = state.pop('sampled', 0)
         self.curriculum.load_state_dict(state)
-        if (kept := Path(folder)/'last_batch.safetensors').exists(): self.last_batch = load_file(kept)
+        if (kept := Path(folder) / 'last_batch.safetensors').exists():
+            self.last_batch = load_file(kept)
+
     def _load_optimizer_and_scheduler(self, checkpoint):
         super()._load_optimizer_and_scheduler(checkpoint)
-        if checkpoint: self._restore(checkpoint)
+        if checkpoint:
+            self._restore(checkpoint)
+
     def train(self, resume_from_checkpoint=None, *args, **kwargs):
-        if not resume_from_checkpoint or not self._had_ended(resume_from_checkpoint): return super().train(resume_from_checkpoint, *args, **kwargs)
+        if not resume_from_checkpoint or not self._had_ended(resume_from_checkpoint):
+            return super().train(resume_from_checkpoint, *args, **kwargs)
         self.state = TrainerState.load_from_json(f'{resume_from_checkpoint}/trainer_state.json')
         self._load_from_checkpoint(resume_from_checkpoint)
-        if self.args.load_best_model_at_end and self.state.best_model_checkpoint: self._load_best_model()
-        for told in (self.callback_handler.on_train_begin, self.callback_handler.on_train_end): self.control = told(self.args, self.state, self.control)
+        if self.args.load_best_model_at_end and self.state.best_model_checkpoint:
+            self._load_best_model()
+        for told in (self.callback_handler.on_train_begin, self.callback_handler.on_train_end):
+            self.control = told(self.args, self.state, self.control)
+
     def _had_ended(self, folder):
         self._restore(folder)
         steps = TrainerState.load_from_json(f'{folder}/trainer_state.json').global_step
-        ended = steps >= self.args.max_steps if self.args.max_steps > 0 else played_all(self.curriculum, self.args.num_train_epochs)
-        return ended and not self.is_deepspeed_enabled and not self.is_fsdp_enabled # they load in their own way
+        ended = (
+            steps >= self.args.max_steps
+            if self.args.max_steps > 0
+            else played_all(self.curriculum, self.args.num_train_epochs)
+        )
+        return (
+            ended and not self.is_deepspeed_enabled and not self.is_fsdp_enabled
+        )  # they load in their own way
 
 # %% ../../nbs/method/07_trainer.ipynb #9d02aa12
 def merge_draws(
-    draws:list[dict], # Batches of one shape, siblings side by side
-    useful:list[Bool[Tensor, 'p']], # Of each draw, the groups that teach something
-    group_size:int, # Answers per query, G
-    pad_id:int, # Fills shorter rows of token ids
-)->dict: # As many groups as one draw has
+    draws: list[dict],  # Batches of one shape, siblings side by side
+    useful: list[Bool[Tensor, 'p']],  # Of each draw, the groups that teach something
+    group_size: int,  # Answers per query, G
+    pad_id: int,  # Fills shorter rows of token ids
+) -> dict:  # As many groups as one draw has
     "Put the useful groups of several draws into one batch; if they are too few, others fill it."
     n_groups = len(useful[0])
     every = torch.cat([u.cpu() for u in useful])
     chosen = torch.argsort(~every, stable=True)[:n_groups].sort().values
-    rows = (chosen[:, None]*group_size + torch.arange(group_size)).flatten()
+    rows = (chosen[:, None] * group_size + torch.arange(group_size)).flatten()
     merged = {}
     for key, first in draws[0].items():
         if not isinstance(first, Tensor) or first.ndim == 0:
             merged[key] = first
             continue
         width = max(d[key].shape[-1] for d in draws) if first.ndim > 1 else 0
+
         def widen(values):
             gap = width - values.shape[-1] if values.ndim > 1 else 0
             side = (gap, 0) if key.startswith('prompt') else (0, gap)
-            return torch.nn.functional.pad(values, side, value=pad_id if key.endswith('_ids') else 0) if gap else values
+            return (
+                torch.nn.functional.pad(values, side, value=pad_id if key.endswith('_ids') else 0)
+                if gap
+                else values
+            )
+
         merged[key] = torch.cat([widen(d[key]) for d in draws])[rows.to(first.device)]
-    if 'num_items_in_batch' in merged: merged['num_items_in_batch'] = merged['completion_mask'].sum()
+    if 'num_items_in_batch' in merged:
+        merged['num_items_in_batch'] = merged['completion_mask'].sum()
     return merged
 
 # %% ../../nbs/method/07_trainer.ipynb #5b3954e5
 class CurriculumTrainer(Resumable, TaskTrainer):
     "Plays the queries the curriculum chooses, and saves its state with the model."
+
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         c = self.args
-        self.curriculum = Curriculum(len(self.train_dataset), tau=c.tau, seed=c.seed, order=c.order, revisit=c.revisit, keep_at_least=c.keep_at_least)
-        self.sampled = 0 # answers, over all processes
-        if c.max_steps <= 0: self.add_callback(StopAfterEpochs(self.curriculum, c.num_train_epochs))
-        if c.max_answers: self.add_callback(StopAfterAnswers(self, c.max_answers))
-        if c.refill and self.accelerator.num_processes > 1: raise ValueError('refill needs a single process: set refill=0')
-    def get_train_dataloader(self): # it counts; which rows are read, the curriculum says
-        rows, self.train_dataset = self.train_dataset, [{}]*len(self.train_dataset)
-        try: return super().get_train_dataloader()
-        finally: self.train_dataset = rows
+        self.curriculum = Curriculum(
+            len(self.train_dataset),
+            tau=c.tau,
+            seed=c.seed,
+            order=c.order,
+            revisit=c.revisit,
+            keep_at_least=c.keep_at_least,
+        )
+        self.sampled = 0  # answers, over all processes
+        if c.max_steps <= 0:
+            self.add_callback(StopAfterEpochs(self.curriculum, c.num_train_epochs))
+        if c.max_answers:
+            self.add_callback(StopAfterAnswers(self, c.max_answers))
+        if c.refill and self.accelerator.num_processes > 1:
+            raise ValueError('refill needs a single process: set refill=0')
+
+    def get_train_dataloader(self):  # it counts; which rows are read, the curriculum says
+        rows, self.train_dataset = self.train_dataset, [{}] * len(self.train_dataset)
+        try:
+            return super().get_train_dataloader()
+        finally:
+            self.train_dataset = rows
+
     def _generate_and_score_completions(self, inputs):
-        if not self.model.training: return super()._generate_and_score_completions(inputs)
+        if not self.model.training:
+            return super()._generate_and_score_completions(inputs)
         draws, useful = [self._draw(len(inputs))], [self._useful()]
         while len(draws) <= self.args.refill and sum(int(u.sum()) for u in useful) < len(useful[0]):
             draws.append(self._draw(len(inputs)))
             useful.append(self._useful())
         self._metrics['train']['draws'].append(float(len(draws)))
-        return merge_draws(draws, useful, self.num_generations, self._tokenizer.pad_token_id) if len(draws) > 1 else draws[0]
-    def _useful(self)->Bool[Tensor, 'p']: # Groups of the last draw that teach something, over all processes
-        return ~without_spread(self.rewards.view(-1, self.num_generations).double().std(1, correction=0))
-    def _draw(self, n_local): # as many answers on this process
+        return (
+            merge_draws(draws, useful, self.num_generations, self._tokenizer.pad_token_id)
+            if len(draws) > 1
+            else draws[0]
+        )
+
+    def _useful(
+        self,
+    ) -> Bool[Tensor, 'p']:  # Groups of the last draw that teach something, over all processes
+        return ~without_spread(
+            self.rewards.view(-1, self.num_generations).double().std(1, correction=0)
+        )
+
+    def _draw(self, n_local):  # as many answers on this process
         "Sample and score answers to the curriculum's next queries."
         g, acc = self.num_generations, self.accelerator
-        self.played = self.curriculum.take(n_local*acc.num_processes // g)
-        self.sampled += n_local*acc.num_processes
+        self.played = self.curriculum.take(n_local * acc.num_processes // g)
+        self.sampled += n_local * acc.num_processes
         mine = my_rows(self.played, g, acc.process_index, n_local)
         once = {i: self.train_dataset[i] for i in dict.fromkeys(mine)}
         self.rows = [dict(once[i]) for i in mine]
         output = super()._generate_and_score_completions(self.rows)
         self._mark(self._solved(output))
         return output
+
     def _calculate_rewards(self, *args):
         found = super()._calculate_rewards(*args)
-        self.rewards, self.unscored = (found*self.reward_weights.to(found.device)).nansum(1), found.isnan().all(1)
+        self.rewards, self.unscored = (
+            (found * self.reward_weights.to(found.device)).nansum(1),
+            found.isnan().all(1),
+        )
         return found
-    def _solved(self, output): # 0 to 1 for each answer of the step, on every process
+
+    def _solved(self, output):  # 0 to 1 for each answer of the step, on every process
         return reward_share(self.rewards, self.args.w1, self.args.w2)
+
     def _mark(self, solved):
         "Tell the curriculum how well the step's answers did, and log where it stands."
-        self.curriculum.update(torch.tensor(self.played).repeat_interleave(self.num_generations), solved.cpu())
-        for k,v in (('left', self.curriculum.left), ('epoch', self.curriculum.epoch)): self._metrics['train'][f'curriculum/{k}'].append(float(v))
+        self.curriculum.update(
+            torch.tensor(self.played).repeat_interleave(self.num_generations), solved.cpu()
+        )
+        for k, v in (('left', self.curriculum.left), ('epoch', self.curriculum.epoch)):
+            self._metrics['train'][f'curriculum/{k}'].append(float(v))
 
 # %% ../../nbs/method/07_trainer.ipynb #9bbdb406
 def reward_share(
-    rewards:Float[Tensor, 'b'], # Dual-graph rewards
-    w1:float, # Weight of QAS
-    w2:float, # Weight of PAS
-)->Float[Tensor, 'b']: # 0 to 1
+    rewards: Float[Tensor, 'b'],  # Dual-graph rewards
+    w1: float,  # Weight of QAS
+    w2: float,  # Weight of PAS
+) -> Float[Tensor, 'b']:  # 0 to 1
     "Share of the best possible reward (METHOD, section 3)."
     return (rewards / (1 + w1 + w2)).clamp(0, 1)
 
 # %% ../../nbs/method/07_trainer.ipynb #0af8ed08
 class StopAfterEpochs(TrainerCallback):
     "Ends training when the curriculum has finished its last epoch."
-    def __init__(self, curriculum, epochs:float): self.curriculum, self.epochs = curriculum, epochs
+
+    def __init__(self, curriculum, epochs: float):
+        self.curriculum, self.epochs = curriculum, epochs
+
     def on_step_end(self, args, state, control, **kwargs):
-        if played_all(self.curriculum, self.epochs): control.should_training_stop = True
+        if played_all(self.curriculum, self.epochs):
+            control.should_training_stop = True
+
+
 class StopAfterAnswers(TrainerCallback):
     "Ends training when so many answers were sampled."
-    def __init__(self, trainer, answers:int): self.trainer, self.answers = trainer, answers
+
+    def __init__(self, trainer, answers: int):
+        self.trainer, self.answers = trainer, answers
+
     def on_step_end(self, args, state, control, **kwargs):
-        if self.trainer.sampled >= self.answers: control.should_training_stop = True
-def played_all(curriculum, epochs:float)->bool: # Of so many epochs
+        if self.trainer.sampled >= self.answers:
+            control.should_training_stop = True
+
+
+def played_all(curriculum, epochs: float) -> bool:  # Of so many epochs
     "Has the curriculum finished its last epoch?"
     return curriculum.epoch >= epochs - 1 and curriculum.left <= 0
 
 # %% ../../nbs/method/07_trainer.ipynb #929300be
 class ReRecTrainer(CurriculumTrainer):
     "TRL's GRPOTrainer with reasoning-aware advantages, an online curriculum and task metrics."
+
     _tag_names = ['trl', 'rerec']
     _name = 'ReRec'
-    def __init__(self,
-        *args, # As for GRPOTrainer; the data set needs the columns `prompt`, `truth` and `candidates`
-        titles, # `TitleIndex` of the catalogue: tells which item a segment names
-        **kwargs, # As for GRPOTrainer, and `evaluator`
+
+    def __init__(
+        self,
+        *args,  # As for GRPOTrainer; the data set needs the columns `prompt`, `truth` and `candidates`
+        titles,  # `TitleIndex` of the catalogue: tells which item a segment names
+        **kwargs,  # As for GRPOTrainer, and `evaluator`
     ):
         super().__init__(*args, **kwargs)
-        if missing := {'truth', 'candidates'} - set(self.train_dataset.column_names): raise ValueError(f'the training data lacks the column(s) {sorted(missing)}')
+        if missing := {'truth', 'candidates'} - set(self.train_dataset.column_names):
+            raise ValueError(f'the training data lacks the column(s) {sorted(missing)}')
         self.titles = titles
+
     def _draw(self, n_local):
         output = super()._draw(n_local)
         output['advantages'] = self._token_advantages()
-        self.last_batch = {k: output[k].cpu() for k in ('completion_ids', 'completion_mask', 'advantages')} # for pictures
+        self.last_batch = {
+            k: output[k].cpu() for k in ('completion_ids', 'completion_mask', 'advantages')
+        }  # for pictures
         return output
-    def _useful(self): return ~quiet_groups(self.counts[:, 2] > 0, self.num_generations)
+
+    def _useful(self):
+        return ~quiet_groups(self.counts[:, 2] > 0, self.num_generations)
+
     def _solved(self, output):
         "Reads the answers: which tokens are to blame, and what the other processes have to know of them."
         truths, among = [r['truth'] for r in self.rows], [r['candidates'] for r in self.rows]
         told, n = output['completion_mask'].bool(), len(self.rows)
-        self.mine = slice(self.accelerator.process_index*n, (self.accelerator.process_index + 1)*n)
+        self.mine = slice(
+            self.accelerator.process_index * n, (self.accelerator.process_index + 1) * n
+        )
         self.mask = told & output.get('tool_mask', told).bool() & ~self.unscored[self.mine, None]
-        self.penalised, firsts = penalised_tokens(output['completion_ids'], told, self.processing_class, self.titles, truths, among, self.args.segment_by, self.args.spare_answer)
-        right = torch.tensor([f in t for f,t in zip(firsts, truths)], device=told.device)
-        self.counts = gather(torch.stack([self.mask.sum(1), (self.penalised & self.mask).sum(1), right], 1))
-        return super()._solved(output) if self.args.difficulty == 'reward' else self.counts[:, 2].double()
+        self.penalised, firsts = penalised_tokens(
+            output['completion_ids'],
+            told,
+            self.processing_class,
+            self.titles,
+            truths,
+            among,
+            self.args.segment_by,
+            self.args.spare_answer,
+        )
+        right = torch.tensor([f in t for f, t in zip(firsts, truths)], device=told.device)
+        self.counts = gather(
+            torch.stack([self.mask.sum(1), (self.penalised & self.mask).sum(1), right], 1)
+        )
+        return (
+            super()._solved(output)
+            if self.args.difficulty == 'reward'
+            else self.counts[:, 2].double()
+        )
+
     def _token_advantages(self):
         mean, spread = self._group_spread(self.counts)
-        return place_advantages(self.rewards[self.mine], self.penalised, self.mask, mean[self.mine], spread[self.mine], self.args.w_penalty, floor=self.args.floor, fixed=self.args.fixed_penalty)
+        return place_advantages(
+            self.rewards[self.mine],
+            self.penalised,
+            self.mask,
+            mean[self.mine],
+            spread[self.mine],
+            self.args.w_penalty,
+            floor=self.args.floor,
+            fixed=self.args.fixed_penalty,
+        )
+
     def _group_spread(self, counts):
         "Statistics of the groups of all processes, repeated for each answer; logs what they say."
         c, g, log = self.args, self.num_generations, self._metrics['train']
-        mean, spread = group_statistics(self.rewards, counts[:, 0], counts[:, 1], g, c.w_penalty, c.baseline, 1, c.fixed_penalty)
+        mean, spread = group_statistics(
+            self.rewards, counts[:, 0], counts[:, 1], g, c.w_penalty, c.baseline, 1, c.fixed_penalty
+        )
         quiet, silent = quiet_groups(counts[:, 2] > 0, g), without_spread(spread)
-        if c.skip_quiet: spread = spread.masked_fill(quiet, 0)
-        shares = dict(accuracy=counts[:, 2], penalised=counts[:, 1]/counts[:, 0].clamp(min=1), frac_quiet=quiet, frac_reward_zero_std=silent)
+        if c.skip_quiet:
+            spread = spread.masked_fill(quiet, 0)
+        shares = dict(
+            accuracy=counts[:, 2],
+            penalised=counts[:, 1] / counts[:, 0].clamp(min=1),
+            frac_quiet=quiet,
+            frac_reward_zero_std=silent,
+        )
         log['frac_reward_zero_std'].clear()
-        for k,v in shares.items(): log[k].append(v.float().mean().item())
+        for k, v in shares.items():
+            log[k].append(v.float().mean().item())
         return mean.repeat_interleave(g), spread.repeat_interleave(g)

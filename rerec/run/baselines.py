@@ -8,146 +8,189 @@ __all__ = ['RECBOLE', 'LIGHTGCN', 'SASREC', 'item_words', 'bm25_scores', 'SASRec
            'measure_sasrec']
 
 # %% ../../nbs/run/04_baselines.ipynb #fd7df38f
-import json, subprocess, time
+import json
+import subprocess
+import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+
 import bm25s
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+
 from ..base.core import Catalogue
-from .evaluation import popularity_scores
-from ..method.graphs import InteractionGraph, rank_metrics, train_lightgcn
 from ..base.titles import normal_form
+from ..method.graphs import InteractionGraph, rank_metrics, train_lightgcn
+from .evaluation import popularity_scores
 
 # %% ../../nbs/run/04_baselines.ipynb #7b0ea5bd
 def item_words(
-    catalogue:Catalogue, # Items and facts
-)->list[list[str]]: # For each item its words, as often as they are said
+    catalogue: Catalogue,  # Items and facts
+) -> list[list[str]]:  # For each item its words, as often as they are said
     "What is written about each item: title, year and the values of its facts."
     said = [[str(o)] for o in catalogue.items]
-    for i,_,value in catalogue.facts: said[i].append(value)
+    for i, _, value in catalogue.facts:
+        said[i].append(value)
     return [normal_form(' '.join(parts)).split() for parts in said]
 
 # %% ../../nbs/run/04_baselines.ipynb #cc22bf47
 def bm25_scores(
-    catalogue:Catalogue, # Items and what is known of them
-    k1:float=1.5, # The higher, the longer a repeated word keeps counting
-    b:float=.75, # 0: length does not matter; 1: it matters in proportion
-): # score(query, rows)
+    catalogue: Catalogue,  # Items and what is known of them
+    k1: float = 1.5,  # The higher, the longer a repeated word keeps counting
+    b: float = 0.75,  # 0: length does not matter; 1: it matters in proportion
+):  # score(query, rows)
     "A search engine: it reads the query and knows no user (BM25, by the library bm25s)."
     index = bm25s.BM25(k1=k1, b=b)
     index.index(item_words(catalogue), show_progress=False)
-    def score(query, rows): return index.get_scores_from_ids(index.get_tokens_ids(normal_form(query.text).split()))[list(rows)]
+
+    def score(query, rows):
+        return index.get_scores_from_ids(index.get_tokens_ids(normal_form(query.text).split()))[
+            list(rows)
+        ]
+
     return score
 
 # %% ../../nbs/run/04_baselines.ipynb #08151052
 class SASRec(nn.Module):
     "Self-attention over the last items of a user, each place seeing only those before it."
-    def __init__(self,
-        n_items:int, # n; row n is padding
-        dim:int=64, # Size of a vector
-        layers:int=2, # Of attention
-        heads:int=2, # In each layer
-        length:int=50, # Items it looks back at
-        dropout:float=.2, # Share of values that are dropped in training
+
+    def __init__(
+        self,
+        n_items: int,  # n; row n is padding
+        dim: int = 64,  # Size of a vector
+        layers: int = 2,  # Of attention
+        heads: int = 2,  # In each layer
+        length: int = 50,  # Items it looks back at
+        dropout: float = 0.2,  # Share of values that are dropped in training
     ):
         super().__init__()
         self.n_items, self.length = n_items, length
-        self.items, self.places = nn.Embedding(n_items + 1, dim, padding_idx=n_items), nn.Embedding(length, dim)
+        self.items, self.places = (
+            nn.Embedding(n_items + 1, dim, padding_idx=n_items),
+            nn.Embedding(length, dim),
+        )
         self.norm, self.drop = nn.LayerNorm(dim, eps=1e-12), nn.Dropout(dropout)
-        layer = nn.TransformerEncoderLayer(dim, heads, 4*dim, dropout, 'gelu', layer_norm_eps=1e-12, batch_first=True)
+        layer = nn.TransformerEncoderLayer(
+            dim, heads, 4 * dim, dropout, 'gelu', layer_norm_eps=1e-12, batch_first=True
+        )
         self.encoder = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
-        for p in self.parameters(): p.data = p.data if p.ndim==1 else torch.randn_like(p)*.02
-    def forward(self, rows:Int[Tensor, 'w t'])->Float[Tensor, 'w t d']: # What each place expects next
+        for p in self.parameters():
+            p.data = p.data if p.ndim == 1 else torch.randn_like(p) * 0.02
+
+    def forward(
+        self, rows: Int[Tensor, 'w t']
+    ) -> Float[Tensor, 'w t d']:  # What each place expects next
         seen = nn.Transformer.generate_square_subsequent_mask(rows.shape[1], device=rows.device)
-        return self.encoder(self.drop(self.norm(self.items(rows) + self.places.weight[:rows.shape[1]])), mask=seen, is_causal=True)
-    def logits(self, expected:Float[Tensor, '... d'])->Float[Tensor, '... n']: return expected @ self.items.weight[:self.n_items].T
+        return self.encoder(
+            self.drop(self.norm(self.items(rows) + self.places.weight[: rows.shape[1]])),
+            mask=seen,
+            is_causal=True,
+        )
+
+    def logits(self, expected: Float[Tensor, '... d']) -> Float[Tensor, '... n']:
+        return expected @ self.items.weight[: self.n_items].T
 
 # %% ../../nbs/run/04_baselines.ipynb #4bcab7ef
 def cut(
-    sequences:Sequence[Sequence[int]], # Items of each user, oldest first
-    length:int, # Steps in a window, at most
-)->list[Tensor]: # Windows of 2 to length + 1 items
+    sequences: Sequence[Sequence[int]],  # Items of each user, oldest first
+    length: int,  # Steps in a window, at most
+) -> list[Tensor]:  # Windows of 2 to length + 1 items
     "Cut histories into windows that share no step and miss none; the place of the first cut is drawn."
     pieces = []
     for s in sequences:
         last, first = len(s) - 1, 1 + int(torch.randint(length, ()))
         ends = [0, *range(first, last, length), last] if last > length else [0, last]
-        pieces += [torch.as_tensor(s[a:b + 1]) for a,b in zip(ends, ends[1:]) if b > a]
+        pieces += [torch.as_tensor(s[a : b + 1]) for a, b in zip(ends, ends[1:]) if b > a]
     return pieces
 
 # %% ../../nbs/run/04_baselines.ipynb #8f04313f
 def sasrec_epoch(
-    model:SASRec, # Changed in place
-    sequences:Sequence[Sequence[int]], # Items of each user, oldest first
-    optimiser, # Holds the model's parameters
-    batch_size:int, # Windows a step
-)->float: # Mean loss of a step from one item to the next
+    model: SASRec,  # Changed in place
+    sequences: Sequence[Sequence[int]],  # Items of each user, oldest first
+    optimiser,  # Holds the model's parameters
+    batch_size: int,  # Windows a step
+) -> float:  # Mean loss of a step from one item to the next
     "One pass over all steps, each item against all others (full softmax)."
-    pieces, total, count = cut(sequences, model.length), 0., 0
+    pieces, total, count = cut(sequences, model.length), 0.0, 0
     for part in torch.randperm(len(pieces)).split(batch_size):
-        rows = nn.utils.rnn.pad_sequence([pieces[i] for i in part], batch_first=True, padding_value=model.n_items)
+        rows = nn.utils.rnn.pad_sequence(
+            [pieces[i] for i in part], batch_first=True, padding_value=model.n_items
+        )
         real = rows[:, 1:] < model.n_items
-        loss = cross_entropy(model.logits(model(rows[:, :-1])[real]), rows[:, 1:][real], reduction='sum')
-        optimiser.zero_grad(); (loss/real.sum()).backward(); optimiser.step()
+        loss = cross_entropy(
+            model.logits(model(rows[:, :-1])[real]), rows[:, 1:][real], reduction='sum'
+        )
+        optimiser.zero_grad()
+        (loss / real.sum()).backward()
+        optimiser.step()
         total, count = total + loss.item(), count + int(real.sum())
-    return total/max(count, 1)
+    return total / max(count, 1)
 
 # %% ../../nbs/run/04_baselines.ipynb #86a656e0
 def train_sasrec(
-    sequences:Sequence[Sequence[int]], # Items of each user, oldest first
-    n_items:int, # Items that can be recommended
-    epochs:int=50, # Passes over all histories (ours)
-    lr:float=1e-3, # Step size of Adam
-    batch_size:int=32, # Windows a step (ours)
-    seed:int=0, # Of everything random
-    progress:Callable=lambda epochs: epochs, # Wraps the range of epochs, for instance `tqdm`
-    **shape, # dim, layers, heads, length, dropout of `SASRec`
-)->SASRec: # Ready for use; `history` holds the loss of each epoch
+    sequences: Sequence[Sequence[int]],  # Items of each user, oldest first
+    n_items: int,  # Items that can be recommended
+    epochs: int = 50,  # Passes over all histories (ours)
+    lr: float = 1e-3,  # Step size of Adam
+    batch_size: int = 32,  # Windows a step (ours)
+    seed: int = 0,  # Of everything random
+    progress: Callable = lambda epochs: epochs,  # Wraps the range of epochs, for instance `tqdm`
+    **shape,  # dim, layers, heads, length, dropout of `SASRec`
+) -> SASRec:  # Ready for use; `history` holds the loss of each epoch
     "Learn to predict the next item; random numbers of the caller are left alone."
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = SASRec(n_items, **shape)
         optimiser = torch.optim.Adam(model.parameters(), lr=lr)
-        model.history = [sasrec_epoch(model, sequences, optimiser, batch_size) for _ in progress(range(epochs))]
+        model.history = [
+            sasrec_epoch(model, sequences, optimiser, batch_size) for _ in progress(range(epochs))
+        ]
     return model.eval()
 
 # %% ../../nbs/run/04_baselines.ipynb #f469d94f
 @torch.no_grad()
 def next_scores(
-    model:SASRec, # Trained
-    history:Sequence[int], # Items somebody liked, oldest first; the last `length` of them are read
-)->Float[Tensor, 'n']: # One for each item
+    model: SASRec,  # Trained
+    history: Sequence[
+        int
+    ],  # Items somebody liked, oldest first; the last `length` of them are read
+) -> Float[Tensor, 'n']:  # One for each item
     "How well each item would follow a history."
-    if not len(history): raise ValueError('an empty history: nothing can follow from it')
-    return model.logits(model(torch.as_tensor(history[-model.length:])[None])[0, -1])
+    if not len(history):
+        raise ValueError('an empty history: nothing can follow from it')
+    return model.logits(model(torch.as_tensor(history[-model.length :])[None])[0, -1])
 
 # %% ../../nbs/run/04_baselines.ipynb #7fcd404d
 def by_user(
-    likes:Iterable[tuple[int, int]], # (user, row) in the order of time
-    n_users:int, # u
-)->list[tuple[int, ...]]: # Rows each user liked, oldest first
+    likes: Iterable[tuple[int, int]],  # (user, row) in the order of time
+    n_users: int,  # u
+) -> list[tuple[int, ...]]:  # Rows each user liked, oldest first
     "Sequences from single likes."
     liked = [[] for _ in range(n_users)]
-    for u,i in likes: liked[u].append(i)
+    for u, i in likes:
+        liked[u].append(i)
     return [tuple(o) for o in liked]
-def histories(catalogue:Catalogue)->list[tuple[int, ...]]: # Of each user
+
+
+def histories(catalogue: Catalogue) -> list[tuple[int, ...]]:  # Of each user
     "What `train_sasrec` learns from."
     return by_user(catalogue.likes, catalogue.n_users)
 
 # %% ../../nbs/run/04_baselines.ipynb #1b1f74f8
 def sasrec_scores(
-    model:SASRec, # Trained on the catalogue's rows
-    catalogue:Catalogue, # For what users liked, and for popularity where nothing else is known
-): # score(query, rows)
+    model: SASRec,  # Trained on the catalogue's rows
+    catalogue: Catalogue,  # For what users liked, and for popularity where nothing else is known
+):  # score(query, rows)
     "A scorer that knows histories but no words."
     popular, liked = popularity_scores(catalogue), histories(catalogue)
+
     def score(query, rows):
         history = query.history or (() if query.user is None else liked[query.user])
         return next_scores(model, history)[list(rows)].numpy() if history else popular(query, rows)
+
     return score
 
 # %% ../../nbs/run/04_baselines.ipynb #16442947
@@ -186,71 +229,152 @@ print(json.dumps(dict(seconds=seconds, ndcg=found['ndcg@10'], recall=found['reca
 
 # %% ../../nbs/run/04_baselines.ipynb #6474470f
 def recbole(
-    name:str, # Of a model: 'LightGCN' or 'SASRec'
-    python:str|Path, # Of the environment that `make rivals` builds: '.venv-rivals/bin/python'
-    folder:str|Path, # It works there and leaves recbole.npz
-    **settings, # In RecBole's words
-)->tuple[dict, dict[str, Tensor]]: # (seconds of training with NDCG@10 and recall@10, what it left)
+    name: str,  # Of a model: 'LightGCN' or 'SASRec'
+    python: str | Path,  # Of the environment that `make rivals` builds: '.venv-rivals/bin/python'
+    folder: str | Path,  # It works there and leaves recbole.npz
+    **settings,  # In RecBole's words
+) -> tuple[
+    dict, dict[str, Tensor]
+]:  # (seconds of training with NDCG@10 and recall@10, what it left)
     "Train and test a model of RecBole on MovieLens-100K, with as many threads as this process has."
-    if not Path(python).exists(): raise FileNotFoundError(f'{python} does not exist -> make rivals, and give .venv-rivals/bin/python')
-    folder = Path(folder); folder.mkdir(parents=True, exist_ok=True)
+    if not Path(python).exists():
+        raise FileNotFoundError(
+            f'{python} does not exist -> make rivals, and give .venv-rivals/bin/python'
+        )
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
     asked = json.dumps([name, torch.get_num_threads(), settings])
-    run = subprocess.run([Path(python).absolute(), '-W', 'ignore', '-c', RECBOLE, asked], cwd=folder, capture_output=True, text=True)
-    if run.returncode: raise RuntimeError(f'{python} could not run RecBole -> make rivals: {run.stderr[-800:]}')
-    return json.loads(run.stdout.splitlines()[-1]), {k: torch.from_numpy(v) for k,v in np.load(folder/'recbole.npz').items()}
+    run = subprocess.run(
+        [Path(python).absolute(), '-W', 'ignore', '-c', RECBOLE, asked],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
+    if run.returncode:
+        raise RuntimeError(f'{python} could not run RecBole -> make rivals: {run.stderr[-800:]}')
+    return json.loads(run.stdout.splitlines()[-1]), {
+        k: torch.from_numpy(v) for k, v in np.load(folder / 'recbole.npz').items()
+    }
 
 # %% ../../nbs/run/04_baselines.ipynb #786cfb0a
-LIGHTGCN = dict(theirs=dict(embedding_size=64, n_layers=3, epochs=60, learning_rate=.005, seed=2020),
-    ours=dict(dim=64, layers=3, epochs=60, lr=.03, batch_size=20_000, seed=2020))
+LIGHTGCN = dict(
+    theirs=dict(embedding_size=64, n_layers=3, epochs=60, learning_rate=0.005, seed=2020),
+    ours=dict(dim=64, layers=3, epochs=60, lr=0.03, batch_size=20_000, seed=2020),
+)
+
+
 def measure_lightgcn(
-    python:str|Path, # Of the environment with RecBole
-    folder:str|Path, # For what it leaves
-)->dict: # ours, theirs: ndcg, recall (at 10), seconds; check: our metrics of their scores
+    python: str | Path,  # Of the environment with RecBole
+    folder: str | Path,  # For what it leaves
+) -> dict:  # ours, theirs: ndcg, recall (at 10), seconds; check: our metrics of their scores
     "RecBole's LightGCN and ours, one after the other, on one split and as many threads."
     theirs, left = recbole('LightGCN', python, folder, **LIGHTGCN['theirs'])
-    train, valid, test = (InteractionGraph(*left['scores'].shape, *left[n]) for n in ('train', 'valid', 'test'))
-    known = InteractionGraph(*left['scores'].shape, torch.cat([train.users, valid.users]), torch.cat([train.items, valid.items]))
+    train, valid, test = (
+        InteractionGraph(*left['scores'].shape, *left[n]) for n in ('train', 'valid', 'test')
+    )
+    known = InteractionGraph(
+        *left['scores'].shape,
+        torch.cat([train.users, valid.users]),
+        torch.cat([train.items, valid.items]),
+    )
     began = time.perf_counter()
     model = train_lightgcn(train, **LIGHTGCN['ours'])
     seconds = time.perf_counter() - began
-    ours, check = (rank_metrics(f, known, test) for f in (model.scores, lambda users: left['scores'][users]))
-    return dict(ours=ours | dict(seconds=seconds), theirs=theirs, check=check, threads=torch.get_num_threads(), settings=LIGHTGCN)
+    ours, check = (
+        rank_metrics(f, known, test) for f in (model.scores, lambda users: left['scores'][users])
+    )
+    return dict(
+        ours=ours | dict(seconds=seconds),
+        theirs=theirs,
+        check=check,
+        threads=torch.get_num_threads(),
+        settings=LIGHTGCN,
+    )
 
 # %% ../../nbs/run/04_baselines.ipynb #100f8778
 def from_recbole(
-    weights:dict[str, Tensor], # By RecBole's names
-    **shape, # heads, length, dropout of `SASRec`; the rest is read off the weights
-)->SASRec: # Ready for use
+    weights: dict[str, Tensor],  # By RecBole's names
+    **shape,  # heads, length, dropout of `SASRec`; the rest is read off the weights
+) -> SASRec:  # Ready for use
     "A SASRec that RecBole has trained."
     n, dim = weights['item_embedding.weight'].shape
     layers = sum(k.endswith('query.weight') for k in weights)
     model, at = SASRec(n - 1, dim, layers, **shape), 'trm_encoder.layer.{}.{}'
-    named = {'items.weight': weights['item_embedding.weight'].roll(-1, 0), 'places.weight': weights['position_embedding.weight']}
-    same = {'self_attn.out_proj': 'multi_head_attention.dense', 'norm1': 'multi_head_attention.LayerNorm', 'norm2': 'feed_forward.LayerNorm', 'linear1': 'feed_forward.dense_1', 'linear2': 'feed_forward.dense_2'}
+    named = {
+        'items.weight': weights['item_embedding.weight'].roll(-1, 0),
+        'places.weight': weights['position_embedding.weight'],
+    }
+    same = {
+        'self_attn.out_proj': 'multi_head_attention.dense',
+        'norm1': 'multi_head_attention.LayerNorm',
+        'norm2': 'feed_forward.LayerNorm',
+        'linear1': 'feed_forward.dense_1',
+        'linear2': 'feed_forward.dense_2',
+    }
     for kind in ('weight', 'bias'):
         named[f'norm.{kind}'] = weights[f'LayerNorm.{kind}']
         for i in range(layers):
-            named |= {f'encoder.layers.{i}.{a}.{kind}': weights[at.format(i, f'{b}.{kind}')] for a,b in same.items()}
-            named[f'encoder.layers.{i}.self_attn.in_proj_{kind}'] = torch.cat([weights[at.format(i, f'multi_head_attention.{o}.{kind}')] for o in ('query', 'key', 'value')])
+            named |= {
+                f'encoder.layers.{i}.{a}.{kind}': weights[at.format(i, f'{b}.{kind}')]
+                for a, b in same.items()
+            }
+            named[f'encoder.layers.{i}.self_attn.in_proj_{kind}'] = torch.cat(
+                [
+                    weights[at.format(i, f'multi_head_attention.{o}.{kind}')]
+                    for o in ('query', 'key', 'value')
+                ]
+            )
     model.load_state_dict(named)
     return model.eval()
 
 # %% ../../nbs/run/04_baselines.ipynb #53055187
-SASREC = dict(theirs=dict(hidden_size=32, inner_size=128, n_layers=2, n_heads=2, MAX_ITEM_LIST_LENGTH=20, hidden_dropout_prob=.2, attn_dropout_prob=.2,
-        learning_rate=.003, epochs=10, seed=2020, train_neg_sample_args=None, eval_args=dict(split=dict(LS='valid_and_test'), order='TO', group_by='user', mode='full')),
-    ours=dict(dim=32, layers=2, heads=2, length=20, dropout=.2, lr=.003, epochs=10, seed=2020))
+SASREC = dict(
+    theirs=dict(
+        hidden_size=32,
+        inner_size=128,
+        n_layers=2,
+        n_heads=2,
+        MAX_ITEM_LIST_LENGTH=20,
+        hidden_dropout_prob=0.2,
+        attn_dropout_prob=0.2,
+        learning_rate=0.003,
+        epochs=10,
+        seed=2020,
+        train_neg_sample_args=None,
+        eval_args=dict(split=dict(LS='valid_and_test'), order='TO', group_by='user', mode='full'),
+    ),
+    ours=dict(dim=32, layers=2, heads=2, length=20, dropout=0.2, lr=0.003, epochs=10, seed=2020),
+)
+
+
 def measure_sasrec(
-    python:str|Path, # Of the environment with RecBole
-    folder:str|Path, # For what it leaves
-)->dict: # ours, theirs: ndcg, recall (at 10), seconds; check: our metrics of their scores, and how far our scores with their weights are from theirs
+    python: str | Path,  # Of the environment with RecBole
+    folder: str | Path,  # For what it leaves
+) -> dict:  # ours, theirs: ndcg, recall (at 10), seconds; check: our metrics of their scores, and how far our scores with their weights are from theirs
     "RecBole's SASRec and ours, one after the other, on one split and as many threads."
     theirs, left = recbole('SASRec', python, folder, **SASREC['theirs'])
-    sequences, past = (by_user(torch.cat([left[n] for n in names], 1).T.tolist(), len(left['scores'])) for names in (('first', 'train'), ('first', 'train', 'valid')))
+    sequences, past = (
+        by_user(torch.cat([left[n] for n in names], 1).T.tolist(), len(left['scores']))
+        for names in (('first', 'train'), ('first', 'train', 'valid'))
+    )
     began = time.perf_counter()
     model = train_sasrec(sequences, left['scores'].shape[1], **SASREC['ours'])
     seconds = time.perf_counter() - began
-    nothing, test = (InteractionGraph(*left['scores'].shape, *o) for o in (left['test'][:, :0], left['test']))
-    same = from_recbole({k: v for k,v in left.items() if '.' in k}, **{k: SASREC['ours'][k] for k in ('heads', 'length')})
+    nothing, test = (
+        InteractionGraph(*left['scores'].shape, *o) for o in (left['test'][:, :0], left['test'])
+    )
+    same = from_recbole(
+        {k: v for k, v in left.items() if '.' in k},
+        **{k: SASREC['ours'][k] for k in ('heads', 'length')},
+    )
     mine, again = (torch.stack([next_scores(m, h) for h in past]) for m in (model, same))
-    ours, check = (rank_metrics(lambda users: o[users], nothing, test) for o in (mine, left['scores']))
-    return dict(ours=ours | dict(seconds=seconds), theirs=theirs, check=check | dict(apart=float((again - left['scores']).abs().max())), threads=torch.get_num_threads(), settings=SASREC)
+    ours, check = (
+        rank_metrics(lambda users: o[users], nothing, test) for o in (mine, left['scores'])
+    )
+    return dict(
+        ours=ours | dict(seconds=seconds),
+        theirs=theirs,
+        check=check | dict(apart=float((again - left['scores']).abs().max())),
+        threads=torch.get_num_threads(),
+        settings=SASREC,
+    )

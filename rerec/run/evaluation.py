@@ -14,46 +14,71 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from zlib import crc32
+
 import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from ..base.answers import TitleIndex, parse_answer, render_prompt
+
+from ..base.answers import parse_answer, render_prompt
 from ..base.core import DOMAINS, KINDS, Catalogue, Query, claim_plot, write_json
 from ..base.generation import generate_answers
-from ..base.metrics import Interval, accuracy, mean_interval, misled, ndcg_at_k, pad_rows, paired_interval
+from rerec.base.metrics import (
+    Interval,
+    accuracy,
+    mean_interval,
+    misled,
+    ndcg_at_k,
+    pad_rows,
+    paired_interval,
+)
+from ..base.titles import TitleIndex
 
 # %% ../../nbs/run/03_evaluation.ipynb #6659397c
-METRICS = dict(accuracy='hit', ndcg='ndcg', ftr='misled') # name of a mean: column it is the mean of
-def in_order(names:Sequence[str], first:Sequence[str])->list[str]: # Each once, those in `first` in front
+METRICS = dict(
+    accuracy='hit', ndcg='ndcg', ftr='misled'
+)  # name of a mean: column it is the mean of
+
+
+def in_order(
+    names: Sequence[str], first: Sequence[str]
+) -> list[str]:  # Each once, those in `first` in front
     "Names that occur, the well-known ones first."
     return [*(n for n in first if n in set(names)), *sorted(set(names) - set(first))]
 
+
 def groups(
-    rows:pd.DataFrame, # With columns `domain` and `kind`
-)->Iterator[tuple[tuple[str, str], pd.DataFrame]]: # ((domain, kind), its rows)
+    rows: pd.DataFrame,  # With columns `domain` and `kind`
+) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:  # ((domain, kind), its rows)
     "Rows by domain and kind, with 'all' after the single ones; ('all', 'all') is always there and last."
     for domain in [*in_order(rows.domain, DOMAINS), 'all']:
-        part = rows if domain=='all' else rows[rows.domain==domain]
+        part = rows if domain == 'all' else rows[rows.domain == domain]
         for kind in [*in_order(part.kind, KINDS), 'all']:
-            again = rows.domain.nunique()==1 and (domain=='all')!=(kind=='all') # would repeat other rows
-            if not again: yield (domain, kind), part if kind=='all' else part[part.kind==kind]
+            again = rows.domain.nunique() == 1 and (domain == 'all') != (
+                kind == 'all'
+            )  # would repeat other rows
+            if not again:
+                yield (domain, kind), part if kind == 'all' else part[part.kind == kind]
 
 # %% ../../nbs/run/03_evaluation.ipynb #4909b8b6
 def interval_of(
-    rows:pd.DataFrame, # A group of judged answers
-    metric:str='accuracy', # A key of `METRICS`
-)->Interval: # NaN if the group has no value, as FTR without misinformed queries
+    rows: pd.DataFrame,  # A group of judged answers
+    metric: str = 'accuracy',  # A key of `METRICS`
+) -> Interval:  # NaN if the group has no value, as FTR without misinformed queries
     "Mean of a metric over a group, with its 95 % interval."
     return mean_interval(rows[METRICS[metric]].dropna())
 
+
 def as_table(
-    found:dict[tuple[str, str], dict[str, Interval]], # Means of each (domain, kind), by name
-    sizes:Sequence[int], # Queries in each
-)->pd.DataFrame: # Columns n, name, name_low, name_high, ...
+    found: dict[tuple[str, str], dict[str, Interval]],  # Means of each (domain, kind), by name
+    sizes: Sequence[int],  # Queries in each
+) -> pd.DataFrame:  # Columns n, name, name_low, name_high, ...
     "Intervals of many groups as one table."
-    flat = {g: {m + end: v for m,i in means.items() for end,v in zip(('', '_low', '_high'), i)} for g,means in found.items()}
+    flat = {
+        g: {m + end: v for m, i in means.items() for end, v in zip(('', '_low', '_high'), i)}
+        for g, means in found.items()
+    }
     frame = pd.DataFrame.from_dict(flat, orient='index').rename_axis(['domain', 'kind'])
     return frame.assign(n=list(sizes))[['n', *frame]]
 
@@ -61,219 +86,339 @@ def as_table(
 @dataclass(frozen=True, eq=False)
 class Evaluation:
     "Judged answers to a set of queries: one row each, and what follows from them."
-    rows:pd.DataFrame # id, kind, domain, places, hit, ndcg, misled, parsed, text
-    k:int=5 # Places that counted for NDCG
+
+    rows: pd.DataFrame  # id, kind, domain, places, hit, ndcg, misled, parsed, text
+    k: int = 5  # Places that counted for NDCG
     accuracy = property(lambda self: interval_of(self.rows).mean)
     ndcg = property(lambda self: interval_of(self.rows, 'ndcg').mean)
     ftr = property(lambda self: interval_of(self.rows, 'ftr').mean)
-    def table(self)->pd.DataFrame: # Indexed by (domain, kind); three columns for each metric
+
+    def table(self) -> pd.DataFrame:  # Indexed by (domain, kind); three columns for each metric
         "Number of queries and means with 95 % intervals, by domain and kind."
         parts = list(groups(self.rows))
-        return as_table({name: {m: interval_of(g, m) for m in METRICS} for name,g in parts}, [len(g) for _,g in parts])
-    def by(self, metric:str='accuracy')->dict[str, dict[str, float]]: # {domain: {kind: mean}}
+        return as_table(
+            {name: {m: interval_of(g, m) for m in METRICS} for name, g in parts},
+            [len(g) for _, g in parts],
+        )
+
+    def by(self, metric: str = 'accuracy') -> dict[str, dict[str, float]]:  # {domain: {kind: mean}}
         "Means as nested dictionaries, ready for JSON; groups without a value are left out."
         means, out = self.table()[metric].dropna(), {}
-        for (domain, kind),mean in means.items(): out.setdefault(domain, {})[kind] = mean
+        for (domain, kind), mean in means.items():
+            out.setdefault(domain, {})[kind] = mean
         return out
-    def compare(self, other:'Evaluation', seed:int=0)->pd.DataFrame: return compare(self, other, seed)
-    def save(self, path:str|Path)->Path: return write_json(path, dict(k=self.k, rows=self.rows.astype(object).where(self.rows.notna(), None).to_dict('records')))
+
+    def compare(self, other: 'Evaluation', seed: int = 0) -> pd.DataFrame:
+        return compare(self, other, seed)
+
+    def save(self, path: str | Path) -> Path:
+        return write_json(
+            path,
+            dict(
+                k=self.k,
+                rows=self.rows.astype(object).where(self.rows.notna(), None).to_dict('records'),
+            ),
+        )
+
     @classmethod
-    def load(cls, path:str|Path)->'Evaluation': # As it was saved
+    def load(cls, path: str | Path) -> 'Evaluation':  # As it was saved
         told = json.loads(Path(path).read_text(encoding='utf-8'))
-        return cls(pd.DataFrame(told['rows']).assign(places=lambda t: t.places.map(tuple)).astype(dict(hit=float, ndcg=float, misled=float)), told['k'])
+        return cls(
+            pd.DataFrame(told['rows'])
+            .assign(places=lambda t: t.places.map(tuple))
+            .astype(dict(hit=float, ndcg=float, misled=float)),
+            told['k'],
+        )
 
 # %% ../../nbs/run/03_evaluation.ipynb #0ef8305d
-def check_queries(queries:Sequence[Query]):
+def check_queries(queries: Sequence[Query]):
     "Refuse queries that cannot be judged: without ground truth, or two with one id."
-    if bare := [q.id for q in queries if not q.truth]: raise ValueError(f'no right item is known for {bare[:5]}: leave such queries out')
-    twice = [i for i,n in Counter(q.id for q in queries).items() if n>1]
-    if twice: raise ValueError(f'several queries share the id {twice[0]!r}')
+    if bare := [q.id for q in queries if not q.truth]:
+        raise ValueError(f'no right item is known for {bare[:5]}: leave such queries out')
+    twice = [i for i, n in Counter(q.id for q in queries).items() if n > 1]
+    if twice:
+        raise ValueError(f'several queries share the id {twice[0]!r}')
 
 # %% ../../nbs/run/03_evaluation.ipynb #d451a59e
 def judge(
-    queries:Sequence[Query], # Asked
-    places:Sequence[Sequence[int]], # Listed for each, best first, -1 for an unknown title
-    texts:Sequence[str]|None=None, # The answers in words, if there are any
-    k:int=5, # Places that count for NDCG
-)->Evaluation:
+    queries: Sequence[Query],  # Asked
+    places: Sequence[Sequence[int]],  # Listed for each, best first, -1 for an unknown title
+    texts: Sequence[str] | None = None,  # The answers in words, if there are any
+    k: int = 5,  # Places that count for NDCG
+) -> Evaluation:
     "Judge one list of item rows for each query."
     check_queries(queries)
-    if len(queries)!=len(places): raise ValueError(f'{len(queries)} queries, but {len(places)} lists')
-    listed, truth, lures = pad_rows(places), pad_rows([q.truth for q in queries]), pad_rows([q.lures for q in queries])
-    known = pd.DataFrame([dict(id=q.id, kind=q.kind, domain=q.domain, places=tuple(p), parsed=len(p)>0) for q,p in zip(queries, places)],
-        columns=['id', 'kind', 'domain', 'places', 'parsed'])
-    return Evaluation(known.assign(hit=accuracy(listed, truth).numpy(), ndcg=ndcg_at_k(listed, truth, k).numpy(),
-        misled=misled(listed, lures).numpy(), text=texts or ['']*len(queries)), k)
+    if len(queries) != len(places):
+        raise ValueError(f'{len(queries)} queries, but {len(places)} lists')
+    listed, truth, lures = (
+        pad_rows(places),
+        pad_rows([q.truth for q in queries]),
+        pad_rows([q.lures for q in queries]),
+    )
+    known = pd.DataFrame(
+        [
+            dict(id=q.id, kind=q.kind, domain=q.domain, places=tuple(p), parsed=len(p) > 0)
+            for q, p in zip(queries, places)
+        ],
+        columns=['id', 'kind', 'domain', 'places', 'parsed'],
+    )
+    return Evaluation(
+        known.assign(
+            hit=accuracy(listed, truth).numpy(),
+            ndcg=ndcg_at_k(listed, truth, k).numpy(),
+            misled=misled(listed, lures).numpy(),
+            text=texts or [''] * len(queries),
+        ),
+        k,
+    )
 
 # %% ../../nbs/run/03_evaluation.ipynb #6f574ed9
-def lots(query:Query, n:int, seed:int=0)->np.ndarray: # n numbers between 0 and 1
+def lots(query: Query, n: int, seed: int = 0) -> np.ndarray:  # n numbers between 0 and 1
     "Random numbers that belong to a query: the same in every process and order."
     return np.random.default_rng([seed, crc32(query.id.encode())]).random(n)
 
+
 def rank(
-    query:Query, # With its candidates
-    rows:Sequence[int], # Rows on offer
-    scores:Sequence[float]|Tensor, # One for each; higher is better
-    seed:int=0, # Of the lots
-)->list[int]: # All rows, best first
+    query: Query,  # With its candidates
+    rows: Sequence[int],  # Rows on offer
+    scores: Sequence[float] | Tensor,  # One for each; higher is better
+    seed: int = 0,  # Of the lots
+) -> list[int]:  # All rows, best first
     "Sort rows by falling score, equal ones by lot."
-    scores = np.asarray(scores.detach().cpu() if isinstance(scores, Tensor) else scores, dtype=float)
-    if scores.shape!=(len(rows),): raise ValueError(f'{len(rows)} rows, but scores of shape {scores.shape}')
-    if np.isnan(scores).any(): raise ValueError(f'a score of query {query.id!r} is NaN')
+    scores = np.asarray(
+        scores.detach().cpu() if isinstance(scores, Tensor) else scores, dtype=float
+    )
+    if scores.shape != (len(rows),):
+        raise ValueError(f'{len(rows)} rows, but scores of shape {scores.shape}')
+    if np.isnan(scores).any():
+        raise ValueError(f'a score of query {query.id!r} is NaN')
     return [rows[i] for i in np.lexsort((lots(query, len(rows), seed), -scores))]
 
 # %% ../../nbs/run/03_evaluation.ipynb #86290dea
 def evaluate_scores(
-    score:Callable, # (query, list of rows) -> one number a row, higher is better
-    queries:Sequence[Query], # To be asked; without candidates, all items of the domain are on offer
-    catalogue:Catalogue, # Where the rows point
-    k:int=5, # Length of the lists that are judged
-    seed:int=0, # Of the lots that decide between equal scores
-)->Evaluation:
+    score: Callable,  # (query, list of rows) -> one number a row, higher is better
+    queries: Sequence[
+        Query
+    ],  # To be asked; without candidates, all items of the domain are on offer
+    catalogue: Catalogue,  # Where the rows point
+    k: int = 5,  # Length of the lists that are judged
+    seed: int = 0,  # Of the lots that decide between equal scores
+) -> Evaluation:
     "Rank each query's candidates by a score and judge the first `k`."
-    offered = {d: [i for i,o in enumerate(catalogue.items) if o.domain==d] for d in {q.domain for q in queries}}
+    offered = {
+        d: [i for i, o in enumerate(catalogue.items) if o.domain == d]
+        for d in {q.domain for q in queries}
+    }
     lists = [(q, list(q.candidates) or offered[q.domain]) for q in queries]
-    return judge(queries, [rank(q, rows, score(q, rows), seed)[:k] for q,rows in lists], k=k)
+    return judge(queries, [rank(q, rows, score(q, rows), seed)[:k] for q, rows in lists], k=k)
 
 # %% ../../nbs/run/03_evaluation.ipynb #28ad0e3b
-def random_scores(seed:int=0)->Callable: # score(query, rows)
+def random_scores(seed: int = 0) -> Callable:  # score(query, rows)
     "A scorer that knows nothing."
     return lambda query, rows: lots(query, len(rows), seed)
 
-def popularity_scores(catalogue:Catalogue)->Callable: # score(query, rows)
+
+def popularity_scores(catalogue: Catalogue) -> Callable:  # score(query, rows)
     "A scorer that never reads the query: how many users liked each item."
-    liked = np.bincount([i for _,i in catalogue.likes], minlength=len(catalogue))
+    liked = np.bincount([i for _, i in catalogue.likes], minlength=len(catalogue))
     return lambda query, rows: liked[list(rows)]
 
 # %% ../../nbs/run/03_evaluation.ipynb #53d876a2
-def knows_who_asks(query:Query)->bool:
+def knows_who_asks(query: Query) -> bool:
     "Tell whether a query brings a user or a history; without them LightGCN can only rank by popularity."
     return query.user is not None or bool(query.history)
 
+
 def lightgcn_scores(
-    users:Float[Tensor, 'u d'], # Trained vectors of users
-    items:Float[Tensor, 'n d'], # Trained vectors of items
-    catalogue:Catalogue, # For popularity, where neither user nor history is known
-)->Callable: # score(query, rows)
+    users: Float[Tensor, 'u d'],  # Trained vectors of users
+    items: Float[Tensor, 'n d'],  # Trained vectors of items
+    catalogue: Catalogue,  # For popularity, where neither user nor history is known
+) -> Callable:  # score(query, rows)
     "A scorer that knows users and histories but no words."
     users, items, popular = users.detach().cpu(), items.detach().cpu(), popularity_scores(catalogue)
+
     def score(query, rows):
-        if not knows_who_asks(query): return popular(query, rows)
+        if not knows_who_asks(query):
+            return popular(query, rows)
         taste = users[query.user] if query.user is not None else items[list(query.history)].mean(0)
         return (items[list(rows)] @ taste).numpy()
+
     return score
 
 # %% ../../nbs/run/03_evaluation.ipynb #94ee0b8e
 def evaluate(
-    model, # Any causal language model of transformers, with an adapter or not
-    tokenizer, # Its tokenizer
-    queries:Sequence[Query], # To be asked
-    catalogue:Catalogue, # Where their rows point
-    index:TitleIndex|None=None, # Titles of the catalogue; made if not given
-    *, batch_size:int=16, # Queries at a time, on each process
-    max_new_tokens:int=512, # Longest answer, in tokens
-    k:int=5, # Places that count for NDCG
-    prompt:Callable=render_prompt, # (query, catalogue) -> chat messages or plain text
-    progress:bool=True, # Show a bar
-    temperature:float=0., # 0: greedily; above: answers are drawn, as in training
-    seed:int=0, # Of the drawing
-)->Evaluation: # Complete on every process
+    model,  # Any causal language model of transformers, with an adapter or not
+    tokenizer,  # Its tokenizer
+    queries: Sequence[Query],  # To be asked
+    catalogue: Catalogue,  # Where their rows point
+    index: TitleIndex | None = None,  # Titles of the catalogue; made if not given
+    *,
+    batch_size: int = 16,  # Queries at a time, on each process
+    max_new_tokens: int = 512,  # Longest answer, in tokens
+    k: int = 5,  # Places that count for NDCG
+    prompt: Callable = render_prompt,  # (query, catalogue) -> chat messages or plain text
+    progress: bool = True,  # Show a bar
+    temperature: float = 0.0,  # 0: greedily; above: answers are drawn, as in training
+    seed: int = 0,  # Of the drawing
+) -> Evaluation:  # Complete on every process
     "Ask a model each query and judge what it recommends."
     check_queries(queries)
     index = index or TitleIndex(catalogue.items)
-    texts = generate_answers(model, tokenizer, [prompt(q, catalogue) for q in queries], batch_size, max_new_tokens, progress, temperature, seed)
-    parsed = [parse_answer(t, index, q.candidates or None) for q,t in zip(queries, texts)]
+    texts = generate_answers(
+        model,
+        tokenizer,
+        [prompt(q, catalogue) for q in queries],
+        batch_size,
+        max_new_tokens,
+        progress,
+        temperature,
+        seed,
+    )
+    parsed = [parse_answer(t, index, q.candidates or None) for q, t in zip(queries, texts)]
     return judge(queries, [a.places for a in parsed], texts, k)
 
 # %% ../../nbs/run/03_evaluation.ipynb #a89530b1
 def compare(
-    after:Evaluation, # Of the model one hopes is better
-    before:Evaluation, # Of the other, on the same queries
-    seed:int=0, # Of the resampling
-)->pd.DataFrame: # Indexed by (domain, kind): mean differences after - before with their intervals
+    after: Evaluation,  # Of the model one hopes is better
+    before: Evaluation,  # Of the other, on the same queries
+    seed: int = 0,  # Of the resampling
+) -> (
+    pd.DataFrame
+):  # Indexed by (domain, kind): mean differences after - before with their intervals
     "Paired differences of accuracy and NDCG with 95 % intervals, by domain and kind."
-    if odd := set(after.rows.id) ^ set(before.rows.id): raise ValueError(f'different queries were asked, such as {min(odd)!r}')
-    if after.k!=before.k: raise ValueError(f'NDCG@{after.k} against NDCG@{before.k}')
+    if odd := set(after.rows.id) ^ set(before.rows.id):
+        raise ValueError(f'different queries were asked, such as {min(odd)!r}')
+    if after.k != before.k:
+        raise ValueError(f'NDCG@{after.k} against NDCG@{before.k}')
     parts, other = list(groups(after.rows)), before.rows.set_index('id')
-    def difference(g, column): return paired_interval(g[column], other.loc[g.id, column], seed)
-    return as_table({name: {m: difference(g, METRICS[m]) for m in ('accuracy', 'ndcg')} for name,g in parts}, [len(g) for _,g in parts])
+
+    def difference(g, column):
+        return paired_interval(g[column], other.loc[g.id, column], seed)
+
+    return as_table(
+        {name: {m: difference(g, METRICS[m]) for m in ('accuracy', 'ndcg')} for name, g in parts},
+        [len(g) for _, g in parts],
+    )
 
 # %% ../../nbs/run/03_evaluation.ipynb #3ab8fa41
-STAND_INS = dict(LightGCN='popularity') # Where nobody knows who asks, the one ranks as the other does
+STAND_INS = dict(
+    LightGCN='popularity'
+)  # Where nobody knows who asks, the one ranks as the other does
+
 
 def table_of(
-    evaluations:dict[str, Evaluation], # Methods by name, all on the same queries
-    metric:str='accuracy', # A key of `METRICS`
-)->pd.DataFrame: # Indexed by (domain, kind); entries such as '0.50 [0.40, 0.60]'
+    evaluations: dict[str, Evaluation],  # Methods by name, all on the same queries
+    metric: str = 'accuracy',  # A key of `METRICS`
+) -> pd.DataFrame:  # Indexed by (domain, kind); entries such as '0.50 [0.40, 0.60]'
     "Methods side by side, by domain and kind; an entry of LightGCN that is popularity's says so."
     parts = {name: dict(groups(e.rows)) for name, e in evaluations.items()}
+
     def entry(name, group):
         rows = parts[name][group]
         found = interval_of(rows, metric)
-        if found.mean != found.mean: return '–'
+        if found.mean != found.mean:
+            return '–'
         other = parts.get(STAND_INS.get(name), {}).get(group)
         same = other is not None and rows.places.tolist() == other.places.tolist()
-        return f'{found.mean:.2f} [{found.low:.2f}, {found.high:.2f}]' + ' = popularity'*same
-    columns = {name: {group: entry(name, group) for group in of_name} for name, of_name in parts.items()}
+        return f'{found.mean:.2f} [{found.low:.2f}, {found.high:.2f}]' + ' = popularity' * same
+
+    columns = {
+        name: {group: entry(name, group) for group in of_name} for name, of_name in parts.items()
+    }
     sizes = {group: len(rows) for of_name in parts.values() for group, rows in of_name.items()}
     return pd.DataFrame(dict(queries=sizes, **columns)).rename_axis(['domain', 'kind'])
 
 # %% ../../nbs/run/03_evaluation.ipynb #cab0787b
 def as_markdown(
-    frame:pd.DataFrame, # Its index becomes the first columns
-)->str:
+    frame: pd.DataFrame,  # Its index becomes the first columns
+) -> str:
     "A data frame as a Markdown table."
     flat = frame.reset_index()
-    lines = [flat.columns, ['---']*flat.shape[1], *flat.to_numpy()]
-    return '\n'.join('| ' + ' | '.join(str(v).replace('|', '\\|') for v in line) + ' |' for line in lines) + '\n'
+    lines = [flat.columns, ['---'] * flat.shape[1], *flat.to_numpy()]
+    return (
+        '\n'.join(
+            '| ' + ' | '.join(str(v).replace('|', '\\|') for v in line) + ' |' for line in lines
+        )
+        + '\n'
+    )
 
 # %% ../../nbs/run/03_evaluation.ipynb #ee9bdf6f
 def plot_by_kind(
-    evaluations:dict[str, Evaluation], # Methods by name, on the same queries
-    claim:str, # The title of the figure: what it shows
-    metric:str='accuracy', # A key of `METRICS`
-    domain:str='all', # Only this domain, or all of them together
-): # (figure, axes) of matplotlib
+    evaluations: dict[str, Evaluation],  # Methods by name, on the same queries
+    claim: str,  # The title of the figure: what it shows
+    metric: str = 'accuracy',  # A key of `METRICS`
+    domain: str = 'all',  # Only this domain, or all of them together
+):  # (figure, axes) of matplotlib
     "Means by kind of query, with 95 % intervals, one mark for each method."
     fig, ax = claim_plot(claim, 'kind of query', metric, size=(5.5, 2.8))
-    for j,(name, e) in enumerate(evaluations.items()):
-        rows = e.rows if domain=='all' else e.rows[e.rows.domain==domain]
+    for j, (name, e) in enumerate(evaluations.items()):
+        rows = e.rows if domain == 'all' else e.rows[e.rows.domain == domain]
         kinds = in_order(rows.kind, KINDS)
-        mean, low, high = np.array([interval_of(g, metric) for g in [*(rows[rows.kind==kind] for kind in kinds), rows]]).T
-        x, shade = np.arange(len(mean)) + .14*(j - (len(evaluations) - 1)/2), str(.7 - .7*j/max(1, len(evaluations) - 1))
-        ax.errorbar(x, mean, np.maximum((mean - low, high - mean), 0), fmt='osD^v'[j % 5], ms=4, lw=1, color=shade, label=name)
+        mean, low, high = np.array(
+            [interval_of(g, metric) for g in [*(rows[rows.kind == kind] for kind in kinds), rows]]
+        ).T
+        x, shade = (
+            np.arange(len(mean)) + 0.14 * (j - (len(evaluations) - 1) / 2),
+            str(0.7 - 0.7 * j / max(1, len(evaluations) - 1)),
+        )
+        ax.errorbar(
+            x,
+            mean,
+            np.maximum((mean - low, high - mean), 0),
+            fmt='osD^v'[j % 5],
+            ms=4,
+            lw=1,
+            color=shade,
+            label=name,
+        )
     ax.set_xticks(range(len(mean)), [*kinds, 'all'], fontsize=8)
-    ax.set_ylim(-.03, 1.03)
+    ax.set_ylim(-0.03, 1.03)
     ax.legend(fontsize=7, frameon=False, loc='upper left', bbox_to_anchor=(1, 1))
     return fig, ax
 
 # %% ../../nbs/run/03_evaluation.ipynb #77aa0001
-def known(value:float): return None if value != value else value # JSON has no NaN
+def known(value: float):
+    return None if value != value else value  # JSON has no NaN
 
 # %% ../../nbs/run/03_evaluation.ipynb #67f5bb5d
 def sheet(
-    judged:Evaluation, # Of one part
-)->dict: # Strings and lists, in the order of the queries
+    judged: Evaluation,  # Of one part
+) -> dict:  # Strings and lists, in the order of the queries
     "What is stored of an evaluation."
     r = judged.rows
-    return dict(accuracy=judged.accuracy, ndcg=judged.ndcg, ftr=known(judged.ftr), parsed=float(r.parsed.mean()), hits=''.join(str(int(h)) for h in r.hit),
-        kinds=''.join(k[:2] for k in r.kind), domains=''.join(d[0] for d in r.domain))
+    return dict(
+        accuracy=judged.accuracy,
+        ndcg=judged.ndcg,
+        ftr=known(judged.ftr),
+        parsed=float(r.parsed.mean()),
+        hits=''.join(str(int(h)) for h in r.hit),
+        kinds=''.join(k[:2] for k in r.kind),
+        domains=''.join(d[0] for d in r.domain),
+    )
 
 # %% ../../nbs/run/03_evaluation.ipynb #3714d255
 def learning_curve(
-    log:list[dict], # Of a trainer
-    answers:int, # In a step
-)->list[dict]: # step, tokens sampled so far, greedy accuracy on the validation queries where it was measured
+    log: list[dict],  # Of a trainer
+    answers: int,  # In a step
+) -> list[
+    dict
+]:  # step, tokens sampled so far, greedy accuracy on the validation queries where it was measured
     "How far a run was after how many tokens."
-    lengths = [(r['step'], float(r['completions/mean_length'])) for r in log if 'completions/mean_length' in r]
-    ends, means = zip(*lengths) if lengths else ((0,), (0.,))
-    so_far = np.cumsum(np.diff([0, *ends])*means)*answers
+    lengths = [
+        (r['step'], float(r['completions/mean_length']))
+        for r in log
+        if 'completions/mean_length' in r
+    ]
+    ends, means = zip(*lengths) if lengths else ((0,), (0.0,))
+    so_far = np.cumsum(np.diff([0, *ends]) * means) * answers
     checked = {r['step']: round(float(r['eval_accuracy']), 4) for r in log if 'eval_accuracy' in r}
-    return [dict(step=s, tokens=round(n), accuracy=checked.get(s)) for s,n in zip(ends, so_far.tolist())]
-
+    return [
+        dict(step=s, tokens=round(n), accuracy=checked.get(s))
+        for s, n in zip(ends, so_far.tolist())
+    ]
 
 # %% ../../nbs/run/03_evaluation.ipynb #5a1de001
 def slug(
-    name:str, # Of a method
-)->str: return name.lower().replace(' ', '-').replace('.', '') # as part of a file's name
-
+    name: str,  # Of a method
+) -> str:
+    return name.lower().replace(' ', '-').replace('.', '')  # as part of a file's name

@@ -9,118 +9,181 @@ __all__ = ['WARM_STARTS', 'BARE', 'LANGUAGE_TRAINER', 'METHODS', 'RANKERS', 'CUR
            'kept_settings', 'run_language']
 
 # %% ../../nbs/run/09_language.ipynb #c14cec61
-import json, random, time
+import json
+import random
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+
 import torch
 from transformers import PrinterCallback, TrainingArguments
-from .baselines import bm25_scores
+
 from ..base.core import Catalogue, Query, seed_everything, write_json
 from ..base.data import leakage, load_benchmark, split_queries
 from ..base.distractors import add_candidates
-from .evaluation import evaluate, evaluate_scores, Evaluation, lightgcn_scores, popularity_scores, random_scores, sheet, slug
+from ..base.titles import TitleIndex
 from ..method.facts import AttributeGraph
 from ..method.official import MARK, OfficialReward, official_method
-from .lookup import TASK, Snippets, demonstrate, look_up_chances, make_sheet, read_query, render_lookup, render_request, render_sheet
+from ..method.rewards import DualGraphReward
+from .baselines import bm25_scores
+from rerec.run.evaluation import (
+    Evaluation,
+    evaluate,
+    evaluate_scores,
+    lightgcn_scores,
+    popularity_scores,
+    random_scores,
+    sheet,
+    slug,
+)
+from rerec.run.lookup import (
+    TASK,
+    Snippets,
+    demonstrate,
+    look_up_chances,
+    make_sheet,
+    read_query,
+    render_lookup,
+    render_request,
+    render_sheet,
+)
 from .packing import END, LETTER, PackedTrainer, Piece, as_tensors, encode_row, pack_rows
 from .policy import load_policy
-from ..method.rewards import DualGraphReward
-from .runs import MetricsFile, ProgressBar, RealRun, adapter, as_rows, learn_taste, open_run, provenance, publish, reinforce, sft_checkpoint, some, task_metrics
-from ..base.titles import TitleIndex
+from rerec.run.runs import (
+    MetricsFile,
+    ProgressBar,
+    RealRun,
+    adapter,
+    as_rows,
+    learn_taste,
+    open_run,
+    provenance,
+    publish,
+    reinforce,
+    sft_checkpoint,
+    some,
+    task_metrics,
+)
 
 # %% ../../nbs/run/09_language.ipynb #342ab768
-WARM_STARTS = { # Rows to learn from; 380 of five candidates are 20 minutes of one thread
+WARM_STARTS = {  # Rows to learn from; 380 of five candidates are 20 minutes of one thread
     'graph': dict(n_rows=380, with_queries=False),
     'queries': dict(n_rows=380),
     'short': dict(n_rows=127),
-    'sparse': dict(n_rows=380, n_finds=0, n_requests=1), # the usual kind of row, to compare with
+    'sparse': dict(n_rows=380, n_finds=0, n_requests=1),  # the usual kind of row, to compare with
 }
 
 # %% ../../nbs/run/09_language.ipynb #5d8511b6
 @dataclass(frozen=True)
 class LanguageRun(RealRun):
     "A benchmark folder, a language model, a warm start, and a way to go on."
-    n_candidates:int = 5 # Items on offer
-    n_test:int = 500 # Queries of the final test; all that are held out, if fewer
-    n_validation:int = 50 # Queries of the learning curve
-    answers:int = 2560 # Answers sampled in reinforcement, or rows of SFT
-    steps:int = 1000 # Reinforcement steps, if answers do not end it before
-    max_new_tokens:int = 56 # Longest answer; a demonstration has about 35 tokens
-    lora_rank:int = 0 # 0 trains all weights but the embeddings
-    method:str = 'ReRec' # A key of `METHODS`, 'warm start', 'untuned', or a ranker
-    told:int = 3 # Facts of each candidate in the prompt
-    warm:str = 'short' # A key of `WARM_STARTS`
-    warm_rows:int = 0 # Rows of the warm start, if not those of `WARM_STARTS`
-    warm_rate:float = 3e-4 # Step size of the warm start
-    warm_folder:str = '' # Where the warm start is kept and shared; '' for the run's own folder
+
+    n_candidates: int = 5  # Items on offer
+    n_test: int = 500  # Queries of the final test; all that are held out, if fewer
+    n_validation: int = 50  # Queries of the learning curve
+    answers: int = 2560  # Answers sampled in reinforcement, or rows of SFT
+    steps: int = 1000  # Reinforcement steps, if answers do not end it before
+    max_new_tokens: int = 56  # Longest answer; a demonstration has about 35 tokens
+    lora_rank: int = 0  # 0 trains all weights but the embeddings
+    method: str = 'ReRec'  # A key of `METHODS`, 'warm start', 'untuned', or a ranker
+    told: int = 3  # Facts of each candidate in the prompt
+    warm: str = 'short'  # A key of `WARM_STARTS`
+    warm_rows: int = 0  # Rows of the warm start, if not those of `WARM_STARTS`
+    warm_rate: float = 3e-4  # Step size of the warm start
+    warm_folder: str = ''  # Where the warm start is kept and shared; '' for the run's own folder
+
     @property
-    def start(self)->Path: return Path(self.warm_folder or f'{self.folder}/warm')
+    def start(self) -> Path:
+        return Path(self.warm_folder or f'{self.folder}/warm')
 
 # %% ../../nbs/run/09_language.ipynb #1973851b
 @dataclass(frozen=True, eq=False)
 class Material:
     "What a run learns from and is judged on."
-    catalogue:Catalogue
-    titles:TitleIndex # Of its items
-    snippets:Snippets # What prompts tell
-    train:tuple[Query, ...] # With candidates, as all parts
-    validation:tuple[Query, ...] # Watched while training
-    test:tuple[Query, ...] # Asked once
-    taste:object = None # `LightGCN`; learned if it is needed and not given
+
+    catalogue: Catalogue
+    titles: TitleIndex  # Of its items
+    snippets: Snippets  # What prompts tell
+    train: tuple[Query, ...]  # With candidates, as all parts
+    validation: tuple[Query, ...]  # Watched while training
+    test: tuple[Query, ...]  # Asked once
+    taste: object = None  # `LightGCN`; learned if it is needed and not given
 
 # %% ../../nbs/run/09_language.ipynb #fdaa9bea
-def benchmark_material(run:LanguageRun)->Material:
+def benchmark_material(run: LanguageRun) -> Material:
     "Read a benchmark folder, draw candidates, and split the queries without leakage."
     catalogue, queries = load_benchmark(run.data, TitleIndex)
     queries = add_candidates(queries, catalogue, n=run.n_candidates, seed=run.seed)
-    test, validation = min(.5, 1.04*run.n_test/len(queries)), min(.1, 200/len(queries))
+    test, validation = min(0.5, 1.04 * run.n_test / len(queries)), min(0.1, 200 / len(queries))
     parts = split_queries(queries, run.seed, (1 - test - validation, validation, test))
     if any((shared := leakage(parts[0], [*parts[1], *parts[2]])).values()):
         raise ValueError(f'the split leaks: {shared}')
     titles = TitleIndex(catalogue.items)
-    validation, test = (some(part, n, run.seed) for part, n in zip(parts[1:], (run.n_validation, run.n_test)))
-    return Material(catalogue, titles, Snippets(catalogue, titles, run.told), parts[0], validation, test)
+    validation, test = (
+        some(part, n, run.seed) for part, n in zip(parts[1:], (run.n_validation, run.n_test))
+    )
+    return Material(
+        catalogue, titles, Snippets(catalogue, titles, run.told), parts[0], validation, test
+    )
 
 # %% ../../nbs/run/09_language.ipynb #f8b38729
-BARE = "{% for message in messages %}{{ message['content'] }}{% endfor %}" # a chat template that adds nothing
+BARE = "{% for message in messages %}{{ message['content'] }}{% endfor %}"  # a chat template that adds nothing
 
-def prompt_of(run:LanguageRun, snippets:Snippets)->Callable: # (query, catalogue) -> chat messages
+
+def prompt_of(
+    run: LanguageRun, snippets: Snippets
+) -> Callable:  # (query, catalogue) -> chat messages
     "Choose how a run asks."
     task = TASK if run.method == 'untuned' else ''
     return lambda query, catalogue: render_lookup(query, snippets, task)
 
 # %% ../../nbs/run/09_language.ipynb #24b7fbfb
 def fast_settings(
-    n_candidates:int=5, # More items make a longer prompt
-)->dict: # For `load_policy`
+    n_candidates: int = 5,  # More items make a longer prompt
+) -> dict:  # For `load_policy`
     "16-bit weights, and the attention that is fastest with them on this device."
     fused = torch.cuda.is_available() or n_candidates > 10
     return dict(dtype='bfloat16', attn_implementation='sdpa' if fused else 'eager')
 
 # %% ../../nbs/run/09_language.ipynb #5614832c
 def ask_model(
-    run:LanguageRun, # How to ask
-    material:Material, # Items and titles
-    model, # Of transformers
-    tokenizer, # Its own
-    queries:Sequence[Query], # With candidates
-    temperature:float=0., # 0: greedily; 1: sampled, as in training
-)->Evaluation:
+    run: LanguageRun,  # How to ask
+    material: Material,  # Items and titles
+    model,  # Of transformers
+    tokenizer,  # Its own
+    queries: Sequence[Query],  # With candidates
+    temperature: float = 0.0,  # 0: greedily; 1: sampled, as in training
+) -> Evaluation:
     "Ask every query, and judge the answers."
-    return evaluate(model, tokenizer, queries, material.catalogue, material.titles, batch_size=50, max_new_tokens=run.max_new_tokens,
-        prompt=prompt_of(run, material.snippets), temperature=temperature, seed=run.seed)
+    return evaluate(
+        model,
+        tokenizer,
+        queries,
+        material.catalogue,
+        material.titles,
+        batch_size=50,
+        max_new_tokens=run.max_new_tokens,
+        prompt=prompt_of(run, material.snippets),
+        temperature=temperature,
+        seed=run.seed,
+    )
 
 # %% ../../nbs/run/09_language.ipynb #f7a9e16c
 def supervised_settings(
-    run:LanguageRun, # Seed
-    folder:str|Path, # For checkpoints
-    steps:int, # Of four rows
-    rate:float, # Step size
-    decay:str='linear', # Of the second half; 'none' keeps the rate
-)->TrainingArguments:
+    run: LanguageRun,  # Seed
+    folder: str | Path,  # For checkpoints
+    steps: int,  # Of four rows
+    rate: float,  # Step size
+    decay: str = 'linear',  # Of the second half; 'none' keeps the rate
+) -> TrainingArguments:
     "Settings of supervised learning on packed rows."
-    falling = dict(lr_scheduler_type='warmup_stable_decay', lr_scheduler_kwargs=dict(num_decay_steps=steps//2, decay_type='linear', min_lr_ratio=.05))
+    falling = dict(
+        lr_scheduler_type='warmup_stable_decay',
+        lr_scheduler_kwargs=dict(
+            num_decay_steps=steps // 2, decay_type='linear', min_lr_ratio=0.05
+        ),
+    )
     shape = falling if decay == 'linear' else dict(lr_scheduler_type='constant_with_warmup')
     return TrainingArguments(
         output_dir=str(folder),
@@ -130,8 +193,8 @@ def supervised_settings(
         gradient_accumulation_steps=4,
         train_sampling_strategy='sequential',
         learning_rate=rate,
-        warmup_steps=min(4, steps//4),
-        adam_beta2=.99,
+        warmup_steps=min(4, steps // 4),
+        adam_beta2=0.99,
         bf16=False,
         use_cpu=not torch.cuda.is_available(),
         remove_unused_columns=False,
@@ -145,20 +208,26 @@ def supervised_settings(
 
 # %% ../../nbs/run/09_language.ipynb #aaf904e9
 def learn_rows(
-    run:LanguageRun, # Seed and folder
-    model, # Trained in place
-    tokenizer, # Its own
-    rows:Sequence[list[Piece]], # In the order they are learned
-    folder:str|Path, # For checkpoints
-    rate:float, # Step size
-    decay:str='linear', # As in `supervised_settings`
-)->list[dict]: # Log: step, loss, letters, ...
+    run: LanguageRun,  # Seed and folder
+    model,  # Trained in place
+    tokenizer,  # Its own
+    rows: Sequence[list[Piece]],  # In the order they are learned
+    folder: str | Path,  # For checkpoints
+    rate: float,  # Step size
+    decay: str = 'linear',  # As in `supervised_settings`
+) -> list[dict]:  # Log: step, loss, letters, ...
     "Learn packed rows, or go on with it."
     folder = Path(folder)
     model.get_input_embeddings().weight.requires_grad_(False)
-    args = supervised_settings(run, folder, max(1, len(rows)//4), rate, decay)
-    watch = [ProgressBar(folder.name), MetricsFile(folder.parent/'metrics.jsonl', folder.name)]
-    trainer = PackedTrainer(model=model, args=args, train_dataset=[encode_row(tokenizer, r) for r in rows], data_collator=as_tensors, callbacks=watch)
+    args = supervised_settings(run, folder, max(1, len(rows) // 4), rate, decay)
+    watch = [ProgressBar(folder.name), MetricsFile(folder.parent / 'metrics.jsonl', folder.name)]
+    trainer = PackedTrainer(
+        model=model,
+        args=args,
+        train_dataset=[encode_row(tokenizer, r) for r in rows],
+        data_collator=as_tensors,
+        callbacks=watch,
+    )
     trainer.remove_callback(PrinterCallback)
     last = sft_checkpoint(folder)
     trainer.train(resume_from_checkpoint=str(last) if last else None)
@@ -166,45 +235,55 @@ def learn_rows(
 
 # %% ../../nbs/run/09_language.ipynb #e726084d
 def warm_up_rows(
-    run:LanguageRun, # Which warm start
-    material:Material, # Catalogue and training queries
-)->list[list[Piece]]: # In the order they are learned
+    run: LanguageRun,  # Which warm start
+    material: Material,  # Catalogue and training queries
+) -> list[list[Piece]]:  # In the order they are learned
     "Pack the rows of a warm start."
     kind = dict(WARM_STARTS[run.warm])
     queries = material.train if kind.pop('with_queries', True) else ()
-    if run.warm_rows: kind['n_rows'] = run.warm_rows
-    return pack_rows(material.snippets, n_candidates=run.n_candidates, queries=queries, seed=run.seed, **kind)
+    if run.warm_rows:
+        kind['n_rows'] = run.warm_rows
+    return pack_rows(
+        material.snippets, n_candidates=run.n_candidates, queries=queries, seed=run.seed, **kind
+    )
 
 # %% ../../nbs/run/09_language.ipynb #959af935
 def warm_up(
-    run:LanguageRun, # Which warm start, and where it is kept
-    material:Material, # Catalogue and training queries
-)->Path: # A folder that `load_policy` reads
+    run: LanguageRun,  # Which warm start, and where it is kept
+    material: Material,  # Catalogue and training queries
+) -> Path:  # A folder that `load_policy` reads
     "Make the warm start, go on with it, or find it done."
-    done = run.start/'model'
-    if done.exists(): return done
+    done = run.start / 'model'
+    if done.exists():
+        return done
     began, used, origin = time.time(), time.process_time(), provenance()
     rows = warm_up_rows(run, material)
     seed_everything(run.seed)
     model, tok = load_policy(run.model, **fast_settings(run.n_candidates))
     tok.chat_template = BARE
-    log = learn_rows(run, model, tok, rows, run.start/'warm start', run.warm_rate)
-    spent = dict(rows=len(rows), seconds=time.time() - began, cpu_seconds=time.process_time() - used, curve=[r for r in log if 'letters' in r], provenance=origin)
-    write_json(run.start/'warm.json', spent)
+    log = learn_rows(run, model, tok, rows, run.start / 'warm start', run.warm_rate)
+    spent = dict(
+        rows=len(rows),
+        seconds=time.time() - began,
+        cpu_seconds=time.process_time() - used,
+        curve=[r for r in log if 'letters' in r],
+        provenance=origin,
+    )
+    write_json(run.start / 'warm.json', spent)
     return publish(done, lambda p: (model.save_pretrained(p), tok.save_pretrained(p)))
 
 # %% ../../nbs/run/09_language.ipynb #8b0a4f16
 LANGUAGE_TRAINER = dict(
-    per_device_train_batch_size=8, # One group
-    gradient_accumulation_steps=8, # Queries a step
+    per_device_train_batch_size=8,  # One group
+    gradient_accumulation_steps=8,  # Queries a step
     num_generations=8,
     learning_rate=6e-5,
     lr_scheduler_type='constant_with_warmup',
     warmup_steps=2,
-    adam_beta2=.99,
-    max_grad_norm=1.,
-    beta=0.,
-    temperature=1.,
+    adam_beta2=0.99,
+    max_grad_norm=1.0,
+    beta=0.0,
+    temperature=1.0,
     skip_quiet=True,
     refill=2,
     bf16=False,
@@ -217,120 +296,231 @@ LANGUAGE_TRAINER = dict(
     disable_tqdm=True,
     report_to=[],
 )
-METHODS = { # Name to the settings in which it differs
+METHODS = {  # Name to the settings in which it differs
     'ReRec': {},
-    'GRPO': dict(w1=0., w2=0., w_penalty=0., baseline='response', order='none', skip_quiet=False, refill=0),
-    'official': official_method() | dict(num_generations=5, per_device_train_batch_size=5, gradient_accumulation_steps=13, refill=0),
+    'GRPO': dict(
+        w1=0.0, w2=0.0, w_penalty=0.0, baseline='response', order='none', skip_quiet=False, refill=0
+    ),
+    'official': official_method()
+    | dict(
+        num_generations=5, per_device_train_batch_size=5, gradient_accumulation_steps=13, refill=0
+    ),
 }
-RANKERS = ('random', 'popularity', 'LightGCN', 'BM25') # They have no model; BM25 reads the facts of the candidates
+RANKERS = (
+    'random',
+    'popularity',
+    'LightGCN',
+    'BM25',
+)  # They have no model; BM25 reads the facts of the candidates
 
 # %% ../../nbs/run/09_language.ipynb #ccbf7f04
-def trainer_settings(run:LanguageRun)->dict: # Fields of ReRecConfig
+def trainer_settings(run: LanguageRun) -> dict:  # Fields of ReRecConfig
     "Settings of reinforcement for a method."
-    return LANGUAGE_TRAINER | dict(max_completion_length=run.max_new_tokens, max_answers=run.answers) | METHODS[run.method]
+    return (
+        LANGUAGE_TRAINER
+        | dict(max_completion_length=run.max_new_tokens, max_answers=run.answers)
+        | METHODS[run.method]
+    )
 
 # %% ../../nbs/run/09_language.ipynb #d2947700
 def settled(
-    material:Material, # What prompts tell
-    queries:Sequence[Query], # With right answers
-)->tuple[Query, ...]: # Those that a perfect look-up answers
+    material: Material,  # What prompts tell
+    queries: Sequence[Query],  # With right answers
+) -> tuple[Query, ...]:  # Those that a perfect look-up answers
     "Leave out the queries that nothing in the prompt settles."
     chances = look_up_chances(queries, material.snippets)
     return tuple(q for q, chance in zip(queries, chances) if chance == 1)
 
 # %% ../../nbs/run/09_language.ipynb #260e1c25
 def answer_row(
-    snippets:Snippets, # Facts to quote
-    query:Query, # With candidates
-)->list[Piece]: # Prompt and demonstration
+    snippets: Snippets,  # Facts to quote
+    query: Query,  # With candidates
+) -> list[Piece]:  # Prompt and demonstration
     "Make a row of one query that the prompt settles, for supervised learning."
     request = read_query(snippets, query)
     sheet = make_sheet(snippets, query.candidates, [request])
     wanted, letter, rest = demonstrate(snippets, query, request, sheet)
     prompt = render_sheet(snippets, sheet) + '\n' + render_request(snippets, request, sheet)
-    return [Piece(prompt, 0.), Piece(wanted, 1.), Piece(letter, LETTER), Piece(rest, 1.), END]
+    return [Piece(prompt, 0.0), Piece(wanted, 1.0), Piece(letter, LETTER), Piece(rest, 1.0), END]
 
 # %% ../../nbs/run/09_language.ipynb #0f0a66b8
 def go_on(
-    run:LanguageRun, # Method and settings
-    model, # The warm start
-    tokenizer, # Its own
-    material:Material, # Queries and graphs
-)->tuple[object, list[dict]]: # (model, log)
+    run: LanguageRun,  # Method and settings
+    model,  # The warm start
+    tokenizer,  # Its own
+    material: Material,  # Queries and graphs
+) -> tuple[object, list[dict]]:  # (model, log)
     "Do what a method does after the warm start."
-    if run.method in ('untuned', 'warm start'): return model, []
+    if run.method in ('untuned', 'warm start'):
+        return model, []
     train, rng = settled(material, material.train), random.Random(f'train {run.seed}')
     if run.method == 'SFT':
-        chosen = [q for _ in range(run.answers//len(train) + 1) for q in rng.sample(train, len(train))]
-        rows = [answer_row(material.snippets, q) for q in chosen[:run.answers]]
-        return model, learn_rows(run, model, tokenizer, rows, Path(run.folder)/'SFT', 6e-5, 'none')
+        chosen = [
+            q for _ in range(run.answers // len(train) + 1) for q in rng.sample(train, len(train))
+        ]
+        rows = [answer_row(material.snippets, q) for q in chosen[: run.answers]]
+        return model, learn_rows(
+            run, model, tokenizer, rows, Path(run.folder) / 'SFT', 6e-5, 'none'
+        )
     taste = material.taste or learn_taste(run, material.catalogue)
     ask = prompt_of(run, material.snippets)
-    check = task_metrics(material.validation, material.catalogue, material.titles, batch_size=50, max_new_tokens=run.max_new_tokens, prompt=ask)
+    check = task_metrics(
+        material.validation,
+        material.catalogue,
+        material.titles,
+        batch_size=50,
+        max_new_tokens=run.max_new_tokens,
+        prompt=ask,
+    )
     facts = AttributeGraph.from_catalogue(material.catalogue)
+
     def reward(config):
-        if run.method == 'official': return OfficialReward(material.catalogue, taste.items, material.titles, MARK, config.w1, config.w2)
+        if run.method == 'official':
+            return OfficialReward(
+                material.catalogue, taste.items, material.titles, MARK, config.w1, config.w2
+            )
         return DualGraphReward(facts, taste.items, material.titles, w1=config.w1, w2=config.w2)
+
     model.get_input_embeddings().weight.requires_grad_(run.lora_rank > 0)
-    trainer = reinforce(run, model, tokenizer, as_rows(train, material.catalogue, ask), reward, material.titles, check, trainer_settings(run), peft_config=adapter(run.lora_rank))
+    trainer = reinforce(
+        run,
+        model,
+        tokenizer,
+        as_rows(train, material.catalogue, ask),
+        reward,
+        material.titles,
+        check,
+        trainer_settings(run),
+        peft_config=adapter(run.lora_rank),
+    )
     return trainer.model, [*trainer.state.log_history, dict(answers=trainer.sampled)]
 
 # %% ../../nbs/run/09_language.ipynb #820afffe
 def tuned(
-    run:LanguageRun, # What to do
-    material:Material, # What with
-)->tuple[object, object, list[dict]]: # (model, tokenizer, log)
+    run: LanguageRun,  # What to do
+    material: Material,  # What with
+) -> tuple[object, object, list[dict]]:  # (model, tokenizer, log)
     "Make the model of a run: warm start, then the method; stored in its folder."
     folder = open_run(replace(run, resume=True))
     base = run.model if run.method == 'untuned' else str(warm_up(run, material))
     seed_everything(run.seed)
     model, tok = load_policy(base, **fast_settings(run.n_candidates))
     model, log = go_on(run, model.to('cuda' if torch.cuda.is_available() else 'cpu'), tok, material)
-    publish(folder/'model', lambda p: (model.save_pretrained(p), tok.save_pretrained(p)))
+    publish(folder / 'model', lambda p: (model.save_pretrained(p), tok.save_pretrained(p)))
     return model, tok, log
 
 # %% ../../nbs/run/09_language.ipynb #38349d5b
-CURVE = ('step', 'draws', 'reward', 'accuracy', 'ndcg', 'qas', 'pas', 'frac_quiet', 'frac_reward_zero_std', 'penalised', 'completions/mean_length', 'letters', 'loss', 'step_time')
+CURVE = (
+    'step',
+    'draws',
+    'reward',
+    'accuracy',
+    'ndcg',
+    'qas',
+    'pas',
+    'frac_quiet',
+    'frac_reward_zero_std',
+    'penalised',
+    'completions/mean_length',
+    'letters',
+    'loss',
+    'step_time',
+)
 
 # %% ../../nbs/run/09_language.ipynb #7e8bda4e
-def ranker(name:str, run:LanguageRun, material:Material)->Callable: # score(query, rows)
+def ranker(name: str, run: LanguageRun, material: Material) -> Callable:  # score(query, rows)
     "Choose a way to rank candidates without a language model."
-    if name == 'random': return random_scores(run.seed)
-    if name == 'popularity': return popularity_scores(material.catalogue)
-    if name == 'BM25': return bm25_scores(material.catalogue)
+    if name == 'random':
+        return random_scores(run.seed)
+    if name == 'popularity':
+        return popularity_scores(material.catalogue)
+    if name == 'BM25':
+        return bm25_scores(material.catalogue)
     taste = material.taste or learn_taste(run, material.catalogue)
     return lightgcn_scores(taste.users, taste.items, material.catalogue)
 
 # %% ../../nbs/run/09_language.ipynb #e5fa6ffc
-def kept_settings(run:LanguageRun)->dict: # Without places on this machine
+def kept_settings(run: LanguageRun) -> dict:  # Without places on this machine
     "Settings of a run that say what was done, and not where."
-    return {k: v for k, v in asdict(run).items() if k not in ('data', 'folder', 'warm_folder', 'resume')}
+    return {
+        k: v for k, v in asdict(run).items() if k not in ('data', 'folder', 'warm_folder', 'resume')
+    }
 
 # %% ../../nbs/run/09_language.ipynb #79988a80
 def run_language(
-    run:LanguageRun, # What to do
-    out:str|Path='runs/language/rows', # Where the row is stored
-)->dict: # The row
+    run: LanguageRun,  # What to do
+    out: str | Path = 'runs/language/rows',  # Where the row is stored
+) -> dict:  # The row
     "Warm start, fine-tuning and test for one method on a real language model."
     known = (*METHODS, 'SFT', 'warm start', 'untuned', *RANKERS)
-    if run.method not in known: raise ValueError(f'no method is called {run.method!r}; there are {", ".join(known)}')
+    if run.method not in known:
+        raise ValueError(f'no method is called {run.method!r}; there are {", ".join(known)}')
     warm = run.warm if run.method in (*METHODS, 'SFT', 'warm start') else 'none'
-    path = Path(out)/f'{Path(run.data).name}-{run.n_candidates}-{warm}-{slug(run.method)}-{run.seed}.json'
-    if path.exists(): return json.loads(path.read_text(encoding='utf-8'))
-    began, used, origin = time.time(), time.process_time(), provenance() # of the code that runs, not of what is there at its end
+    path = (
+        Path(out)
+        / f'{Path(run.data).name}-{run.n_candidates}-{warm}-{slug(run.method)}-{run.seed}.json'
+    )
+    if path.exists():
+        return json.loads(path.read_text(encoding='utf-8'))
+    began, used, origin = (
+        time.time(),
+        time.process_time(),
+        provenance(),
+    )  # of the code that runs, not of what is there at its end
     material = benchmark_material(run)
-    row = dict(domain=Path(run.data).name, candidates=run.n_candidates, warm=warm, method=run.method, seed=run.seed)
+    row = dict(
+        domain=Path(run.data).name,
+        candidates=run.n_candidates,
+        warm=warm,
+        method=run.method,
+        seed=run.seed,
+    )
     if run.method in RANKERS:
         open_run(replace(run, resume=True))
-        row |= dict(test=sheet(evaluate_scores(ranker(run.method, run, material), material.test, material.catalogue, seed=run.seed)))
+        row |= dict(
+            test=sheet(
+                evaluate_scores(
+                    ranker(run.method, run, material),
+                    material.test,
+                    material.catalogue,
+                    seed=run.seed,
+                )
+            )
+        )
     else:
         model, tok, log = tuned(run, material)
         learned = time.process_time() - used
-        greedy, sampled = (ask_model(run, material, model, tok, material.test, t) for t in (0., 1.))
-        row |= dict(test=sheet(greedy), drawn=sheet(sampled), examples=list(greedy.rows.text[:3]), learning_cpu_seconds=learned)
-        row |= dict(curve=[{k: r[k] for k in CURVE if k in r} for r in log if 'reward' in r or 'letters' in r], answers=next((r['answers'] for r in log if 'answers' in r), run.answers if run.method == 'SFT' else 0))
-        row |= dict(warm_start=json.loads((run.start/'warm.json').read_text(encoding='utf-8'))) if warm != 'none' else {}
+        greedy, sampled = (
+            ask_model(run, material, model, tok, material.test, t) for t in (0.0, 1.0)
+        )
+        row |= dict(
+            test=sheet(greedy),
+            drawn=sheet(sampled),
+            examples=list(greedy.rows.text[:3]),
+            learning_cpu_seconds=learned,
+        )
+        row |= dict(
+            curve=[
+                {k: r[k] for k in CURVE if k in r} for r in log if 'reward' in r or 'letters' in r
+            ],
+            answers=next(
+                (r['answers'] for r in log if 'answers' in r),
+                run.answers if run.method == 'SFT' else 0,
+            ),
+        )
+        row |= (
+            dict(warm_start=json.loads((run.start / 'warm.json').read_text(encoding='utf-8')))
+            if warm != 'none'
+            else {}
+        )
     chances = [round(c, 4) for c in look_up_chances(material.test, material.snippets)]
-    row |= dict(chances=chances, ids=[q.id for q in material.test], settings=kept_settings(run), seconds=time.time() - began, cpu_seconds=time.process_time() - used, provenance=origin)
+    row |= dict(
+        chances=chances,
+        ids=[q.id for q in material.test],
+        settings=kept_settings(run),
+        seconds=time.time() - began,
+        cpu_seconds=time.process_time() - used,
+        provenance=origin,
+    )
     write_json(path, row)
     return row

@@ -15,13 +15,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from typing import NamedTuple
+
 from ..base.answers import neutralise
 from ..base.core import Catalogue, Query
-from .queries import phrases
 from ..base.titles import TitleIndex, normal_form
+from .queries import phrases
 
 # %% ../../nbs/run/07_lookup.ipynb #440def5f
-def telling_relations(catalogue:Catalogue)->dict[str, float]: # Relation to about the chance that it tells two items apart
+def telling_relations(
+    catalogue: Catalogue,
+) -> dict[str, float]:  # Relation to about the chance that it tells two items apart
     "Order relations by how well they tell items apart, the best first (ours)."
     values, holders = defaultdict(Counter), defaultdict(set)
     for row, relation, value in catalogue.facts:
@@ -29,18 +32,19 @@ def telling_relations(catalogue:Catalogue)->dict[str, float]: # Relation to abou
         holders[relation].add(row)
     tells = {}
     for relation, counts in values.items():
-        same = sum(n**2 for n in counts.values())/counts.total()**2
-        tells[relation] = len(holders[relation])/len(catalogue)*(1 - same)
+        same = sum(n**2 for n in counts.values()) / counts.total() ** 2
+        tells[relation] = len(holders[relation]) / len(catalogue) * (1 - same)
     return dict(sorted(tells.items(), key=lambda item: -item[1]))
 
 # %% ../../nbs/run/07_lookup.ipynb #de269869
 class Entry(NamedTuple):
     "A value of an item, and all relations in which it has it."
-    value:str # Such as 'Ridley Scott'
-    relations:tuple[str, ...] # Such as ('Directed_by', 'Produced_by')
+
+    value: str  # Such as 'Ridley Scott'
+    relations: tuple[str, ...]  # Such as ('Directed_by', 'Produced_by')
 
 # %% ../../nbs/run/07_lookup.ipynb #d9e97fa7
-def entries_in_turn(catalogue:Catalogue)->dict[int, tuple[Entry, ...]]: # Row to its entries
+def entries_in_turn(catalogue: Catalogue) -> dict[int, tuple[Entry, ...]]:  # Row to its entries
     "List what is known of each item: the first fact of each relation, then the second of each, and so on."
     place = {relation: k for k, relation in enumerate(telling_relations(catalogue))}
     by_row = defaultdict(lambda: defaultdict(list))
@@ -50,34 +54,49 @@ def entries_in_turn(catalogue:Catalogue)->dict[int, tuple[Entry, ...]]: # Row to
     for row, by_relation in by_row.items():
         ordered = sorted(by_relation, key=place.get)
         turns = max(map(len, by_relation.values()))
-        values = [by_relation[r][k] for k in range(turns) for r in ordered if k < len(by_relation[r])]
-        found[row] = tuple(Entry(v, tuple(r for r in ordered if v in by_relation[r])) for v in dict.fromkeys(values))
+        values = [
+            by_relation[r][k] for k in range(turns) for r in ordered if k < len(by_relation[r])
+        ]
+        found[row] = tuple(
+            Entry(v, tuple(r for r in ordered if v in by_relation[r]))
+            for v in dict.fromkeys(values)
+        )
     return found
 
 # %% ../../nbs/run/07_lookup.ipynb #e771dd2c
 def plain_words(
-    text:str, # Of a value or a request
-)->str: # Folded, a space between words
+    text: str,  # Of a value or a request
+) -> str:  # Folded, a space between words
     "Words without case, accents and punctuation."
     return ' '.join(normal_form(text).split())
 
 # %% ../../nbs/run/07_lookup.ipynb #efd1d344
-STEM = 5 # Letters of a long word that count: ours
+STEM = 5  # Letters of a long word that count: ours
+
 
 @dataclass(frozen=True)
 class Request:
     "A request in words, read for what it mentions."
-    text:str # As the user wrote it
-    named:tuple[int, ...] = () # Rows of items it names
-    held:Counter = field(default_factory=Counter) # Value, and (relation, value), to how many of the named items have it
-    user:int|None = None # Row of who asks, if known: own likes are no evidence
+
+    text: str  # As the user wrote it
+    named: tuple[int, ...] = ()  # Rows of items it names
+    held: Counter = field(
+        default_factory=Counter
+    )  # Value, and (relation, value), to how many of the named items have it
+    user: int | None = None  # Row of who asks, if known: own likes are no evidence
+
     @cached_property
-    def words(self): return f' {plain_words(self.text)} '
+    def words(self):
+        return f' {plain_words(self.text)} '
+
     @cached_property
-    def stems(self): return {w[:STEM] for w in self.words.split() if len(w) >= STEM - 1}
-    def mentions(self, words:str)->bool: # `words` as from `plain_words`
+    def stems(self):
+        return {w[:STEM] for w in self.words.split() if len(w) >= STEM - 1}
+
+    def mentions(self, words: str) -> bool:  # `words` as from `plain_words`
         "Are these words in the request?"
-        if not words: return False
+        if not words:
+            return False
         alone = ' ' not in words and len(words) >= STEM
         return f' {words} ' in self.words or alone and words[:STEM] in self.stems
 
@@ -85,57 +104,80 @@ class Request:
 @dataclass(frozen=True, eq=False)
 class Snippets:
     "What is known of a catalogue, ready to be quoted."
-    catalogue:Catalogue # Facts
-    titles:TitleIndex # Of the same items
-    most:int = 3 # Facts told of each candidate: ours
-    most_named:int = 6 # Facts told of each item that the request names: ours
-    likes:Callable|None = None # (request, rows) to a row's entries that answer this request, such as `rerec.shop.likes.LikedBy`
+
+    catalogue: Catalogue  # Facts
+    titles: TitleIndex  # Of the same items
+    most: int = 3  # Facts told of each candidate: ours
+    most_named: int = 6  # Facts told of each item that the request names: ours
+    likes: Callable | None = (
+        None  # (request, rows) to a row's entries that answer this request, such as `rerec.shop.likes.LikedBy`
+    )
+
     @cached_property
-    def entries(self)->dict[int, tuple[Entry, ...]]: return entries_in_turn(self.catalogue)
+    def entries(self) -> dict[int, tuple[Entry, ...]]:
+        return entries_in_turn(self.catalogue)
+
     @cached_property
-    def words(self)->dict[str, str]: # Value or relation to its plain words
+    def words(self) -> dict[str, str]:  # Value or relation to its plain words
         names = {n for _, *fact in self.catalogue.facts for n in fact}
         return {n: plain_words(n.replace('_', ' ')) for n in names}
-    def of(self, row:int)->tuple[Entry, ...]: return self.entries.get(row, ())
-    def extra(self, request:'Request', rows:Sequence[int])->dict[int, list[Entry]]: return self.likes(request, rows) if self.likes else {}
-    def name(self, row:int)->str: return neutralise(str(self.catalogue.items[row]))
+
+    def of(self, row: int) -> tuple[Entry, ...]:
+        return self.entries.get(row, ())
+
+    def extra(self, request: 'Request', rows: Sequence[int]) -> dict[int, list[Entry]]:
+        return self.likes(request, rows) if self.likes else {}
+
+    def name(self, row: int) -> str:
+        return neutralise(str(self.catalogue.items[row]))
 
 # %% ../../nbs/run/07_lookup.ipynb #6ae38214
 def read_request(
-    snippets:Snippets, # Titles and facts
-    text:str, # What the user says
-    history:Sequence[int]=(), # Rows the user liked; they count as named if the text names nothing
-    user:int|None=None, # Row of who asks
-)->Request:
+    snippets: Snippets,  # Titles and facts
+    text: str,  # What the user says
+    history: Sequence[
+        int
+    ] = (),  # Rows the user liked; they count as named if the text names nothing
+    user: int | None = None,  # Row of who asks
+) -> Request:
     "Find out which items a request names, and which values they have."
     named = tuple(dict.fromkeys(m.items[0] for m in snippets.titles.find(text[:5_000])))
     named = named or tuple(history[-3:])
     own = [e for row in named for e in snippets.of(row)]
-    held = Counter(e.value for e in own) + Counter((relation, e.value) for e in own for relation in e.relations)
+    held = Counter(e.value for e in own) + Counter(
+        (relation, e.value) for e in own for relation in e.relations
+    )
     return Request(text, named, held, user)
 
 # %% ../../nbs/run/07_lookup.ipynb #d6be28e9
-def is_number(entry:Entry)->bool:
+def is_number(entry: Entry) -> bool:
     "Is a value without letters, which says nothing without its relation?"
     return not any(c.isalpha() for c in entry.value)
 
 # %% ../../nbs/run/07_lookup.ipynb #f4a0392e
-def held_by_named(request:Request, entry:Entry)->int: # How many of the items that a request names
+def held_by_named(
+    request: Request, entry: Entry
+) -> int:  # How many of the items that a request names
     "Count the named items that have an entry too; of a number, in the same relation."
     if is_number(entry):
         return max(request.held[relation, entry.value] for relation in entry.relations)
     return request.held[entry.value]
 
 # %% ../../nbs/run/07_lookup.ipynb #7d9d1709
-def read_query(snippets:Snippets, query:Query)->Request:
+def read_query(snippets: Snippets, query: Query) -> Request:
     "Read the request of a query, which knows who asks."
     return read_request(snippets, query.text, query.history, query.user)
 
 # %% ../../nbs/run/07_lookup.ipynb #95ce6c3f
-COMMON = frozenset('with that this which whose same from whoever were hands behind part came counts plays'.split()) # Words of many phrases
+COMMON = frozenset(
+    'with that this which whose same from whoever were hands behind part came counts plays'.split()
+)  # Words of many phrases
+
 
 @cache
-def ways_to_speak(relation:str)->frozenset[str]: # Stems of long words, and words of four letters
+def ways_to_speak(
+    relation: str,
+) -> frozenset[str]:  # Stems of long words, and words of four letters
     "Collect the words by which a relation is spoken of: those of its name and of the phrases of the page on queries."
     openly, through, of_item = phrases(relation)
     said = ' '.join([relation, *openly, *through, of_item]).replace('{v}', ' ').replace('{t}', ' ')
@@ -144,95 +186,107 @@ def ways_to_speak(relation:str)->frozenset[str]: # Stems of long words, and word
 
 # %% ../../nbs/run/07_lookup.ipynb #adccd48d
 def speaks_of(
-    request:Request, # Read
-    relation:str, # Such as 'Directed_by'
-)->int: # 2: by its whole name, 1: by one word of some length, 0: not at all
+    request: Request,  # Read
+    relation: str,  # Such as 'Directed_by'
+) -> int:  # 2: by its whole name, 1: by one word of some length, 0: not at all
     "Tell how clearly a request speaks of a relation."
-    if f' {plain_words(relation.replace("_", " "))} ' in request.words: return 2
+    if f' {plain_words(relation.replace("_", " "))} ' in request.words:
+        return 2
     return int(bool(ways_to_speak(relation) & request.stems))
 
 # %% ../../nbs/run/07_lookup.ipynb #8fbda3c8
 class Relevance(NamedTuple):
     "Why an entry is told, in the order in which reasons count."
-    mentioned:int # Requests that mention the value
-    through:int # 1 or 2 if named items have it and its relation is spoken of
-    held:int # Named items that have it
-    spoken:int # How clearly its relation is spoken of
-    bare:int # Requests that mention a number, but not its relation
+
+    mentioned: int  # Requests that mention the value
+    through: int  # 1 or 2 if named items have it and its relation is spoken of
+    held: int  # Named items that have it
+    spoken: int  # How clearly its relation is spoken of
+    bare: int  # Requests that mention a number, but not its relation
+
 
 def relevance(
-    snippets:Snippets, # Plain words of values
-    entry:Entry, # Of a candidate
-    requests:Sequence[Request], # Usually one
-)->Relevance:
+    snippets: Snippets,  # Plain words of values
+    entry: Entry,  # Of a candidate
+    requests: Sequence[Request],  # Usually one
+) -> Relevance:
     "Rank an entry by what requests are about; the right answer is not known here."
     mentioned = sum(r.mentions(snippets.words[entry.value]) for r in requests)
     held = sum(held_by_named(r, entry) for r in requests)
-    spoken = max(speaks_of(r, relation) for r in requests for relation in entry.relations) if requests else 0
+    spoken = (
+        max(speaks_of(r, relation) for r in requests for relation in entry.relations)
+        if requests
+        else 0
+    )
     through = spoken if held else 0
-    if is_number(entry) and not spoken: # 8 players are not 8 years
+    if is_number(entry) and not spoken:  # 8 players are not 8 years
         return Relevance(0, through, held, spoken, mentioned)
     return Relevance(mentioned, through, held, spoken, 0)
 
 # %% ../../nbs/run/07_lookup.ipynb #736a1841
 def tell(
-    snippets:Snippets, # Facts, and how many to tell
-    row:int, # A candidate
-    requests:Sequence[Request], # Usually one
-)->list[Entry]: # At most `snippets.most`
+    snippets: Snippets,  # Facts, and how many to tell
+    row: int,  # A candidate
+    requests: Sequence[Request],  # Usually one
+) -> list[Entry]:  # At most `snippets.most`
     "Choose what a prompt says of a candidate."
     ranked = sorted(snippets.of(row), key=lambda e: relevance(snippets, e, requests), reverse=True)
-    return ranked[:snippets.most]
+    return ranked[: snippets.most]
 
 # %% ../../nbs/run/07_lookup.ipynb #4f258119
-def label(place:int)->str: # 'A' for 0
+def label(place: int) -> str:  # 'A' for 0
     "Letter of a candidate; beyond 26 its number."
     return string.ascii_uppercase[place] if place < 26 else str(place + 1)
 
 # %% ../../nbs/run/07_lookup.ipynb #1ac62182
 def say(
-    entry:Entry, # To be said
-    unclear:frozenset=frozenset(), # Values that need their relations
-)->str:
+    entry: Entry,  # To be said
+    unclear: frozenset = frozenset(),  # Values that need their relations
+) -> str:
     "An entry in words: its value, and its relations where the value alone is not clear."
     relations = ', '.join(r.replace('_', ' ') for r in entry.relations)
     return neutralise(f'{entry.value} ({relations})' if entry.value in unclear else entry.value, 80)
 
 # %% ../../nbs/run/07_lookup.ipynb #870b8ebb
-def unclear_values(told:Sequence[Sequence[Entry]])->frozenset: # Values
+def unclear_values(told: Sequence[Sequence[Entry]]) -> frozenset:  # Values
     "Values that stand in different relations to different items, or have no letter."
     relations = defaultdict(set)
     for entry in (e for entries in told for e in entries):
         relations[entry.value].add(entry.relations)
-    return frozenset(v for v, found in relations.items() if len(found) > 1 or not any(c.isalpha() for c in v))
+    return frozenset(
+        v for v, found in relations.items() if len(found) > 1 or not any(c.isalpha() for c in v)
+    )
 
 # %% ../../nbs/run/07_lookup.ipynb #f6f30393
 def tell_named(
-    snippets:Snippets, # Facts, and how many to tell
-    row:int, # An item that the request names
-    request:Request, # Where
-    candidates:Sequence[int], # Rows on offer
-)->list[Entry]: # At most `snippets.most_named`
+    snippets: Snippets,  # Facts, and how many to tell
+    row: int,  # An item that the request names
+    request: Request,  # Where
+    candidates: Sequence[int],  # Rows on offer
+) -> list[Entry]:  # At most `snippets.most_named`
     "Choose what a prompt says of an item that the request names."
     shared = Counter(e.value for j in candidates for e in snippets.of(j))
+
     def rank(entry):
         why = relevance(snippets, entry, [request])
         return shared[entry.value] > 0, why.held, why.spoken, why.mentioned
-    return sorted(snippets.of(row), key=rank, reverse=True)[:snippets.most_named]
+
+    return sorted(snippets.of(row), key=rank, reverse=True)[: snippets.most_named]
 
 # %% ../../nbs/run/07_lookup.ipynb #99288b96
 class Sheet(NamedTuple):
     "What a prompt tells of its candidates, for one request or several."
-    rows:tuple[int, ...] # Candidates in the order of their letters
-    told:dict[int, list[Entry]] # Candidate to its entries
-    unclear:frozenset # Values that need their relations
+
+    rows: tuple[int, ...]  # Candidates in the order of their letters
+    told: dict[int, list[Entry]]  # Candidate to its entries
+    unclear: frozenset  # Values that need their relations
 
 # %% ../../nbs/run/07_lookup.ipynb #559c4ae2
 def make_sheet(
-    snippets:Snippets, # Facts, and how many to tell
-    rows:Sequence[int], # Candidates
-    requests:Sequence[Request], # That the list will answer
-)->Sheet:
+    snippets: Snippets,  # Facts, and how many to tell
+    rows: Sequence[int],  # Candidates
+    requests: Sequence[Request],  # That the list will answer
+) -> Sheet:
     "Choose what is told of every candidate."
     extra = [snippets.extra(r, rows) for r in requests]
     asked = {row: [e for entries in extra for e in entries.get(row, ())] for row in rows}
@@ -241,35 +295,41 @@ def make_sheet(
     return Sheet(tuple(rows), told, unclear_values([*told.values(), *named]))
 
 # %% ../../nbs/run/07_lookup.ipynb #353881c9
-def render_sheet(snippets:Snippets, sheet:Sheet)->str: # A line for each candidate
+def render_sheet(snippets: Snippets, sheet: Sheet) -> str:  # A line for each candidate
     "Write the list of candidates."
-    lines = [f"{label(k)}. {snippets.name(row)}: {', '.join(say(e, sheet.unclear) for e in sheet.told[row])}" for k, row in enumerate(sheet.rows)]
+    lines = [
+        f'{label(k)}. {snippets.name(row)}: {", ".join(say(e, sheet.unclear) for e in sheet.told[row])}'
+        for k, row in enumerate(sheet.rows)
+    ]
     return '\n'.join(lines) + '\n'
 
 # %% ../../nbs/run/07_lookup.ipynb #915fb8b3
 def render_request(
-    snippets:Snippets, # Facts of named items
-    request:Request, # Read
-    sheet:Sheet, # Its candidates
-)->str: # Ends where the answer begins
+    snippets: Snippets,  # Facts of named items
+    request: Request,  # Read
+    sheet: Sheet,  # Its candidates
+) -> str:  # Ends where the answer begins
     "Write a request, after what is known of the items that it names."
     lines = []
     for row in request.named[:4]:
         told = tell_named(snippets, row, request, sheet.rows)
-        lines.append(f"Named: {snippets.name(row)}: {', '.join(say(e, sheet.unclear) for e in told)}")
+        lines.append(
+            f'Named: {snippets.name(row)}: {", ".join(say(e, sheet.unclear) for e in told)}'
+        )
     return '\n'.join([*lines, f'Request: {neutralise(request.text)}']) + '\n'
 
 # %% ../../nbs/run/07_lookup.ipynb #89549019
-TASK = '''Answer the request with one of the lettered items. Say what is wanted, then who has it, and end with one line:
+TASK = """Answer the request with one of the lettered items. Say what is wanted, then who has it, and end with one line:
 Answer: <title>
 
-''' # For models that were not fine-tuned; a fine-tuned one has learned what to do
+"""  # For models that were not fine-tuned; a fine-tuned one has learned what to do
+
 
 def render_lookup(
-    query:Query, # With candidates
-    snippets:Snippets, # Facts to quote
-    task:str='', # Said first, such as `TASK`
-)->list[dict]: # Chat messages: one, from the user
+    query: Query,  # With candidates
+    snippets: Snippets,  # Facts to quote
+    task: str = '',  # Said first, such as `TASK`
+) -> list[dict]:  # Chat messages: one, from the user
     "The prompt of a query, with the facts that it is about."
     request = read_query(snippets, query)
     sheet = make_sheet(snippets, query.candidates, [request])
@@ -279,28 +339,38 @@ def render_lookup(
 # %% ../../nbs/run/07_lookup.ipynb #fd8f694d
 class LookUp(NamedTuple):
     "What a request asks for, and who is told to have it."
-    wanted:tuple[Entry, ...] # Entries of the right item
-    fits:tuple[int, ...] # Candidates with all of them; the right one among them
+
+    wanted: tuple[Entry, ...]  # Entries of the right item
+    fits: tuple[int, ...]  # Candidates with all of them; the right one among them
 
 # %% ../../nbs/run/07_lookup.ipynb #784e8111
-def fitting(wanted:Sequence[Entry], sheet:Sheet, by_relation:bool)->tuple[int, ...]: # Rows
+def fitting(wanted: Sequence[Entry], sheet: Sheet, by_relation: bool) -> tuple[int, ...]:  # Rows
     "Candidates that are told to have every wanted value, and in a wanted relation if that is known."
+
     def has(row, want):
-        return any(e.value == want.value and (not by_relation or set(want.relations) & set(e.relations)) for e in sheet.told[row])
+        return any(
+            e.value == want.value and (not by_relation or set(want.relations) & set(e.relations))
+            for e in sheet.told[row]
+        )
+
     return tuple(row for row in sheet.rows if all(has(row, w) for w in wanted))
 
 # %% ../../nbs/run/07_lookup.ipynb #38c621c1
 def look_up(
-    snippets:Snippets, # Plain words of values
-    query:Query, # With a right answer: this is for demonstrations and ceilings, never for prompts
-    request:Request, # Its text, read
-    sheet:Sheet, # What is told
-    most:int=3, # Entries to want
-)->LookUp:
+    snippets: Snippets,  # Plain words of values
+    query: Query,  # With a right answer: this is for demonstrations and ceilings, never for prompts
+    request: Request,  # Its text, read
+    sheet: Sheet,  # What is told
+    most: int = 3,  # Entries to want
+) -> LookUp:
     "Find what is wanted, as the right item has it, and all candidates that fit."
     told = sheet.told[query.truth[0]]
     if asked := {c: None for c in query.conditions}:
-        wanted = [Entry(e.value, rels) for e in told if (rels := tuple(r for r in e.relations if (r, e.value) in asked))][:most]
+        wanted = [
+            Entry(e.value, rels)
+            for e in told
+            if (rels := tuple(r for r in e.relations if (r, e.value) in asked))
+        ][:most]
         return LookUp(tuple(wanted), fitting(wanted, sheet, True))
     if any((extra := snippets.extra(request, sheet.rows)).values()):
         wanted = tuple(extra.get(query.truth[0], ()))
@@ -313,28 +383,31 @@ def look_up(
 
 # %% ../../nbs/run/07_lookup.ipynb #8b2a9d14
 def look_up_chances(
-    queries:Sequence[Query], # With candidates and right answers
-    snippets:Snippets, # What prompts tell
-)->list[float]: # For each query the chance that a perfect look-up is right
+    queries: Sequence[Query],  # With candidates and right answers
+    snippets: Snippets,  # What prompts tell
+) -> list[float]:  # For each query the chance that a perfect look-up is right
     "What a prompt can settle: 1 over the number of candidates that fit; its mean is the ceiling."
     chances = []
     for query in queries:
         request = read_query(snippets, query)
         sheet = make_sheet(snippets, query.candidates, [request])
-        chances.append(1/len(look_up(snippets, query, request, sheet).fits))
+        chances.append(1 / len(look_up(snippets, query, request, sheet).fits))
     return chances
 
 # %% ../../nbs/run/07_lookup.ipynb #b729ab5e
 def demonstrate(
-    snippets:Snippets, # Titles
-    query:Query, # With a right answer
-    request:Request, # Its text, read
-    sheet:Sheet, # What is told
-)->tuple[str, str, str]|None: # (what is wanted, the letter, the item and the answer); None if the look-up does not single out the right item
+    snippets: Snippets,  # Titles
+    query: Query,  # With a right answer
+    request: Request,  # Its text, read
+    sheet: Sheet,  # What is told
+) -> (
+    tuple[str, str, str] | None
+):  # (what is wanted, the letter, the item and the answer); None if the look-up does not single out the right item
     "Write the answer of a perfect look-up, in three pieces."
     found = look_up(snippets, query, request, sheet)
     right = query.truth[0]
-    if not found.wanted or found.fits != (right,): return None
+    if not found.wanted or found.fits != (right,):
+        return None
     title = snippets.name(right)
     wanted = ', '.join(say(e, sheet.unclear) for e in found.wanted)
     return f'Wanted: {wanted}\n\n', label(sheet.rows.index(right)), f'. {title}\nAnswer: {title}'

@@ -14,111 +14,151 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate, groupby
 from typing import NamedTuple
+
 import torch
 from torch.nn.functional import cross_entropy
 from transformers import Trainer
-from ..base.core import Catalogue, Query
+
+from ..base.core import Query
 from ..base.distractors import nearest_items
-from .lookup import Sheet, Snippets, demonstrate, label, make_sheet, read_query, render_request, render_sheet, say
 from ..base.precision import MasterWeights
+from rerec.run.lookup import (
+    Sheet,
+    Snippets,
+    demonstrate,
+    label,
+    make_sheet,
+    read_query,
+    render_request,
+    render_sheet,
+    say,
+)
 from .queries import Drawer, Need, Sources, as_query, faults
 from .queries import say as say_need
 
 # %% ../../nbs/run/08_packing.ipynb #caebc1d7
 class Piece(NamedTuple):
     "Text of a row, and how much its tokens count in the loss."
-    text:str # '' stands for the end of an answer
-    weight:float # 0 for what is only read
-LETTER = 3. # Weight of a candidate's letter: ours
+
+    text: str  # '' stands for the end of an answer
+    weight: float  # 0 for what is only read
+
+
+LETTER = 3.0  # Weight of a candidate's letter: ours
 
 # %% ../../nbs/run/08_packing.ipynb #f420b56e
 def find_pieces(
-    sheet:Sheet, # A list
-    n:int, # Finds, at most
-    rng:random.Random, # Source of chance
-)->list[Piece]:
+    sheet: Sheet,  # A list
+    n: int,  # Finds, at most
+    rng: random.Random,  # Source of chance
+) -> list[Piece]:
     "Ask for the letters of candidates by values that nobody else in the list has."
     held = Counter(e.value for told in sheet.told.values() for e in told)
-    single = [(say(e, sheet.unclear), label(k)) for k, row in enumerate(sheet.rows) for e in sheet.told[row] if held[e.value] == 1]
+    single = [
+        (say(e, sheet.unclear), label(k))
+        for k, row in enumerate(sheet.rows)
+        for e in sheet.told[row]
+        if held[e.value] == 1
+    ]
     pieces = []
     for value, letter in rng.sample(single, min(n, len(single))):
-        pieces += [Piece(f'Find: {value}\n\n', 0.), Piece(letter, LETTER), Piece('.\n', 0.)]
+        pieces += [Piece(f'Find: {value}\n\n', 0.0), Piece(letter, LETTER), Piece('.\n', 0.0)]
     return pieces
 
 # %% ../../nbs/run/08_packing.ipynb #2c966756
 def draw_request(
-    drawer:Drawer, # Facts and their holders
-    snippets:Snippets, # Titles, for the check
-    rows:Sequence[int], # Candidates
-    rng:random.Random, # Source of chance
-)->Query|None: # None for bad luck
+    drawer: Drawer,  # Facts and their holders
+    snippets: Snippets,  # Titles, for the check
+    rows: Sequence[int],  # Candidates
+    rng: random.Random,  # Source of chance
+) -> Query | None:  # None for bad luck
     "Draw a request that one of the candidates answers alone."
     holders, right = drawer.sources.holders, rng.choice(rows)
     own = drawer.sources.facts[right].tolist()
     alone = [f for f in own if not set(holders[f].tolist()) & (set(rows) - {right})]
-    if not alone: return None
+    if not alone:
+        return None
     fact = rng.choice(alone)
     others = [f for f in own if f != fact and drawer.names[f][1] != drawer.names[fact][1]]
-    conditions = tuple(drawer.names[f] for f in [fact, *rng.sample(others, min(len(others), rng.choice((0, 0, 1))))])
+    conditions = tuple(
+        drawer.names[f]
+        for f in [fact, *rng.sample(others, min(len(others), rng.choice((0, 0, 1))))]
+    )
     need = Need('explicit', 0, (right,), conditions)
-    kind = rng.choices(('explicit', 'implicit', 'misinformed'), (.5, .35, .15))[0]
+    kind = rng.choices(('explicit', 'implicit', 'misinformed'), (0.5, 0.35, 0.15))[0]
     if kind != 'explicit':
         tellers = drawer.tellers(fact, rows, rng)
-        if not tellers: return None
+        if not tellers:
+            return None
         need = replace(need, kind=kind, told={conditions[0]: tellers[0]})
     if kind == 'misinformed':
         wrong = drawer.names[rng.choice(drawer.same_relation[drawer.relation[fact]])][1]
         need = replace(need, false={conditions[0]: wrong})
     text = say_need(need, drawer.sources.catalogue, rng)
-    if faults(need, text, drawer, snippets.titles): return None
+    if faults(need, text, drawer, snippets.titles):
+        return None
     return as_query(need, text, drawer.sources, 'drawn')
 
 # %% ../../nbs/run/08_packing.ipynb #a9e8adac
-END = Piece('', 1.) # An answer ends here
+END = Piece('', 1.0)  # An answer ends here
+
 
 def pack_row(
-    snippets:Snippets, # Facts to quote
-    queries:Sequence[Query], # Requests; the right item of each is one of `rows`
-    rows:Sequence[int], # Candidates, in the order of their letters
-    n_finds:int, # Finds, at most
-    rng:random.Random, # Source of chance
-)->tuple[list[Piece], int]: # The pieces, and how many requests are among them
+    snippets: Snippets,  # Facts to quote
+    queries: Sequence[Query],  # Requests; the right item of each is one of `rows`
+    rows: Sequence[int],  # Candidates, in the order of their letters
+    n_finds: int,  # Finds, at most
+    rng: random.Random,  # Source of chance
+) -> tuple[list[Piece], int]:  # The pieces, and how many requests are among them
     "Pack a list, finds and requests into one row."
     requests = [read_query(snippets, q) for q in queries]
     sheet = make_sheet(snippets, rows, requests)
     pieces, answered = [], 0
     for query, request in zip(queries, requests):
         answer = demonstrate(snippets, query, request, sheet)
-        if answer is None: continue
+        if answer is None:
+            continue
         wanted, letter, rest = answer
         answered += 1
-        pieces += [Piece(render_request(snippets, request, sheet), 0.), Piece(wanted, 1.), Piece(letter, LETTER), Piece(rest, 1.), END, Piece('\n', 0.)]
+        pieces += [
+            Piece(render_request(snippets, request, sheet), 0.0),
+            Piece(wanted, 1.0),
+            Piece(letter, LETTER),
+            Piece(rest, 1.0),
+            END,
+            Piece('\n', 0.0),
+        ]
     parts = [find_pieces(sheet, n_finds, rng), pieces]
-    if rng.random() < .5: parts.reverse()
-    return [Piece(render_sheet(snippets, sheet) + '\n', 0.), *parts[0], *parts[1]], answered
+    if rng.random() < 0.5:
+        parts.reverse()
+    return [Piece(render_sheet(snippets, sheet) + '\n', 0.0), *parts[0], *parts[1]], answered
 
 # %% ../../nbs/run/08_packing.ipynb #4ba181bd
 def draw_list(
-    near, # Neighbours of each item, as from `nearest_items`
-    known:Sequence[int], # Rows of items that have facts
-    n:int, # Candidates
-    rng:random.Random, # Source of chance
-)->list[int]: # In random order
+    near,  # Neighbours of each item, as from `nearest_items`
+    known: Sequence[int],  # Rows of items that have facts
+    n: int,  # Candidates
+    rng: random.Random,  # Source of chance
+) -> list[int]:  # In random order
     "Draw an item, half a list of items that resemble it, and others."
     first = rng.choice(known)
     alike = [j for j in near[first].tolist() if j >= 0 and j != first]
-    rows = [first, *rng.sample(alike, min(len(alike), n//2))]
-    rows += rng.sample([j for j in rng.sample(known, min(len(known), 4*n)) if j not in rows], n - len(rows))
+    rows = [first, *rng.sample(alike, min(len(alike), n // 2))]
+    rows += rng.sample(
+        [j for j in rng.sample(known, min(len(known), 4 * n)) if j not in rows], n - len(rows)
+    )
     return rng.sample(rows, n)
 
 # %% ../../nbs/run/08_packing.ipynb #526cd086
 def query_list(
-    queries:Sequence[Query], # Training queries, with candidates
-    n:int, # Candidates
-    rng:random.Random, # Source of chance
-)->tuple[list[int], list[Query]]: # (candidates in random order, queries that one of them answers)
+    queries: Sequence[Query],  # Training queries, with candidates
+    n: int,  # Candidates
+    rng: random.Random,  # Source of chance
+) -> tuple[
+    list[int], list[Query]
+]:  # (candidates in random order, queries that one of them answers)
     "Take the candidates of a training query, or the right items of several."
-    if rng.random() < .5:
+    if rng.random() < 0.5:
         query = rng.choice(queries)
         wrong = [j for j in query.candidates if j not in query.truth]
         rows, asked = [query.truth[0], *rng.sample(wrong, min(n - 1, len(wrong)))], [query]
@@ -129,91 +169,112 @@ def query_list(
 
 # %% ../../nbs/run/08_packing.ipynb #f9a96c59
 def pack_rows(
-    snippets:Snippets, # Facts to quote
-    n_rows:int, # Rows to make
-    n_candidates:int, # Longest list
-    queries:Sequence[Query]=(), # Training queries with candidates; without them all is drawn from the graph
-    seed:int=0, # Of the drawing
-    n_finds:int=10, # Finds of a row: ours
-    n_requests:int=4, # Requests of a row, at most: ours
-)->list[list[Piece]]: # Short lists first
+    snippets: Snippets,  # Facts to quote
+    n_rows: int,  # Rows to make
+    n_candidates: int,  # Longest list
+    queries: Sequence[
+        Query
+    ] = (),  # Training queries with candidates; without them all is drawn from the graph
+    seed: int = 0,  # Of the drawing
+    n_finds: int = 10,  # Finds of a row: ours
+    n_requests: int = 4,  # Requests of a row, at most: ours
+) -> list[list[Piece]]:  # Short lists first
     "Make the rows of a warm start; nothing but the catalogue and the training queries is read."
     rng, catalogue = random.Random(f'rows {seed}'), snippets.catalogue
     drawer, near = Drawer(Sources(catalogue)), nearest_items(catalogue, seed=seed)
     known = [i for i in range(len(catalogue)) if snippets.of(i)]
     rows = []
     while len(rows) < n_rows:
-        part = 3*len(rows)//n_rows
+        part = 3 * len(rows) // n_rows
         n = min(n_candidates, (5, 10, n_candidates)[part])
         asked, listed = [], draw_list(near, known, min(n, len(known)), rng)
-        if queries and rng.random() < .7:
+        if queries and rng.random() < 0.7:
             listed, asked = query_list(queries, n, rng)
-        drawn = (draw_request(drawer, snippets, listed, rng) for _ in range(n_requests - min(len(asked), n_requests - 1)))
-        pieces, answered = pack_row(snippets, [*asked, *filter(None, drawn)][:n_requests], listed, n_finds, rng)
-        if answered: rows.append(pieces)
+        drawn = (
+            draw_request(drawer, snippets, listed, rng)
+            for _ in range(n_requests - min(len(asked), n_requests - 1))
+        )
+        pieces, answered = pack_row(
+            snippets, [*asked, *filter(None, drawn)][:n_requests], listed, n_finds, rng
+        )
+        if answered:
+            rows.append(pieces)
     return rows
 
 # %% ../../nbs/run/08_packing.ipynb #bea1a521
 def encode_text(
-    tokenizer, # A fast tokenizer
-    pieces:Sequence[Piece], # Without an end
-)->tuple[list[int], list[float]]: # (token ids, weights)
+    tokenizer,  # A fast tokenizer
+    pieces: Sequence[Piece],  # Without an end
+) -> tuple[list[int], list[float]]:  # (token ids, weights)
     "Turn pieces into tokens as one text; a token has the largest weight of the pieces it belongs to."
     ends = list(accumulate(len(p.text) for p in pieces))
-    encoded = tokenizer(''.join(p.text for p in pieces), add_special_tokens=False, return_offsets_mapping=True)
+    encoded = tokenizer(
+        ''.join(p.text for p in pieces), add_special_tokens=False, return_offsets_mapping=True
+    )
+
     def weight(start, end):
         last = max(0, end - 1)
-        first = min(start, last) # byte-level tokenizers trim spaces, so a token of spaces alone seems to start after itself
+        first = min(
+            start, last
+        )  # byte-level tokenizers trim spaces, so a token of spaces alone seems to start after itself
         return max(pieces[bisect_right(ends, at)].weight for at in (first, last))
+
     weights = [weight(*span) for span in encoded['offset_mapping']]
     return encoded['input_ids'], weights
 
 # %% ../../nbs/run/08_packing.ipynb #ae88df32
 def encode_row(
-    tokenizer, # Of the model; a fast one
-    pieces:Sequence[Piece], # Of one row
-)->dict: # input_ids, and a weight for each
+    tokenizer,  # Of the model; a fast one
+    pieces: Sequence[Piece],  # Of one row
+) -> dict:  # input_ids, and a weight for each
     "Turn a row into tokens and their weights in the loss."
     ids, weights = [], []
     for is_end, part in groupby(pieces, lambda p: not p.text):
         part = list(part)
-        own = ([tokenizer.eos_token_id]*len(part), [p.weight for p in part]) if is_end else encode_text(tokenizer, part)
+        own = (
+            ([tokenizer.eos_token_id] * len(part), [p.weight for p in part])
+            if is_end
+            else encode_text(tokenizer, part)
+        )
         ids += own[0]
         weights += own[1]
     return dict(input_ids=ids, weights=weights)
 
 # %% ../../nbs/run/08_packing.ipynb #9c48e45b
 def row_loss(
-    model, # A causal language model of transformers
-    input_ids, # Int '1 t'
-    weights, # Float '1 t'
-): # (loss, Bool 'a': whether the likeliest token was right, Float 'a': weights), for the a tokens that count
+    model,  # A causal language model of transformers
+    input_ids,  # Int '1 t'
+    weights,  # Float '1 t'
+):  # (loss, Bool 'a': whether the likeliest token was right, Float 'a': weights), for the a tokens that count
     "Weighted mean of the loss over the tokens that are said."
     places = (weights[0, 1:] > 0).nonzero()[:, 0]
     logits = model(input_ids=input_ids, logits_to_keep=places).logits[0].float()
     targets, counts = input_ids[0, 1:][places], weights[0, 1:][places]
     losses = cross_entropy(logits, targets, reduction='none')
-    return (losses*counts).sum()/counts.sum(), logits.argmax(-1) == targets, counts
+    return (losses * counts).sum() / counts.sum(), logits.argmax(-1) == targets, counts
 
 # %% ../../nbs/run/08_packing.ipynb #99fa0ed4
 class PackedTrainer(MasterWeights, Trainer):
     "Supervised learning on packed rows; logs how often letters are right."
+
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self.model_accepts_loss_kwargs = False # rows count the same, however long they are
+        self.model_accepts_loss_kwargs = False  # rows count the same, however long they are
         self.letters = []
+
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         loss, right, counts = row_loss(model, inputs['input_ids'], inputs['weights'])
         self.letters += right[counts == LETTER].tolist()
         return (loss, None) if return_outputs else loss
+
     def log(self, logs, *args, **kwargs):
         if 'loss' in logs and self.letters:
-            logs = logs | dict(letters=sum(self.letters)/len(self.letters))
+            logs = logs | dict(letters=sum(self.letters) / len(self.letters))
             self.letters = []
         super().log(logs, *args, **kwargs)
 
 # %% ../../nbs/run/08_packing.ipynb #4636744a
-def as_tensors(rows:Sequence[dict])->dict: # One row, as the trainer hands it over
+def as_tensors(rows: Sequence[dict]) -> dict:  # One row, as the trainer hands it over
     "Collate one row; more would need padding."
-    row, = rows
+    (row,) = rows
     return dict(input_ids=torch.tensor([row['input_ids']]), weights=torch.tensor([row['weights']]))

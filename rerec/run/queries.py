@@ -9,71 +9,104 @@ __all__ = ['MOST_FITTING', 'PHRASES', 'ASK', 'BEFORE', 'AFTER', 'LIKED', 'MISTAK
            'group_of', 'all_liked', 'phrases', 'listed', 'say', 'faults', 'draw_queries', 'as_query', 'plot_need']
 
 # %% ../../nbs/run/06_queries.ipynb #b33e977c
-import random, re
+import random
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
+
 import numpy as np
+
 from ..base.core import KINDS, Catalogue, Query
 from ..base.data import query_keys
-from ..method.facts import AttributeGraph
 from ..base.titles import TitleIndex, article_forms, normal_form
+from ..method.facts import AttributeGraph
 
 # %% ../../nbs/run/06_queries.ipynb #059005d9
 @dataclass(frozen=True, eq=False)
 class Lists:
     "A list of numbers for each row."
-    starts:np.ndarray # Where each row's list begins, and where the last one ends
-    values:np.ndarray # One list after the other
-    def __getitem__(self, row:int): return self.values[self.starts[row]:self.starts[row + 1]]
-    def __len__(self): return len(self.starts) - 1
+
+    starts: np.ndarray  # Where each row's list begins, and where the last one ends
+    values: np.ndarray  # One list after the other
+
+    def __getitem__(self, row: int):
+        return self.values[self.starts[row] : self.starts[row + 1]]
+
+    def __len__(self):
+        return len(self.starts) - 1
+
     @classmethod
-    def group(cls, rows, values, n:int): # `values` by their `rows`, in the order they have
+    def group(cls, rows, values, n: int):  # `values` by their `rows`, in the order they have
         rows = np.asarray(rows, np.int64)
         order = np.argsort(rows, kind='stable')
-        return cls(np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=n))]), np.asarray(values, np.int32)[order])
+        return cls(
+            np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=n))]),
+            np.asarray(values, np.int32)[order],
+        )
 
 # %% ../../nbs/run/06_queries.ipynb #07cc417b
 def coded(
-    values:Sequence, # Of one trait, None where it is not known
-)->np.ndarray: # A number for each; -1 where it is not known
+    values: Sequence,  # Of one trait, None where it is not known
+) -> np.ndarray:  # A number for each; -1 where it is not known
     "Traits as numbers: equal ones share a number, and of measures, such as an age, so do those of a decade."
     known = [v for v in dict.fromkeys(values) if v is not None]
     measures = len(known) > 12 and all(re.fullmatch(r'\d{1,3}', str(v)) for v in known)
-    number = {v: int(v)//10 if measures else k for k,v in enumerate(known)}
+    number = {v: int(v) // 10 if measures else k for k, v in enumerate(known)}
     return np.array([number.get(v, -1) for v in values])
 
 # %% ../../nbs/run/06_queries.ipynb #a7551b75
 @dataclass(frozen=True, eq=False)
 class Sources:
     "A catalogue, ready to have queries drawn from it."
-    catalogue:Catalogue
-    profiles:dict[str, list] = field(default_factory=dict) # What is known of users: column to a value for each, or None
-    late_share:float = .2 # Of the likes of a user
+
+    catalogue: Catalogue
+    profiles: dict[str, list] = field(
+        default_factory=dict
+    )  # What is known of users: column to a value for each, or None
+    late_share: float = 0.2  # Of the likes of a user
+
     @cached_property
-    def likes(self)->np.ndarray: return np.asarray(self.catalogue.likes, np.int32).reshape(-1, 2) # by user, oldest first
+    def likes(self) -> np.ndarray:
+        return np.asarray(self.catalogue.likes, np.int32).reshape(-1, 2)  # by user, oldest first
+
     @cached_property
-    def is_late(self)->np.ndarray: # For each like
+    def is_late(self) -> np.ndarray:  # For each like
         counts = np.bincount(self.likes[:, 0], minlength=self.catalogue.n_users)
         place = np.arange(len(self.likes)) - np.repeat(np.cumsum(counts) - counts, counts)
-        late = np.where(counts > 1, np.maximum(1, np.floor(self.late_share*counts)), 0)
+        late = np.where(counts > 1, np.maximum(1, np.floor(self.late_share * counts)), 0)
         return place >= np.repeat(counts - late, counts)
+
     @cached_property
-    def early(self)->Lists: return Lists.group(*self.likes[~self.is_late].T, self.catalogue.n_users)
+    def early(self) -> Lists:
+        return Lists.group(*self.likes[~self.is_late].T, self.catalogue.n_users)
+
     @cached_property
-    def late(self)->Lists: return Lists.group(*self.likes[self.is_late].T, self.catalogue.n_users)
+    def late(self) -> Lists:
+        return Lists.group(*self.likes[self.is_late].T, self.catalogue.n_users)
+
     @cached_property
-    def likers(self)->Lists: return Lists.group(*self.likes[~self.is_late].T[::-1], len(self.catalogue)) # users of each item
+    def likers(self) -> Lists:
+        return Lists.group(
+            *self.likes[~self.is_late].T[::-1], len(self.catalogue)
+        )  # users of each item
+
     @cached_property
-    def traits(self)->dict[str, np.ndarray]: return {c: coded(values) for c,values in self.profiles.items()}
+    def traits(self) -> dict[str, np.ndarray]:
+        return {c: coded(values) for c, values in self.profiles.items()}
+
     @cached_property
-    def graph(self)->AttributeGraph: return AttributeGraph.from_catalogue(self.catalogue)
+    def graph(self) -> AttributeGraph:
+        return AttributeGraph.from_catalogue(self.catalogue)
+
     @cached_property
-    def facts(self)->Lists: return Lists(self.graph.table.indptr[:-1], self.graph.table.indices) # facts of each item
+    def facts(self) -> Lists:
+        return Lists(self.graph.table.indptr[:-1], self.graph.table.indices)  # facts of each item
+
     @cached_property
-    def holders(self)->Lists: # items of each fact
+    def holders(self) -> Lists:  # items of each fact
         turned = self.graph.table.T.tocsr()
         return Lists(turned.indptr, turned.indices)
 
@@ -81,137 +114,211 @@ class Sources:
 @dataclass(frozen=True)
 class Need:
     "What somebody wants, and how it will be told."
-    kind:str # One of `KINDS`
-    user:int # Whose history it was drawn from
-    truth:tuple[int, ...] # Rows of the right items
-    conditions:tuple[tuple[str, str], ...] = () # Facts that each of them has
-    told:dict = field(default_factory=dict) # Condition to the row of an item that it is told through
-    false:dict = field(default_factory=dict) # Condition to the wrong value that is stated of that item
-    liked:tuple[int, ...] = () # Items named as liked
-    profile:dict = field(default_factory=dict) # What is said of the user
-    lures:tuple[int, ...] = () # What the wrong value would make right
+
+    kind: str  # One of `KINDS`
+    user: int  # Whose history it was drawn from
+    truth: tuple[int, ...]  # Rows of the right items
+    conditions: tuple[tuple[str, str], ...] = ()  # Facts that each of them has
+    told: dict = field(
+        default_factory=dict
+    )  # Condition to the row of an item that it is told through
+    false: dict = field(
+        default_factory=dict
+    )  # Condition to the wrong value that is stated of that item
+    liked: tuple[int, ...] = ()  # Items named as liked
+    profile: dict = field(default_factory=dict)  # What is said of the user
+    lures: tuple[int, ...] = ()  # What the wrong value would make right
 
 # %% ../../nbs/run/06_queries.ipynb #0a30d6af
-MOST_FITTING = .02 # Largest share of the catalogue that may meet all conditions, but always 10 items: our choice
-def fitting(sources:Sources, facts:Sequence[int])->np.ndarray: # Rows
+MOST_FITTING = 0.02  # Largest share of the catalogue that may meet all conditions, but always 10 items: our choice
+
+
+def fitting(sources: Sources, facts: Sequence[int]) -> np.ndarray:  # Rows
     "Items that have all of some facts."
     found = sources.holders[facts[0]]
-    for f in facts[1:]: found = np.intersect1d(found, sources.holders[f], assume_unique=True)
+    for f in facts[1:]:
+        found = np.intersect1d(found, sources.holders[f], assume_unique=True)
     return found
+
+
 def draw_conditions(
-    sources:Sources, # Where from
-    pool:np.ndarray, # Items of one user that may be asked for
-    rng:random.Random, # Source of chance
-)->tuple[list[int], tuple[int, ...]]|None: # (facts, items of the pool that have them all), or None for bad luck
+    sources: Sources,  # Where from
+    pool: np.ndarray,  # Items of one user that may be asked for
+    rng: random.Random,  # Source of chance
+) -> (
+    tuple[list[int], tuple[int, ...]] | None
+):  # (facts, items of the pool that have them all), or None for bad luck
     "One to three facts of an item, rather those that another item of the pool shares."
-    if not len(pool): return None
+    if not len(pool):
+        return None
     i, j = rng.choice(pool), rng.choice(pool)
     own = [f for f in sources.facts[i] if len(sources.holders[f]) > 1]
     shared = [f for f in own if f in sources.facts[j]]
-    choice = shared if shared and rng.random() < .7 else own
+    choice = shared if shared and rng.random() < 0.7 else own
     facts = rng.sample(choice, min(len(choice), rng.choice((1, 1, 2, 2, 3))))
-    if not facts or len({sources.graph.names[f][1].casefold() for f in facts}) < len(facts): return None # a value said twice says less than it seems
-    if len(fit := fitting(sources, facts)) > max(10, MOST_FITTING*len(sources.catalogue)): return None
+    if not facts or len({sources.graph.names[f][1].casefold() for f in facts}) < len(facts):
+        return None  # a value said twice says less than it seems
+    if len(fit := fitting(sources, facts)) > max(10, MOST_FITTING * len(sources.catalogue)):
+        return None
     return facts, tuple(int(x) for x in dict.fromkeys(pool) if x in fit)
 
 # %% ../../nbs/run/06_queries.ipynb #77533bef
-def name_of(catalogue:Catalogue, row:int)->str: # 'The Matrix' for 'Matrix, The (a.k.a. Matrix)'
+def name_of(
+    catalogue: Catalogue, row: int
+) -> str:  # 'The Matrix' for 'Matrix, The (a.k.a. Matrix)'
     "What people call an item."
     title = catalogue.items[row].title
     return article_forms(re.sub(r'\s*\([^()]*\)', '', title).strip() or title)[0]
+
+
 class Drawer:
     "Draws needs from a catalogue; what is looked up often is counted once."
-    def __init__(self, sources:Sources):
+
+    def __init__(self, sources: Sources):
         self.sources, self.names = sources, sources.graph.names
-        self.fact = {n: f for f,n in enumerate(self.names)}
+        self.fact = {n: f for f, n in enumerate(self.names)}
         number = {}
-        self.relation = np.array([number.setdefault(r, len(number)) for r,_ in self.names], int) # of each fact
+        self.relation = np.array(
+            [number.setdefault(r, len(number)) for r, _ in self.names], int
+        )  # of each fact
         shared = np.flatnonzero(np.diff(sources.holders.starts) > 1)
-        self.same_relation = Lists.group(self.relation[shared], shared, len(number)) # facts that several items have, by relation
+        self.same_relation = Lists.group(
+            self.relation[shared], shared, len(number)
+        )  # facts that several items have, by relation
         titles = [normal_form(name_of(sources.catalogue, i)) for i in range(len(sources.catalogue))]
-        self.clear = np.array([n==1 for n in map(Counter(titles).get, titles)]) # no other item is called so
-    def tellers(self, fact:int, truth, rng)->list[int]: # Rows, in random order
+        self.clear = np.array(
+            [n == 1 for n in map(Counter(titles).get, titles)]
+        )  # no other item is called so
+
+    def tellers(self, fact: int, truth, rng) -> list[int]:  # Rows, in random order
         "Items that a fact can be told through."
         holders, kind = self.sources.holders[fact].tolist(), self.relation[fact]
-        return [i for i in rng.sample(holders, min(len(holders), 30)) if i not in truth and self.clear[i] and (self.relation[self.sources.facts[i]]==kind).sum()==1]
+        return [
+            i
+            for i in rng.sample(holders, min(len(holders), 30))
+            if i not in truth
+            and self.clear[i]
+            and (self.relation[self.sources.facts[i]] == kind).sum() == 1
+        ]
 
 # %% ../../nbs/run/06_queries.ipynb #ee939c40
 def draw_explicit(
-    drawer:Drawer, # Where from
-    user:int, # Who asks
-    pool:np.ndarray, # Items of the user that may be the answer
-    rng:random.Random, # Source of chance
-)->Need|None: # None for bad luck
+    drawer: Drawer,  # Where from
+    user: int,  # Who asks
+    pool: np.ndarray,  # Items of the user that may be the answer
+    rng: random.Random,  # Source of chance
+) -> Need | None:  # None for bad luck
     "Facts, stated openly."
-    if not (drawn := draw_conditions(drawer.sources, pool, rng)): return None
+    if not (drawn := draw_conditions(drawer.sources, pool, rng)):
+        return None
     facts, truth = drawn
     return Need('explicit', user, truth, tuple(drawer.names[f] for f in facts))
-def draw_implicit(drawer:Drawer, user:int, pool:np.ndarray, rng:random.Random)->Need|None: # as in `draw_explicit`
+
+
+def draw_implicit(
+    drawer: Drawer, user: int, pool: np.ndarray, rng: random.Random
+) -> Need | None:  # as in `draw_explicit`
     "Facts, at least one of them told through another item."
-    if not (need := draw_explicit(drawer, user, pool, rng)): return None
-    tellers = {c: t[0] for c in need.conditions if (t := drawer.tellers(drawer.fact[c], need.truth, rng))}
+    if not (need := draw_explicit(drawer, user, pool, rng)):
+        return None
+    tellers = {
+        c: t[0] for c in need.conditions if (t := drawer.tellers(drawer.fact[c], need.truth, rng))
+    }
     told = rng.sample(sorted(tellers), rng.randint(1, len(tellers))) if tellers else []
     return replace(need, kind='implicit', told={c: tellers[c] for c in told}) if told else None
-def draw_misinformed(drawer:Drawer, user:int, pool:np.ndarray, rng:random.Random)->Need|None: # as in `draw_explicit`
+
+
+def draw_misinformed(
+    drawer: Drawer, user: int, pool: np.ndarray, rng: random.Random
+) -> Need | None:  # as in `draw_explicit`
     "Facts, one of them told through an item of which something false is said."
-    if not (need := draw_implicit(drawer, user, pool, rng)): return None
+    if not (need := draw_implicit(drawer, user, pool, rng)):
+        return None
     (condition, item), *_ = need.told.items()
     right, holders = drawer.fact[condition], drawer.sources.holders
     wrong = rng.choice(drawer.same_relation[drawer.relation[right]])
     lures = np.setdiff1d(holders[wrong], np.append(holders[right], item)).tolist()
-    if wrong==right or not lures: return None
-    return replace(need, kind='misinformed', told={condition: item}, false={condition: drawer.names[wrong][1]}, lures=tuple(rng.sample(lures, min(len(lures), 20))))
+    if wrong == right or not lures:
+        return None
+    return replace(
+        need,
+        kind='misinformed',
+        told={condition: item},
+        false={condition: drawer.names[wrong][1]},
+        lures=tuple(rng.sample(lures, min(len(lures), 20))),
+    )
 
 # %% ../../nbs/run/06_queries.ipynb #23037376
 def lifts(
-    sources:Sources, # Likes
-    group:np.ndarray, # Users
-    items:np.ndarray, # Rows
-)->tuple[np.ndarray, np.ndarray]: # (how many of the group like each item, how much likelier than anybody)
+    sources: Sources,  # Likes
+    group: np.ndarray,  # Users
+    items: np.ndarray,  # Rows
+) -> tuple[
+    np.ndarray, np.ndarray
+]:  # (how many of the group like each item, how much likelier than anybody)
     "What a group likes more than others do."
     likes = np.array([np.isin(sources.likers[i], group, assume_unique=True).sum() for i in items])
-    fame = np.array([len(sources.likers[i]) for i in items])/max(1, sources.catalogue.n_users)
-    return likes, likes/max(1, len(group))/np.maximum(fame, 1e-9)
+    fame = np.array([len(sources.likers[i]) for i in items]) / max(1, sources.catalogue.n_users)
+    return likes, likes / max(1, len(group)) / np.maximum(fame, 1e-9)
+
+
 def liked_by(
-    sources:Sources, # Likes
-    group:np.ndarray, # Users
-    pool:np.ndarray, # Rows to choose from
-    least:int=2, # Likes of the group that an item needs: our choice
-    lift:float=1.5, # How much likelier than anybody: our choice
-)->tuple[int, ...]: # At most three rows, those with the highest lift
+    sources: Sources,  # Likes
+    group: np.ndarray,  # Users
+    pool: np.ndarray,  # Rows to choose from
+    least: int = 2,  # Likes of the group that an item needs: our choice
+    lift: float = 1.5,  # How much likelier than anybody: our choice
+) -> tuple[int, ...]:  # At most three rows, those with the highest lift
     "What somebody likes with a group, beyond its fame."
-    if not len(pool) or len(group) < least: return ()
+    if not len(pool) or len(group) < least:
+        return ()
     n, more = lifts(sources, group, pool)
     good = np.flatnonzero((n >= least) & (more >= lift))
     return tuple(int(pool[j]) for j in good[np.argsort(-more[good], kind='stable')][:3])
 
 # %% ../../nbs/run/06_queries.ipynb #9186c189
-def draw_interest(drawer:Drawer, user:int, pool:np.ndarray, rng:random.Random)->Need|None: # as in `draw_explicit`
+def draw_interest(
+    drawer: Drawer, user: int, pool: np.ndarray, rng: random.Random
+) -> Need | None:  # as in `draw_explicit`
     "Two likes; wanted is what others who like both like too."
     s, own = drawer.sources, [int(i) for i in drawer.sources.early[user] if drawer.clear[i]]
-    if len(own) < 2: return None
+    if len(own) < 2:
+        return None
     a, b = rng.sample(own, 2)
     group = np.setdiff1d(np.intersect1d(s.likers[a], s.likers[b]), [user])
     truth = liked_by(s, group, np.setdiff1d(pool, [a, b]))
     return Need('interest', user, truth, liked=(a, b)) if truth else None
-def draw_demographics(drawer:Drawer, user:int, pool:np.ndarray, rng:random.Random)->Need|None: # as in `draw_explicit`
+
+
+def draw_demographics(
+    drawer: Drawer, user: int, pool: np.ndarray, rng: random.Random
+) -> Need | None:  # as in `draw_explicit`
     "One or two traits; wanted is what people who share them like."
     s = drawer.sources
-    known = [c for c,values in s.profiles.items() if values[user] is not None]
+    known = [c for c, values in s.profiles.items() if values[user] is not None]
     traits = rng.sample(known, min(len(known), rng.choice((1, 2))))
-    if not traits: return None
+    if not traits:
+        return None
     group = np.setdiff1d(users_like(s, user, traits), [user])
     truth = liked_by(s, group, np.asarray(pool))
-    return Need('demographics', user, truth, profile={c: s.profiles[c][user] for c in traits}) if truth and len(group) >= 5 else None
-def users_like(sources:Sources, user:int, traits:Sequence[str])->np.ndarray: # Rows
+    return (
+        Need('demographics', user, truth, profile={c: s.profiles[c][user] for c in traits})
+        if truth and len(group) >= 5
+        else None
+    )
+
+
+def users_like(sources: Sources, user: int, traits: Sequence[str]) -> np.ndarray:  # Rows
     "Users who share traits with a user."
-    return np.flatnonzero(np.logical_and.reduce([sources.traits[c]==sources.traits[c][user] for c in traits]))
+    return np.flatnonzero(
+        np.logical_and.reduce([sources.traits[c] == sources.traits[c][user] for c in traits])
+    )
 
 # %% ../../nbs/run/06_queries.ipynb #3aacaed4
 def group_of(
-    sources:Sources, # Likes and profiles
-    need:Need, # What somebody wants
-)->np.ndarray: # Users
+    sources: Sources,  # Likes and profiles
+    need: Need,  # What somebody wants
+) -> np.ndarray:  # Users
     "Find the users whose likes a need is about: nobody, if it is about facts."
     group = np.empty(0, int)
     if need.kind == 'interest':
@@ -222,141 +329,364 @@ def group_of(
 
 # %% ../../nbs/run/06_queries.ipynb #c48acc1d
 def all_liked(
-    sources:Sources, # Likes
-    group:np.ndarray, # Users
-    least:int=2, # As in `liked_by`
-    lift:float=1.5, # As in `liked_by`
-)->list[int]: # Rows
+    sources: Sources,  # Likes
+    group: np.ndarray,  # Users
+    least: int = 2,  # As in `liked_by`
+    lift: float = 1.5,  # As in `liked_by`
+) -> list[int]:  # Rows
     "Find every item that a group likes beyond its fame."
-    if len(group) < least: return []
-    likes = np.bincount(np.concatenate([sources.early[u] for u in group]), minlength=len(sources.catalogue))
-    fame = np.diff(sources.likers.starts)/max(1, sources.catalogue.n_users)
-    more = likes/len(group)/np.maximum(fame, 1e-9)
+    if len(group) < least:
+        return []
+    likes = np.bincount(
+        np.concatenate([sources.early[u] for u in group]), minlength=len(sources.catalogue)
+    )
+    fame = np.diff(sources.likers.starts) / max(1, sources.catalogue.n_users)
+    more = likes / len(group) / np.maximum(fame, 1e-9)
     return np.flatnonzero((likes >= least) & (more >= lift)).tolist()
 
 # %% ../../nbs/run/06_queries.ipynb #650f2213
-PHRASES = { # relation: (openly, through an item, of an item)
-    'directed by': (('directed by {v}', 'that {v} directed', 'with {v} as its director'), ('by the director of {t}', 'by whoever directed {t}'), '{t}, which {v} directed'),
-    'starring': (('starring {v}', 'with {v}', 'in which {v} plays'), ('with the star of {t}', 'with whoever stars in {t}'), '{t}, in which {v} stars'),
-    'written by': (('written by {v}', 'that {v} wrote', 'from the pen of {v}'), ('by the writer of {t}', 'by whoever wrote {t}'), '{t}, which {v} wrote'),
-    'produced by': (('produced by {v}', 'that {v} produced'), ('by the producer of {t}',), '{t}, which {v} produced'),
-    'music by': (('with music by {v}', 'scored by {v}'), ('with music by the composer of {t}',), '{t}, with music by {v}'),
-    'cinematography': (('shot by {v}', 'with {v} behind the camera'), ('shot by whoever shot {t}',), '{t}, which {v} shot'),
-    'published by': (('published by {v}', 'that came out at {v}'), ('from the publisher of {t}',), '{t}, which {v} published'),
-    'part of series': (('of the series {v}', 'that belongs to {v}'), ('of the same series as {t}',), '{t}, a part of {v}'),
-    'genre': (('of the {v} kind', 'in the genre {v}', 'that counts as {v}'), ('of the same genre as {t}', 'of the kind that {t} is'), '{t}, which counts as {v}')}
+PHRASES = {  # relation: (openly, through an item, of an item)
+    'directed by': (
+        ('directed by {v}', 'that {v} directed', 'with {v} as its director'),
+        ('by the director of {t}', 'by whoever directed {t}'),
+        '{t}, which {v} directed',
+    ),
+    'starring': (
+        ('starring {v}', 'with {v}', 'in which {v} plays'),
+        ('with the star of {t}', 'with whoever stars in {t}'),
+        '{t}, in which {v} stars',
+    ),
+    'written by': (
+        ('written by {v}', 'that {v} wrote', 'from the pen of {v}'),
+        ('by the writer of {t}', 'by whoever wrote {t}'),
+        '{t}, which {v} wrote',
+    ),
+    'produced by': (
+        ('produced by {v}', 'that {v} produced'),
+        ('by the producer of {t}',),
+        '{t}, which {v} produced',
+    ),
+    'music by': (
+        ('with music by {v}', 'scored by {v}'),
+        ('with music by the composer of {t}',),
+        '{t}, with music by {v}',
+    ),
+    'cinematography': (
+        ('shot by {v}', 'with {v} behind the camera'),
+        ('shot by whoever shot {t}',),
+        '{t}, which {v} shot',
+    ),
+    'published by': (
+        ('published by {v}', 'that came out at {v}'),
+        ('from the publisher of {t}',),
+        '{t}, which {v} published',
+    ),
+    'part of series': (
+        ('of the series {v}', 'that belongs to {v}'),
+        ('of the same series as {t}',),
+        '{t}, a part of {v}',
+    ),
+    'genre': (
+        ('of the {v} kind', 'in the genre {v}', 'that counts as {v}'),
+        ('of the same genre as {t}', 'of the kind that {t} is'),
+        '{t}, which counts as {v}',
+    ),
+}
 PHRASES |= {same: PHRASES['genre'] for same in ('genres', 'belongs to', 'category', 'categories')}
-def phrases(relation:str)->tuple: # (openly, through an item, of an item): forms with {v} and {t}
+
+
+def phrases(
+    relation: str,
+) -> tuple:  # (openly, through an item, of an item): forms with {v} and {t}
     "Ways to say a fact."
     words = relation.replace('_', ' ').strip().lower()
-    if words in PHRASES: return PHRASES[words]
-    if words.endswith(' by'): return (f'{words} {{v}}',), (f'that was {words} the same hands as {{t}}',), f'{{t}}, which was {words} {{v}}'
-    return (f'with {{v}} as its {words}', f'whose {words} is {{v}}'), (f'with the same {words} as {{t}}',), f'{{t}}, whose {words} is {{v}}'
+    if words in PHRASES:
+        return PHRASES[words]
+    if words.endswith(' by'):
+        return (
+            (f'{words} {{v}}',),
+            (f'that was {words} the same hands as {{t}}',),
+            f'{{t}}, which was {words} {{v}}',
+        )
+    return (
+        (f'with {{v}} as its {words}', f'whose {words} is {{v}}'),
+        (f'with the same {words} as {{t}}',),
+        f'{{t}}, whose {words} is {{v}}',
+    )
 
 # %% ../../nbs/run/06_queries.ipynb #e9f00c30
-ASK = ('I am looking for {a} {c}.', 'Can you recommend {a} {c}?', 'Which {n} {c} would you suggest?', 'Find me {a} {c}, please.', 'I would like {a} {c}.',
-    'Is there {a} {c} that you would recommend?', 'Suggest {a} {c}.', 'I am in the mood for {a} {c}.', 'Do you know {a} {c}?', 'What I want is {a} {c}.')
-BEFORE = ('', '', '', 'It has been a long week. ', 'A friend is coming over, and I promised to choose. ', 'I have an evening to myself for once. ', 'We could not agree on anything, so I said I would ask. ',
-    'My last choices were disappointments. ', 'I keep coming back to the same sort of thing. ', 'My sister has a birthday soon. ', 'I have wanted to ask somebody for a while. ', 'I am new to this. ')
-AFTER = ('', '', '', ' Thank you!', ' The rest is up to you.', ' I trust your judgement.', ' It need not be new.', ' One good one is enough.', ' Surprise me otherwise.')
-LIKED = ('People who liked {x} and {y}: what else do they go for?', 'I loved {x} and {y}. What do others who loved both like?', 'My favourites are {x} and {y}. Which {n} is next?', 'Fans of {x} and {y} would enjoy which {n}?', 'If {x} and {y} are my kind of thing, what else is?')
-MISTAKEN = ('I liked {s}. ', 'I have just finished {s}, and it was great. ', 'There is {s}; I still think of it. ', 'A friend told me of {s}. ', 'You surely know {s}. ')
-PEOPLE = ('I {p}. Which {n} would people like me enjoy?', 'I {p}. What do you suggest?', 'Which {n} is for somebody like me? I {p}.', 'I {p}, and I want {a} that suits me.')
-TRAITS = dict(age='am {v} years old', gender='am {v}', sex='am {v}', occupation='work as {v}', job='work as {v}', profession='work as {v}', country='live in {v}', city='live in {v}')
+ASK = (
+    'I am looking for {a} {c}.',
+    'Can you recommend {a} {c}?',
+    'Which {n} {c} would you suggest?',
+    'Find me {a} {c}, please.',
+    'I would like {a} {c}.',
+    'Is there {a} {c} that you would recommend?',
+    'Suggest {a} {c}.',
+    'I am in the mood for {a} {c}.',
+    'Do you know {a} {c}?',
+    'What I want is {a} {c}.',
+)
+BEFORE = (
+    '',
+    '',
+    '',
+    'It has been a long week. ',
+    'A friend is coming over, and I promised to choose. ',
+    'I have an evening to myself for once. ',
+    'We could not agree on anything, so I said I would ask. ',
+    'My last choices were disappointments. ',
+    'I keep coming back to the same sort of thing. ',
+    'My sister has a birthday soon. ',
+    'I have wanted to ask somebody for a while. ',
+    'I am new to this. ',
+)
+AFTER = (
+    '',
+    '',
+    '',
+    ' Thank you!',
+    ' The rest is up to you.',
+    ' I trust your judgement.',
+    ' It need not be new.',
+    ' One good one is enough.',
+    ' Surprise me otherwise.',
+)
+LIKED = (
+    'People who liked {x} and {y}: what else do they go for?',
+    'I loved {x} and {y}. What do others who loved both like?',
+    'My favourites are {x} and {y}. Which {n} is next?',
+    'Fans of {x} and {y} would enjoy which {n}?',
+    'If {x} and {y} are my kind of thing, what else is?',
+)
+MISTAKEN = (
+    'I liked {s}. ',
+    'I have just finished {s}, and it was great. ',
+    'There is {s}; I still think of it. ',
+    'A friend told me of {s}. ',
+    'You surely know {s}. ',
+)
+PEOPLE = (
+    'I {p}. Which {n} would people like me enjoy?',
+    'I {p}. What do you suggest?',
+    'Which {n} is for somebody like me? I {p}.',
+    'I {p}, and I want {a} that suits me.',
+)
+TRAITS = dict(
+    age='am {v} years old',
+    gender='am {v}',
+    sex='am {v}',
+    occupation='work as {v}',
+    job='work as {v}',
+    profession='work as {v}',
+    country='live in {v}',
+    city='live in {v}',
+)
 NOUNS = dict(movie=('film', 'movie'), book=('book',))
 
 # %% ../../nbs/run/06_queries.ipynb #5849e8ba
-def listed(parts:Sequence[str])->str: # 'a', 'a and b', 'a, b and c'
-    return parts[0] if len(parts)==1 else ', '.join(parts[:-1]) + ' and ' + parts[-1]
+def listed(parts: Sequence[str]) -> str:  # 'a', 'a and b', 'a, b and c'
+    return parts[0] if len(parts) == 1 else ', '.join(parts[:-1]) + ' and ' + parts[-1]
+
+
 def say(
-    need:Need, # What is meant
-    catalogue:Catalogue, # Titles
-    rng:random.Random, # Source of chance
-)->str: # One query
+    need: Need,  # What is meant
+    catalogue: Catalogue,  # Titles
+    rng: random.Random,  # Source of chance
+) -> str:  # One query
     "Put a need into words, by a template."
     domain = catalogue.items[need.truth[0]].domain
     noun = rng.choice(NOUNS.get(domain, (domain,)))
     names = dict(n=noun, a=('an ' if noun[0] in 'aeiou' else 'a ') + noun)
-    if need.kind=='interest': return rng.choice(BEFORE) + rng.choice(LIKED).format(x=name_of(catalogue, need.liked[0]), y=name_of(catalogue, need.liked[1]), **names)
-    if need.kind=='demographics': return rng.choice(PEOPLE).format(p=listed([TRAITS.get(c.casefold(), f'have {{v}} as my {c.replace("_", " ")}').format(v=v) for c,v in need.profile.items()]), **names)
-    def phrase(c): return rng.choice(phrases(c[0])[1]).format(t=name_of(catalogue, need.told[c])) if c in need.told else rng.choice(phrases(c[0])[0]).format(v=c[1])
-    wish = rng.choice(ASK).format(c=listed([phrase(c) for c in rng.sample(need.conditions, len(need.conditions))]), **names)
-    first = [rng.choice(MISTAKEN).format(s=phrases(c[0])[2].format(t=name_of(catalogue, need.told[c]), v=v)) for c,v in need.false.items()] or [rng.choice(BEFORE)]
+    if need.kind == 'interest':
+        return rng.choice(BEFORE) + rng.choice(LIKED).format(
+            x=name_of(catalogue, need.liked[0]), y=name_of(catalogue, need.liked[1]), **names
+        )
+    if need.kind == 'demographics':
+        return rng.choice(PEOPLE).format(
+            p=listed(
+                [
+                    TRAITS.get(c.casefold(), f'have {{v}} as my {c.replace("_", " ")}').format(v=v)
+                    for c, v in need.profile.items()
+                ]
+            ),
+            **names,
+        )
+
+    def phrase(c):
+        return (
+            rng.choice(phrases(c[0])[1]).format(t=name_of(catalogue, need.told[c]))
+            if c in need.told
+            else rng.choice(phrases(c[0])[0]).format(v=c[1])
+        )
+
+    wish = rng.choice(ASK).format(
+        c=listed([phrase(c) for c in rng.sample(need.conditions, len(need.conditions))]), **names
+    )
+    first = [
+        rng.choice(MISTAKEN).format(
+            s=phrases(c[0])[2].format(t=name_of(catalogue, need.told[c]), v=v)
+        )
+        for c, v in need.false.items()
+    ] or [rng.choice(BEFORE)]
     return first[0] + wish + rng.choice(AFTER)
 
 # %% ../../nbs/run/06_queries.ipynb #e4e98b6c
 def faults(
-    need:Need, # What is meant
-    text:str, # What is said
-    drawer:Drawer, # The graph
-    titles:TitleIndex, # Finds items that are named
-)->list[str]: # Empty if the answer follows
+    need: Need,  # What is meant
+    text: str,  # What is said
+    drawer: Drawer,  # The graph
+    titles: TitleIndex,  # Finds items that are named
+) -> list[str]:  # Empty if the answer follows
     "What is missing from a query, what is too much, and what is not so."
     catalogue, plain = drawer.sources.catalogue, normal_form(text)
     says, name = (lambda words: normal_form(str(words)) in plain), (lambda i: name_of(catalogue, i))
-    must = [name(i) for i in (*need.told.values(), *need.liked)] + list(need.false.values()) + list(need.profile.values()) + [c[1] for c in need.conditions if c not in need.told]
+    must = (
+        [name(i) for i in (*need.told.values(), *need.liked)]
+        + list(need.false.values())
+        + list(need.profile.values())
+        + [c[1] for c in need.conditions if c not in need.told]
+    )
     out = [f'does not say {w!r}' for w in must if not says(w)]
     out += [f'gives {c[1]!r} away' for c in need.told if says(c[1])]
-    out += [f'names the answer {name(i)!r}' for m in titles.find(text) for i in m.items if i in need.truth]
-    out += [f'{name(i)!r} has no {c}' for c in need.conditions for i in (*need.truth, *([need.told[c]] if c in need.told else [])) if i not in drawer.sources.holders[drawer.fact[c]]]
-    out += [f'{v!r} is true of {name(need.told[c])!r}' for c,v in need.false.items() if need.told[c] in drawer.sources.holders[drawer.fact[c[0], v]]]
-    return out + ['is longer than 600 letters']*(len(text) > 600)
+    out += [
+        f'names the answer {name(i)!r}'
+        for m in titles.find(text)
+        for i in m.items
+        if i in need.truth
+    ]
+    out += [
+        f'{name(i)!r} has no {c}'
+        for c in need.conditions
+        for i in (*need.truth, *([need.told[c]] if c in need.told else []))
+        if i not in drawer.sources.holders[drawer.fact[c]]
+    ]
+    out += [
+        f'{v!r} is true of {name(need.told[c])!r}'
+        for c, v in need.false.items()
+        if need.told[c] in drawer.sources.holders[drawer.fact[c[0], v]]
+    ]
+    return out + ['is longer than 600 letters'] * (len(text) > 600)
 
 # %% ../../nbs/run/06_queries.ipynb #ce25c744
-DRAWS = dict(zip(KINDS, (draw_explicit, draw_implicit, draw_misinformed, draw_interest, draw_demographics)))
+DRAWS = dict(
+    zip(KINDS, (draw_explicit, draw_implicit, draw_misinformed, draw_interest, draw_demographics))
+)
+
+
 def draw_queries(
-    drawer:Drawer, # Where from
-    titles:TitleIndex, # Of the same items
-    users:Sequence[int], # Who may ask
-    n:int, # How many, as equal numbers of each kind as there can be
-    late:bool=False, # Ask for newer likes, which no graph has seen
-    seed:int=0, # Of everything
-    taken:set=frozenset(), # Keys of other parts, as of `query_keys`
-    name:str='query', # In front of the number of each
-    progress:Callable=lambda found, **about: found, # Wraps the queries as they are found, for instance `tqdm`
-)->list[tuple[Query, Need]]:
+    drawer: Drawer,  # Where from
+    titles: TitleIndex,  # Of the same items
+    users: Sequence[int],  # Who may ask
+    n: int,  # How many, as equal numbers of each kind as there can be
+    late: bool = False,  # Ask for newer likes, which no graph has seen
+    seed: int = 0,  # Of everything
+    taken: set = frozenset(),  # Keys of other parts, as of `query_keys`
+    name: str = 'query',  # In front of the number of each
+    progress: Callable = lambda found, **about: (
+        found
+    ),  # Wraps the queries as they are found, for instance `tqdm`
+) -> list[tuple[Query, Need]]:
     "Draw needs and say them, until there are enough queries."
     s, rng, seen, found = drawer.sources, random.Random(f'{name} {seed}'), set(), Counter()
     kinds = [k for k in KINDS if k != 'demographics' or s.profiles]
+
     def drawn():
-        for step in range(60*n if len(users) else 0):
+        for step in range(60 * n if len(users) else 0):
             kind, user = kinds[step % len(kinds)], rng.choice(users)
-            if step < 40*n and found[kind] >= -(-n//len(kinds)): continue # late attempts fill up with whatever there is
-            if not (need := DRAWS[kind](drawer, user, (s.late if late else s.early)[user], rng)): continue
-            need = replace(need, truth=tuple(i for i in need.truth if s.catalogue.items[i].domain==s.catalogue.items[need.truth[0]].domain)) # one noun names them all
+            if step < 40 * n and found[kind] >= -(-n // len(kinds)):
+                continue  # late attempts fill up with whatever there is
+            if not (need := DRAWS[kind](drawer, user, (s.late if late else s.early)[user], rng)):
+                continue
+            need = replace(
+                need,
+                truth=tuple(
+                    i
+                    for i in need.truth
+                    if s.catalogue.items[i].domain == s.catalogue.items[need.truth[0]].domain
+                ),
+            )  # one noun names them all
             query = as_query(need, say(need, s.catalogue, rng), s, f'{name}-{len(seen)}')
-            keys = {k for i in need.truth for k in query_keys(replace(query, truth=(i,)))} # any of them may become the right one
-            if query.text in seen or not keys.isdisjoint(taken) or faults(need, query.text, drawer, titles): continue
-            seen.add(query.text); found[kind] += 1
+            keys = {
+                k for i in need.truth for k in query_keys(replace(query, truth=(i,)))
+            }  # any of them may become the right one
+            if (
+                query.text in seen
+                or not keys.isdisjoint(taken)
+                or faults(need, query.text, drawer, titles)
+            ):
+                continue
+            seen.add(query.text)
+            found[kind] += 1
             yield query, need
+
     return list(progress(islice(drawn(), n), total=n))
+
+
 def as_query(
-    need:Need, # What is meant
-    text:str, # What is said
-    sources:Sources, # Where it was drawn from
-    id:str, # Unique
-)->Query: # Without candidates yet
+    need: Need,  # What is meant
+    text: str,  # What is said
+    sources: Sources,  # Where it was drawn from
+    id: str,  # Unique
+) -> Query:  # Without candidates yet
     "A need and its words as the rest of the package knows queries."
-    return Query(id, text, need.kind, sources.catalogue.items[need.truth[0]].domain, need.truth, (), need.conditions, need.lures, need.user, need.liked)
+    return Query(
+        id,
+        text,
+        need.kind,
+        sources.catalogue.items[need.truth[0]].domain,
+        need.truth,
+        (),
+        need.conditions,
+        need.lures,
+        need.user,
+        need.liked,
+    )
 
 # %% ../../nbs/run/06_queries.ipynb #ce4d094d
 def plot_need(
-    need:Need, # What is meant
-    sources:Sources, # The graphs
-    claim:str, # What the reader should see
-): # (figure, axes) of matplotlib
+    need: Need,  # What is meant
+    sources: Sources,  # The graphs
+    claim: str,  # What the reader should see
+):  # (figure, axes) of matplotlib
     "The part of the graphs that a query was drawn from."
-    items = list(dict.fromkeys([*need.truth[:2], *need.told.values(), *need.liked, *need.lures[:2]]))
-    facts = list(dict.fromkeys([*need.conditions, *((c[0], v) for c,v in need.false.items())]))
+    items = list(
+        dict.fromkeys([*need.truth[:2], *need.told.values(), *need.liked, *need.lures[:2]])
+    )
+    facts = list(dict.fromkeys([*need.conditions, *((c[0], v) for c, v in need.false.items())]))
     fig, ax = claim_plot(claim, '', '', (6, 2.6))
-    where = {('i', x): (1, -k) for k,x in enumerate(items)} | {('f', x): (2, -k*len(items)/max(1, len(facts))) for k,x in enumerate(facts)} | {'user': (0, -len(items)/3)}
+    where = (
+        {('i', x): (1, -k) for k, x in enumerate(items)}
+        | {('f', x): (2, -k * len(items) / max(1, len(facts))) for k, x in enumerate(facts)}
+        | {'user': (0, -len(items) / 3)}
+    )
     has = lambda i, f: f in sources.graph.facts_of(i)
     likes = set(sources.early[need.user].tolist()) | set(sources.late[need.user].tolist())
-    lines = [('user', ('i', i), '-') for i in items if i in likes] + [(('i', i), ('f', f), '-') for i in items for f in facts if has(i, f)]
-    lines += [(('i', need.told[c]), ('f', (c[0], v)), '--') for c,v in need.false.items()]
-    for a,b,style in lines: ax.plot(*zip(where[a], where[b]), style, color='.6', lw=1, zorder=0)
-    for key,(x, y) in where.items():
-        text = 'user' if key=='user' else sources.catalogue.items[key[1]].title if key[0]=='i' else ' '.join(key[1]).replace('_', ' ')
-        ax.text(x, y, text, ha='center', va='center', fontsize=8, weight='bold' if key in [('i', i) for i in need.truth] else 'normal', color='.5' if key in [('i', i) for i in need.lures] else '0', bbox=dict(fc='w', ec='none', pad=1))
-    ax.set(xlim=(-.3, 2.5), ylim=(-len(items) + .3, .7)); ax.axis('off')
+    lines = [('user', ('i', i), '-') for i in items if i in likes] + [
+        (('i', i), ('f', f), '-') for i in items for f in facts if has(i, f)
+    ]
+    lines += [(('i', need.told[c]), ('f', (c[0], v)), '--') for c, v in need.false.items()]
+    for a, b, style in lines:
+        ax.plot(*zip(where[a], where[b]), style, color='.6', lw=1, zorder=0)
+    for key, (x, y) in where.items():
+        text = (
+            'user'
+            if key == 'user'
+            else sources.catalogue.items[key[1]].title
+            if key[0] == 'i'
+            else ' '.join(key[1]).replace('_', ' ')
+        )
+        ax.text(
+            x,
+            y,
+            text,
+            ha='center',
+            va='center',
+            fontsize=8,
+            weight='bold' if key in [('i', i) for i in need.truth] else 'normal',
+            color='.5' if key in [('i', i) for i in need.lures] else '0',
+            bbox=dict(fc='w', ec='none', pad=1),
+        )
+    ax.set(xlim=(-0.3, 2.5), ylim=(-len(items) + 0.3, 0.7))
+    ax.axis('off')
     return fig, ax

@@ -10,136 +10,280 @@ __all__ = ['MINI_TRAINER', 'SHOWN', 'REAL_TRAINER', 'LLAMA_3B', 'MiniRun', 'log_
            'train_mini', 'open_run', 'conclude', 'RealRun', 'some', 'real_queries', 'adapter', 'train_real', 'full_run']
 
 # %% ../../nbs/run/05_runs.ipynb #76949bcd
-import json, os, platform, random, shutil, subprocess, sys, time
+import json
+import platform
+import random
+import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
+
 import torch
 from datasets import Dataset
 from tqdm.auto import tqdm
 from transformers import PrinterCallback, TrainerCallback
-from ..base.answers import BOXED_TASK, neutralise, parse_answer, render_prompt
-from ..base.core import KINDS, Catalogue, DataError, Query, check_writable, claim_plot, is_json, seed_everything, sweep, write_atomic, write_json
+
+from ..base.answers import BOXED_TASK, neutralise, render_prompt
+from rerec.base.core import (
+    KINDS,
+    Catalogue,
+    DataError,
+    Query,
+    check_writable,
+    claim_plot,
+    is_json,
+    seed_everything,
+    sweep,
+    write_atomic,
+    write_json,
+)
 from ..base.data import leakage, load_benchmark, split_queries
 from ..base.distractors import add_candidates
-from .evaluation import Evaluation, as_markdown, evaluate, evaluate_scores, lightgcn_scores, plot_by_kind, popularity_scores, random_scores, table_of
-from ..method.graphs import AttributeGraph, InteractionGraph, LightGCN, train_lightgcn
-from ..method.official import OfficialReward
-from .policy import load_policy, mini_policy, mini_tokenizer, save_policy, warm_start, warm_start_config, warm_start_data
-from ..method.rewards import DualGraphReward
 from ..base.titles import TitleIndex
+from ..method.facts import AttributeGraph
+from ..method.graphs import InteractionGraph, LightGCN, train_lightgcn
+from ..method.official import OfficialReward
+from ..method.rewards import DualGraphReward
 from ..method.trainer import ReRecConfig, ReRecTrainer, latest_checkpoint
+from rerec.run.evaluation import (
+    Evaluation,
+    as_markdown,
+    evaluate,
+    evaluate_scores,
+    lightgcn_scores,
+    plot_by_kind,
+    popularity_scores,
+    random_scores,
+    table_of,
+)
+from rerec.run.policy import (
+    load_policy,
+    mini_policy,
+    mini_tokenizer,
+    save_policy,
+    warm_start,
+    warm_start_config,
+    warm_start_data,
+)
 from .world import Demonstrator, mini_prompt, mini_world, split_mini
 
 # %% ../../nbs/run/05_runs.ipynb #86e76fdc
 @dataclass(frozen=True)
 class MiniRun:
     "The embedded job: small world, small policy."
-    seed:int = 0 # Of everything
-    folder:str = 'runs/mini' # Where the run is kept
-    warm_steps:int = 900 # Supervised steps of 32 rows
-    steps:int = 100 # Reinforcement steps
-    n_candidates:int = 5 # Items on offer
-    sizes:dict = field(default_factory=lambda: dict(demos=6000, train=1440, validation=150, test=300, unseen=150)) # Queries for each purpose
-    demonstrator:dict = field(default_factory=dict) # Fields of `Demonstrator`, where it differs
-    trainer:dict = field(default_factory=dict) # Fields of ReRecConfig
-    resume:bool = False # Go on from the last checkpoint
+
+    seed: int = 0  # Of everything
+    folder: str = 'runs/mini'  # Where the run is kept
+    warm_steps: int = 900  # Supervised steps of 32 rows
+    steps: int = 100  # Reinforcement steps
+    n_candidates: int = 5  # Items on offer
+    sizes: dict = field(
+        default_factory=lambda: dict(demos=6000, train=1440, validation=150, test=300, unseen=150)
+    )  # Queries for each purpose
+    demonstrator: dict = field(default_factory=dict)  # Fields of `Demonstrator`, where it differs
+    trainer: dict = field(default_factory=dict)  # Fields of ReRecConfig
+    resume: bool = False  # Go on from the last checkpoint
 
 # %% ../../nbs/run/05_runs.ipynb #e6e1f44e
-MINI_TRAINER = dict(per_device_train_batch_size=128, num_generations=8, max_completion_length=48, learning_rate=4e-4, lr_scheduler_type='linear',
-    warmup_steps=20, adam_beta2=.999, max_grad_norm=.3, beta=0., tau=.3, use_cpu=True, bf16=False, gradient_checkpointing=False, eval_strategy='steps', eval_steps=20, save_steps=20,
-    logging_steps=5, save_total_limit=3, metric_for_best_model='accuracy', greater_is_better=True, load_best_model_at_end=True, disable_tqdm=True, report_to=[])
+MINI_TRAINER = dict(
+    per_device_train_batch_size=128,
+    num_generations=8,
+    max_completion_length=48,
+    learning_rate=4e-4,
+    lr_scheduler_type='linear',
+    warmup_steps=20,
+    adam_beta2=0.999,
+    max_grad_norm=0.3,
+    beta=0.0,
+    tau=0.3,
+    use_cpu=True,
+    bf16=False,
+    gradient_checkpointing=False,
+    eval_strategy='steps',
+    eval_steps=20,
+    save_steps=20,
+    logging_steps=5,
+    save_total_limit=3,
+    metric_for_best_model='accuracy',
+    greater_is_better=True,
+    load_best_model_at_end=True,
+    disable_tqdm=True,
+    report_to=[],
+)
 
 # %% ../../nbs/run/05_runs.ipynb #944a0430
-def log_rows(path:str|Path)->list[dict]: # One for each whole line; none if there is no file
+def log_rows(path: str | Path) -> list[dict]:  # One for each whole line; none if there is no file
     "Rows of a log, without a last line that was torn."
     text = Path(path).read_text(encoding='utf-8') if Path(path).exists() else ''
-    return [json.loads(l) for l in text[:text.rfind('\n') + 1].splitlines()]
+    return [json.loads(l) for l in text[: text.rfind('\n') + 1].splitlines()]
+
+
 class MetricsFile(TrainerCallback):
     "Appends every log to a file of JSON lines."
-    def __init__(self, path:str|Path, stage:str): self.path, self.stage = Path(path), stage
+
+    def __init__(self, path: str | Path, stage: str):
+        self.path, self.stage = Path(path), stage
+
     def on_train_begin(self, args, state, control, **kwargs):
-        if not state.is_world_process_zero: return
-        keep = [r for r in log_rows(self.path) if r['stage'] != self.stage or r['step'] <= state.global_step]
+        if not state.is_world_process_zero:
+            return
+        keep = [
+            r
+            for r in log_rows(self.path)
+            if r['stage'] != self.stage or r['step'] <= state.global_step
+        ]
         write_atomic(self.path, ''.join(json.dumps(r) + '\n' for r in keep))
+
     def on_log(self, args, state, control, logs=None, **kwargs):
-        if not state.is_world_process_zero or not logs or 'train_runtime' in logs: return
-        row = dict(stage=self.stage, step=state.global_step, **{k: as_number(v) for k,v in logs.items()})
-        with self.path.open('a', encoding='utf-8') as f: f.write(json.dumps(row) + '\n')
+        if not state.is_world_process_zero or not logs or 'train_runtime' in logs:
+            return
+        row = dict(
+            stage=self.stage, step=state.global_step, **{k: as_number(v) for k, v in logs.items()}
+        )
+        with self.path.open('a', encoding='utf-8') as f:
+            f.write(json.dumps(row) + '\n')
 
 # %% ../../nbs/run/05_runs.ipynb #96b32702
-def as_number(value): # A float where it can be one
+def as_number(value):  # A float where it can be one
     "Loggers sometimes hand numbers over as text."
-    try: return float(value)
-    except (TypeError, ValueError): return value
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return value
 
 # %% ../../nbs/run/05_runs.ipynb #a1b9d9c2
-SHOWN = dict(reward='reward', accuracy='accuracy', frac_reward_zero_std='no spread', **{'curriculum/left': 'left', 'loss': 'loss'})
+SHOWN = dict(
+    reward='reward',
+    accuracy='accuracy',
+    frac_reward_zero_std='no spread',
+    **{'curriculum/left': 'left', 'loss': 'loss'},
+)
+
+
 class ProgressBar(TrainerCallback):
     "One line: how far, and how well."
-    def __init__(self, label:str): self.label, self.bar = label, None
+
+    def __init__(self, label: str):
+        self.label, self.bar = label, None
+
     def on_train_begin(self, args, state, control, **kwargs):
-        if state.is_world_process_zero: self.bar = tqdm(total=state.max_steps, initial=state.global_step, desc=self.label, mininterval=1)
+        if state.is_world_process_zero:
+            self.bar = tqdm(
+                total=state.max_steps, initial=state.global_step, desc=self.label, mininterval=1
+            )
+
     def on_step_end(self, args, state, control, **kwargs):
-        if self.bar: self.bar.update(1)
+        if self.bar:
+            self.bar.update(1)
+
     def on_log(self, args, state, control, logs=None, **kwargs):
-        if self.bar and logs: self.bar.set_postfix({n: f'{float(logs[k]):.3g}' for k,n in SHOWN.items() if k in logs and (k != 'loss' or 'reward' not in logs)}, refresh=False)
+        if self.bar and logs:
+            self.bar.set_postfix(
+                {
+                    n: f'{float(logs[k]):.3g}'
+                    for k, n in SHOWN.items()
+                    if k in logs and (k != 'loss' or 'reward' not in logs)
+                },
+                refresh=False,
+            )
+
     def on_train_end(self, args, state, control, **kwargs):
-        if self.bar: self.bar.close()
+        if self.bar:
+            self.bar.close()
 
 # %% ../../nbs/run/05_runs.ipynb #88c715ad
-def provenance()->dict: # Versions, commit, device
+def provenance() -> dict:  # Versions, commit, device
     "What a figure has to be traced to."
     import importlib.metadata as meta
-    try: commit = subprocess.run(['git', 'rev-parse', 'HEAD'], capture_output=True, text=True, timeout=5, cwd=Path(sys.modules['rerec.base.core'].__file__).parent).stdout.strip() or None
-    except (OSError, subprocess.SubprocessError): commit = None
-    libraries = {n: meta.version(n) for n in ('torch', 'transformers', 'trl', 'peft', 'torch-geometric', 'accelerate')}
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f'{platform.machine()}, {torch.get_num_threads()} threads'
+
+    try:
+        commit = (
+            subprocess.run(
+                ['git', 'rev-parse', 'HEAD'],
+                capture_output=True,
+                text=True,
+                timeout=5,
+                cwd=Path(sys.modules['rerec.base.core'].__file__).parent,
+            ).stdout.strip()
+            or None
+        )
+    except (OSError, subprocess.SubprocessError):
+        commit = None
+    libraries = {
+        n: meta.version(n)
+        for n in ('torch', 'transformers', 'trl', 'peft', 'torch-geometric', 'accelerate')
+    }
+    device = (
+        torch.cuda.get_device_name()
+        if torch.cuda.is_available()
+        else f'{platform.machine()}, {torch.get_num_threads()} threads'
+    )
     return dict(commit=commit, device=device, python=platform.python_version(), **libraries)
 
 # %% ../../nbs/run/05_runs.ipynb #770e9b99
 def as_rows(
-    queries:Sequence[Query], # With candidates
-    catalogue:Catalogue, # Their items
-    prompt:Callable=render_prompt, # How a query is put to the model
-)->Dataset: # Columns prompt, truth, candidates
+    queries: Sequence[Query],  # With candidates
+    catalogue: Catalogue,  # Their items
+    prompt: Callable = render_prompt,  # How a query is put to the model
+) -> Dataset:  # Columns prompt, truth, candidates
     "Queries as the trainer reads them."
-    return Dataset.from_list([dict(prompt=prompt(q, catalogue), truth=list(q.truth), candidates=list(q.candidates)) for q in queries])
+    return Dataset.from_list(
+        [
+            dict(prompt=prompt(q, catalogue), truth=list(q.truth), candidates=list(q.candidates))
+            for q in queries
+        ]
+    )
 
 # %% ../../nbs/run/05_runs.ipynb #e870dc0d
 def task_metrics(
-    queries:Sequence[Query], # A validation split
-    catalogue:Catalogue, # Their items
-    titles:TitleIndex, # Of the items
-    **settings, # For `evaluate`
-)->Callable: # (model, tokenizer) -> {'accuracy': ..., 'accuracy_explicit': ...}
+    queries: Sequence[Query],  # A validation split
+    catalogue: Catalogue,  # Their items
+    titles: TitleIndex,  # Of the items
+    **settings,  # For `evaluate`
+) -> Callable:  # (model, tokenizer) -> {'accuracy': ..., 'accuracy_explicit': ...}
     "An evaluator for the trainer: greedy accuracy, over all and by kind."
+
     def metrics(model, tokenizer):
-        rows = evaluate(model, tokenizer, queries, catalogue, titles, progress=False, **settings).rows
+        rows = evaluate(
+            model, tokenizer, queries, catalogue, titles, progress=False, **settings
+        ).rows
         by_kind = rows.groupby('kind')['hit'].mean()
-        return dict(accuracy=float(rows['hit'].mean()), ndcg=float(rows['ndcg'].mean()), **{f'accuracy_{k}': float(v) for k,v in by_kind.items()})
+        return dict(
+            accuracy=float(rows['hit'].mean()),
+            ndcg=float(rows['ndcg'].mean()),
+            **{f'accuracy_{k}': float(v) for k, v in by_kind.items()},
+        )
+
     return metrics
 
 # %% ../../nbs/run/05_runs.ipynb #be0449a8
-def sft_checkpoint(folder:str|Path)->Path|None: # The newest checkpoint that was finished
+def sft_checkpoint(folder: str | Path) -> Path | None:  # The newest checkpoint that was finished
     "Where an interrupted warm start goes on; transformers writes `trainer_state.json` last."
     found = [p.parent for p in Path(folder).glob('checkpoint-*/trainer_state.json') if is_json(p)]
     return max(found, key=lambda p: int(p.name.split('-')[1]), default=None)
 
 # %% ../../nbs/run/05_runs.ipynb #70df7fb2
 def publish(
-    folder:str|Path, # Final place
-    save:Callable, # Writes into the folder it is given
-)->Path: # The final place
+    folder: str | Path,  # Final place
+    save: Callable,  # Writes into the folder it is given
+) -> Path:  # The final place
     "Make a folder under another name and rename it when it is whole."
     folder = Path(folder)
     draft, old = (folder.with_name(f'.{folder.name}.{age}.draft') for age in ('new', 'old'))
-    for p in (draft, old): shutil.rmtree(p, ignore_errors=True)
+    for p in (draft, old):
+        shutil.rmtree(p, ignore_errors=True)
     draft.mkdir(parents=True)
-    try: save(draft)
-    except BaseException: shutil.rmtree(draft, ignore_errors=True); raise # on a full disk it would be in the way
-    if folder.exists(): folder.rename(old) # to remove it takes time, in which it would be half a folder
+    try:
+        save(draft)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise  # on a full disk it would be in the way
+    if folder.exists():
+        folder.rename(old)  # to remove it takes time, in which it would be half a folder
     draft.rename(folder)
     shutil.rmtree(old, ignore_errors=True)
     return folder
@@ -148,53 +292,90 @@ def publish(
 @dataclass(frozen=True)
 class MiniSetup:
     "All that the embedded job starts from."
-    world:object # `World`
-    parts:object # `Parts`
-    titles:TitleIndex # Of the world's items
-    tokenizer:object # Of the small policy
-    demos:list # Demonstrations and exercises
-def mini_setup(run:MiniRun)->MiniSetup:
+
+    world: object  # `World`
+    parts: object  # `Parts`
+    titles: TitleIndex  # Of the world's items
+    tokenizer: object  # Of the small policy
+    demos: list  # Demonstrations and exercises
+
+
+def mini_setup(run: MiniRun) -> MiniSetup:
     "World, queries, tokenizer and demonstrations of a run."
     world = mini_world()
     parts = split_mini(world, run.seed, run.sizes, run.n_candidates)
-    demos = warm_start_data(Demonstrator(world, **run.demonstrator), parts.demos, 32*run.warm_steps, seed=run.seed)
-    words = [p + c for p,c in demos] + [mini_prompt(q, world) for q in parts.demos + parts.train] + [' '.join(map(str, range(100)))]
+    demos = warm_start_data(
+        Demonstrator(world, **run.demonstrator), parts.demos, 32 * run.warm_steps, seed=run.seed
+    )
+    words = (
+        [p + c for p, c in demos]
+        + [mini_prompt(q, world) for q in parts.demos + parts.train]
+        + [' '.join(map(str, range(100)))]
+    )
     return MiniSetup(world, parts, TitleIndex(world.items), mini_tokenizer(world, words), demos)
 
 # %% ../../nbs/run/05_runs.ipynb #536dc30e
-def warm_up(run:MiniRun, setup:MiniSetup): # A policy after the warm start
+def warm_up(run: MiniRun, setup: MiniSetup):  # A policy after the warm start
     "Train the warm start, go on with it, or read it if it is done."
-    done, steps = Path(run.folder)/'warm_start', Path(run.folder)/'checkpoints'/'warm_start'
+    done, steps = Path(run.folder) / 'warm_start', Path(run.folder) / 'checkpoints' / 'warm_start'
     if not done.exists():
         model = mini_policy(setup.tokenizer, run.seed)
         config = warm_start_config(steps, run.warm_steps, run.seed)
-        watch = [ProgressBar('warm start'), MetricsFile(Path(run.folder)/'metrics.jsonl', 'warm start')]
+        watch = [
+            ProgressBar('warm start'),
+            MetricsFile(Path(run.folder) / 'metrics.jsonl', 'warm start'),
+        ]
         warm_start(model, setup.tokenizer, setup.demos, config, watch, sft_checkpoint(steps))
         publish(done, lambda p: save_policy(model, setup.tokenizer, p))
     return load_policy(done)[0]
 
 # %% ../../nbs/run/05_runs.ipynb #4b143669
-def learn_taste(run, catalogue:Catalogue, **settings)->LightGCN: # Embeddings of users and items
+def learn_taste(run, catalogue: Catalogue, **settings) -> LightGCN:  # Embeddings of users and items
     "Train LightGCN on the likes, or read it if it is done."
-    path = Path(run.folder)/'lightgcn.safetensors'
-    if not path.exists(): train_lightgcn(InteractionGraph.from_catalogue(catalogue), seed=run.seed, **settings).save(path)
+    path = Path(run.folder) / 'lightgcn.safetensors'
+    if not path.exists():
+        train_lightgcn(InteractionGraph.from_catalogue(catalogue), seed=run.seed, **settings).save(
+            path
+        )
     return LightGCN.load(path)
 
 # %% ../../nbs/run/05_runs.ipynb #6c784649
 def config_of(
-    run, # Folder, steps, seed, and fields that are given
-    settings:dict, # Fields otherwise
-)->ReRecConfig: # Checked: worth asking for before anything long
+    run,  # Folder, steps, seed, and fields that are given
+    settings: dict,  # Fields otherwise
+) -> ReRecConfig:  # Checked: worth asking for before anything long
     "Settings of the trainer."
-    try: return ReRecConfig(output_dir=str(Path(run.folder)/'checkpoints'/'rerec'), max_steps=run.steps, seed=run.seed, **{**settings, **run.trainer})
-    except (ValueError, TypeError) as e: raise DataError(' '.join(str(e).split()), field='trainer', remedy='change the flags of the trainer') from None
-def reinforce(run, model, tokenizer, rows:Dataset, reward, titles, evaluator, settings:dict, **kwargs): # (trainer, log)
+    try:
+        return ReRecConfig(
+            output_dir=str(Path(run.folder) / 'checkpoints' / 'rerec'),
+            max_steps=run.steps,
+            seed=run.seed,
+            **{**settings, **run.trainer},
+        )
+    except (ValueError, TypeError) as e:
+        raise DataError(
+            ' '.join(str(e).split()), field='trainer', remedy='change the flags of the trainer'
+        ) from None
+
+
+def reinforce(
+    run, model, tokenizer, rows: Dataset, reward, titles, evaluator, settings: dict, **kwargs
+):  # (trainer, log)
     "Fine-tune with ReRec, from the last whole checkpoint if there is one."
-    steps = Path(run.folder)/'checkpoints'/'rerec'
+    steps = Path(run.folder) / 'checkpoints' / 'rerec'
     config = config_of(run, settings)
-    watch = [ProgressBar('ReRec'), MetricsFile(Path(run.folder)/'metrics.jsonl', 'rerec')]
-    trainer = ReRecTrainer(model=model, args=config, train_dataset=rows, reward_funcs=reward(config), processing_class=tokenizer,
-        titles=titles, evaluator=evaluator, callbacks=watch, **kwargs)
+    watch = [ProgressBar('ReRec'), MetricsFile(Path(run.folder) / 'metrics.jsonl', 'rerec')]
+    trainer = ReRecTrainer(
+        model=model,
+        args=config,
+        train_dataset=rows,
+        reward_funcs=reward(config),
+        processing_class=tokenizer,
+        titles=titles,
+        evaluator=evaluator,
+        callbacks=watch,
+        **kwargs,
+    )
     trainer.remove_callback(PrinterCallback)
     last = latest_checkpoint(steps)
     trainer.train(resume_from_checkpoint=str(last) if last else None)
@@ -202,112 +383,192 @@ def reinforce(run, model, tokenizer, rows:Dataset, reward, titles, evaluator, se
 
 # %% ../../nbs/run/05_runs.ipynb #2a398db7
 def compare_all(
-    policies:dict, # Name to model
-    tokenizer, # Of the policies
-    queries:Sequence[Query], # A test part
-    catalogue:Catalogue, # Their items
-    titles:TitleIndex, # Of the items
-    taste:LightGCN, # For its own ranking
-    seed:int=0, # Of the random ranking
-    **settings, # For `evaluate`
-)->dict[str, Evaluation]: # By name
+    policies: dict,  # Name to model
+    tokenizer,  # Of the policies
+    queries: Sequence[Query],  # A test part
+    catalogue: Catalogue,  # Their items
+    titles: TitleIndex,  # Of the items
+    taste: LightGCN,  # For its own ranking
+    seed: int = 0,  # Of the random ranking
+    **settings,  # For `evaluate`
+) -> dict[str, Evaluation]:  # By name
     "One evaluation for each way to answer."
-    scorers = dict(random=random_scores(seed), popularity=popularity_scores(catalogue), LightGCN=lightgcn_scores(taste.users, taste.items, catalogue))
-    found = {n: evaluate_scores(s, queries, catalogue, seed=seed) for n,s in scorers.items()}
-    return found | {n: evaluate(m, tokenizer, queries, catalogue, titles, **settings) for n,m in policies.items()}
+    scorers = dict(
+        random=random_scores(seed),
+        popularity=popularity_scores(catalogue),
+        LightGCN=lightgcn_scores(taste.users, taste.items, catalogue),
+    )
+    found = {n: evaluate_scores(s, queries, catalogue, seed=seed) for n, s in scorers.items()}
+    return found | {
+        n: evaluate(m, tokenizer, queries, catalogue, titles, **settings)
+        for n, m in policies.items()
+    }
 
 # %% ../../nbs/run/05_runs.ipynb #4d98ec15
-def figures(evaluations:dict[str, Evaluation], before:str, after:str)->dict: # For result.json
+def figures(evaluations: dict[str, Evaluation], before: str, after: str) -> dict:  # For result.json
     "The final figures, over all, by domain and by kind, with the paired difference."
     a, b = evaluations[after], evaluations[before]
     gain = a.compare(b).loc[('all', 'all')]
-    return dict(warm_start_accuracy=b.accuracy, accuracy=a.accuracy, gain=[float(gain[c]) for c in ('accuracy', 'accuracy_low', 'accuracy_high')],
-        ndcg={n: e.ndcg for n,e in evaluations.items()}, accuracies={n: e.accuracy for n,e in evaluations.items()},
-        by_domain_and_kind={n: e.by() for n,e in evaluations.items()})
+    return dict(
+        warm_start_accuracy=b.accuracy,
+        accuracy=a.accuracy,
+        gain=[float(gain[c]) for c in ('accuracy', 'accuracy_low', 'accuracy_high')],
+        ndcg={n: e.ndcg for n, e in evaluations.items()},
+        accuracies={n: e.accuracy for n, e in evaluations.items()},
+        by_domain_and_kind={n: e.by() for n, e in evaluations.items()},
+    )
 
 # %% ../../nbs/run/05_runs.ipynb #df2633df
 def example_answers(
-    before:Evaluation, # Warm start
-    after:Evaluation, # ReRec, on the same queries
-    queries:Sequence[Query], # Asked
-    catalogue:Catalogue, # Titles of the right items
-    n:int=3, # How many
-)->str: # Markdown
+    before: Evaluation,  # Warm start
+    after: Evaluation,  # ReRec, on the same queries
+    queries: Sequence[Query],  # Asked
+    catalogue: Catalogue,  # Titles of the right items
+    n: int = 3,  # How many
+) -> str:  # Markdown
     "Answers before and after, of kinds as different as possible; chosen by position, not by success."
     first = {q.kind: q for q in reversed(queries)}
     texts = [e.rows.set_index('id')['text'].str.replace('```', "'''") for e in (before, after)]
     blocks = []
     for q in [first[k] for k in reversed(KINDS) if k in first][:n]:
         right = neutralise(', '.join(catalogue.titles[i] for i in q.truth))
-        blocks.append(f'**{q.kind}, {q.domain}:** {neutralise(q.text)}\n\nRight: {right}\n' + ''.join(f'\n{name}:\n```text\n{t[q.id]}\n```\n' for name,t in zip(('before', 'after'), texts)))
+        blocks.append(
+            f'**{q.kind}, {q.domain}:** {neutralise(q.text)}\n\nRight: {right}\n'
+            + ''.join(
+                f'\n{name}:\n```text\n{t[q.id]}\n```\n'
+                for name, t in zip(('before', 'after'), texts)
+            )
+        )
     return '\n'.join(blocks)
 
 # %% ../../nbs/run/05_runs.ipynb #02c4b6eb
-def read_metrics(folder:str|Path, stage:str='rerec')->list[dict]: # One for each log
+def read_metrics(folder: str | Path, stage: str = 'rerec') -> list[dict]:  # One for each log
     "The stored log of a stage."
-    return [r for r in log_rows(Path(folder)/'metrics.jsonl') if r['stage']==stage]
-def plot_series(rows:list[dict], keys:dict, claim:str, ylabel:str): # (figure, axes)
+    return [r for r in log_rows(Path(folder) / 'metrics.jsonl') if r['stage'] == stage]
+
+
+def plot_series(rows: list[dict], keys: dict, claim: str, ylabel: str):  # (figure, axes)
     "Logged figures over steps; `keys` maps what was logged to its label."
     fig, ax = claim_plot(claim, 'step', ylabel)
     for shade, (key, label) in zip(('0', '.45', '.7', '.2', '.6'), keys.items()):
         points = [(r['step'], r[key]) for r in rows if key in r]
-        if points: ax.plot(*zip(*points), marker='.', color=shade, ls=('-', '--', ':', '-.', '-')[list(keys).index(key)], label=label)
-    if ax.lines: ax.legend(frameon=False, fontsize=7)
+        if points:
+            ax.plot(
+                *zip(*points),
+                marker='.',
+                color=shade,
+                ls=('-', '--', ':', '-.', '-')[list(keys).index(key)],
+                label=label,
+            )
+    if ax.lines:
+        ax.legend(frameon=False, fontsize=7)
     return fig, ax
 
 # %% ../../nbs/run/05_runs.ipynb #bd056f4c
-def plot_curriculum(history:list[dict]): # (figure, axes)
+def plot_curriculum(history: list[dict]):  # (figure, axes)
     "Difficulty and size of the epochs."
     fig, ax = claim_plot('Difficulty over epochs', 'epoch', 'mean difficulty of queries played')
     ax.plot([h['epoch'] for h in history], [h['difficulty'] for h in history], 'o-', color='0')
-    for h in history: ax.annotate(f"{h['queries']} queries\n{h['mastered']} mastered", (h['epoch'], h['difficulty']), fontsize=6, xytext=(3, 3), textcoords='offset points')
+    for h in history:
+        ax.annotate(
+            f'{h["queries"]} queries\n{h["mastered"]} mastered',
+            (h['epoch'], h['difficulty']),
+            fontsize=6,
+            xytext=(3, 3),
+            textcoords='offset points',
+        )
     return fig, ax
 
 # %% ../../nbs/run/05_runs.ipynb #245ef203
-def plot_answer(tokens:list[str], advantages:list[float], claim:str): # (figure, axes)
+def plot_answer(tokens: list[str], advantages: list[float], claim: str):  # (figure, axes)
     "Tokens of one answer on the colour of their advantage."
     import matplotlib.pyplot as plt
+
     fig, ax = claim_plot(claim, '', '', (6, 2))
-    x, y, colours = 0., 0., plt.get_cmap('RdBu')
+    x, y, colours = 0.0, 0.0, plt.get_cmap('RdBu')
     for token, a in zip(tokens, advantages):
-        ax.text(x, y, token.replace('\n', '↵'), fontsize=8, family='monospace', bbox=dict(facecolor=colours(.5 + a/5), edgecolor='none', pad=1.5))
-        x += .0125*(len(token) + 1)
-        if token=='\n' or x > .85: x, y = 0., y - .2
-    ax.set(xlim=(0, 1), ylim=(y - .15, .2)); ax.axis('off')
+        ax.text(
+            x,
+            y,
+            token.replace('\n', '↵'),
+            fontsize=8,
+            family='monospace',
+            bbox=dict(facecolor=colours(0.5 + a / 5), edgecolor='none', pad=1.5),
+        )
+        x += 0.0125 * (len(token) + 1)
+        if token == '\n' or x > 0.85:
+            x, y = 0.0, y - 0.2
+    ax.set(xlim=(0, 1), ylim=(y - 0.15, 0.2))
+    ax.axis('off')
     return fig, ax
 
 # %% ../../nbs/run/05_runs.ipynb #dfb2a988
-def telling_answer(batch:dict, tokenizer): # (tokens, advantages), or None if no answer was blamed in part
+def telling_answer(
+    batch: dict, tokenizer
+):  # (tokens, advantages), or None if no answer was blamed in part
     "An answer of a training batch in which some segments are blamed and some are not."
-    for ids, mask, advantages in zip(batch['completion_ids'], batch['completion_mask'].bool(), batch['advantages']):
-        if len(set(advantages[mask].tolist())) > 1: return tokenizer.convert_ids_to_tokens(ids[mask].tolist()), advantages[mask].tolist()
+    for ids, mask, advantages in zip(
+        batch['completion_ids'], batch['completion_mask'].bool(), batch['advantages']
+    ):
+        if len(set(advantages[mask].tolist())) > 1:
+            return tokenizer.convert_ids_to_tokens(ids[mask].tolist()), advantages[mask].tolist()
 
 # %% ../../nbs/run/05_runs.ipynb #e7f45d59
-def draw_report(folder:Path, evaluations:dict, history:list[dict], telling)->list[str]: # Names of the PNG files
+def draw_report(
+    folder: Path, evaluations: dict, history: list[dict], telling
+) -> list[str]:  # Names of the PNG files
     "All pictures of a run, from what was stored."
     import matplotlib.pyplot as plt
+
     rows = read_metrics(folder)
     kinds = {f'eval_accuracy_{k}': k for k in KINDS if any(f'eval_accuracy_{k}' in r for r in rows)}
-    last = {n: e for n,e in evaluations.items() if n in list(evaluations)[-3:]}
-    drawn = dict(reward=plot_series(rows, dict(reward='weighted sum', ndcg='NDCG', qas='QAS', pas='PAS'), 'Reward while training', 'mean over answers'),
-        kinds=plot_series(rows, kinds, 'Validation accuracy by kind', 'greedy accuracy'), comparison=plot_by_kind(last, 'Accuracy on held-out queries'))
-    if history: drawn['difficulty'] = plot_curriculum(history)
-    if telling: drawn['answer'] = plot_answer(*telling, 'Blue earned more than the group, red less')
-    for name, (fig, _) in drawn.items(): fig.savefig(folder/f'{name}.png', dpi=110); plt.close(fig)
+    last = {n: e for n, e in evaluations.items() if n in list(evaluations)[-3:]}
+    drawn = dict(
+        reward=plot_series(
+            rows,
+            dict(reward='weighted sum', ndcg='NDCG', qas='QAS', pas='PAS'),
+            'Reward while training',
+            'mean over answers',
+        ),
+        kinds=plot_series(rows, kinds, 'Validation accuracy by kind', 'greedy accuracy'),
+        comparison=plot_by_kind(last, 'Accuracy on held-out queries'),
+    )
+    if history:
+        drawn['difficulty'] = plot_curriculum(history)
+    if telling:
+        drawn['answer'] = plot_answer(*telling, 'Blue earned more than the group, red less')
+    for name, (fig, _) in drawn.items():
+        fig.savefig(folder / f'{name}.png', dpi=110)
+        plt.close(fig)
     return list(drawn)
 
 # %% ../../nbs/run/05_runs.ipynb #1d773aee
-def write_report(folder:Path, title:str, config:dict, result:dict, tables:dict[str, str], examples:str, pictures:list[str])->Path: # report.md
+def write_report(
+    folder: Path,
+    title: str,
+    config: dict,
+    result: dict,
+    tables: dict[str, str],
+    examples: str,
+    pictures: list[str],
+) -> Path:  # report.md
     "Everything a reader of the run wants on one page."
-    facts = f"{result['provenance']['device']}, torch {result['provenance']['torch']}, commit {result['provenance']['commit']}, {result['seconds']:.0f} s, seed {result['seed']}"
-    head = f"# {title}\n\n{facts}\n\nAccuracy {result['warm_start_accuracy']:.3f} before, {result['accuracy']:.3f} after: a gain of {result['gain'][0]:+.3f} [{result['gain'][1]:+.3f}, {result['gain'][2]:+.3f}].\n"
-    body = ''.join(f'\n## {name}\n\n{table}\n' for name,table in tables.items()) + ''.join(f'\n![{p}]({p}.png)\n' for p in pictures)
-    return write_atomic(folder/'report.md', head + body + f'\n## Answers before and after\n\n{examples}\n\n## Settings\n\n```json\n{json.dumps(config, indent=1, default=str)}\n```\n')
+    facts = f'{result["provenance"]["device"]}, torch {result["provenance"]["torch"]}, commit {result["provenance"]["commit"]}, {result["seconds"]:.0f} s, seed {result["seed"]}'
+    head = f'# {title}\n\n{facts}\n\nAccuracy {result["warm_start_accuracy"]:.3f} before, {result["accuracy"]:.3f} after: a gain of {result["gain"][0]:+.3f} [{result["gain"][1]:+.3f}, {result["gain"][2]:+.3f}].\n'
+    body = ''.join(f'\n## {name}\n\n{table}\n' for name, table in tables.items()) + ''.join(
+        f'\n![{p}]({p}.png)\n' for p in pictures
+    )
+    return write_atomic(
+        folder / 'report.md',
+        head
+        + body
+        + f'\n## Answers before and after\n\n{examples}\n\n## Settings\n\n```json\n{json.dumps(config, indent=1, default=str)}\n```\n',
+    )
 
 # %% ../../nbs/run/05_runs.ipynb #d6858e57
 def train_mini(
-    run:MiniRun=MiniRun(), # Settings
-)->dict: # What result.json holds
+    run: MiniRun = MiniRun(),  # Settings
+) -> dict:  # What result.json holds
     "Make a small language model a better recommender (the embedded job)."
     began, folder = time.time(), open_run(run)
     seed_everything(run.seed)
@@ -315,112 +576,284 @@ def train_mini(
     world, parts, titles, tok = setup.world, setup.parts, setup.titles, setup.tokenizer
     taste = learn_taste(run, world, dim=32, layers=2, epochs=30)
     asked = dict(prompt=mini_prompt, batch_size=150, max_new_tokens=48)
-    model, before = warm_up(run, setup), load_policy(folder/'warm_start')[0]
-    reward = lambda c: DualGraphReward(AttributeGraph.from_catalogue(world), taste.items, titles, w1=c.w1, w2=c.w2)
-    trainer = reinforce(run, model, tok, as_rows(parts.train, world, mini_prompt), reward, titles, task_metrics(parts.validation, world, titles, **asked), MINI_TRAINER)
-    publish(folder/'model', lambda p: save_policy(trainer.model, tok, p))
-    return conclude(run, folder, began, trainer, before, dict(test=parts.test, unseen=parts.unseen), world, titles, taste, asked)
+    model, before = warm_up(run, setup), load_policy(folder / 'warm_start')[0]
+    reward = lambda c: DualGraphReward(
+        AttributeGraph.from_catalogue(world), taste.items, titles, w1=c.w1, w2=c.w2
+    )
+    trainer = reinforce(
+        run,
+        model,
+        tok,
+        as_rows(parts.train, world, mini_prompt),
+        reward,
+        titles,
+        task_metrics(parts.validation, world, titles, **asked),
+        MINI_TRAINER,
+    )
+    publish(folder / 'model', lambda p: save_policy(trainer.model, tok, p))
+    return conclude(
+        run,
+        folder,
+        began,
+        trainer,
+        before,
+        dict(test=parts.test, unseen=parts.unseen),
+        world,
+        titles,
+        taste,
+        asked,
+    )
 
 # %% ../../nbs/run/05_runs.ipynb #89cf5b12
-def open_run(run)->Path: # The folder
+def open_run(run) -> Path:  # The folder
     "Make the folder of a run; an old one is only used to resume, and only with the settings it began with."
-    folder, known = Path(run.folder), {k: v for k,v in asdict(run).items() if k not in ('resume', 'folder')}
-    if (folder/'config.json').exists():
-        if not run.resume: raise FileExistsError(f'{folder} holds a run already -> add --resume to go on with it, or choose another name with --name')
-        if (old := json.loads((folder/'config.json').read_text())['settings']) != json.loads(json.dumps(known)):
-            raise DataError('began with other settings: ' + ', '.join(k for k in known if old.get(k) != json.loads(json.dumps(known[k]))), folder, remedy='use those it began with, or another --name')
+    folder, known = (
+        Path(run.folder),
+        {k: v for k, v in asdict(run).items() if k not in ('resume', 'folder')},
+    )
+    if (folder / 'config.json').exists():
+        if not run.resume:
+            raise FileExistsError(
+                f'{folder} holds a run already -> add --resume to go on with it, or choose another name with --name'
+            )
+        if (old := json.loads((folder / 'config.json').read_text())['settings']) != json.loads(
+            json.dumps(known)
+        ):
+            raise DataError(
+                'began with other settings: '
+                + ', '.join(k for k in known if old.get(k) != json.loads(json.dumps(known[k]))),
+                folder,
+                remedy='use those it began with, or another --name',
+            )
     sweep(folder)
-    if not (folder/'config.json').exists(): write_json(folder/'config.json', dict(settings=known, **provenance()))
+    if not (folder / 'config.json').exists():
+        write_json(folder / 'config.json', dict(settings=known, **provenance()))
     return folder
 
 # %% ../../nbs/run/05_runs.ipynb #2f98b45d
-def conclude(run, folder, began, trainer, before, tests:dict, catalogue, titles, taste, asked)->dict: # What result.json holds
+def conclude(
+    run, folder, began, trainer, before, tests: dict, catalogue, titles, taste, asked
+) -> dict:  # What result.json holds
     "Touch the test parts once; store figures, pictures and report."
-    tok, telling = trainer.processing_class, telling_answer(trainer.last_batch, trainer.processing_class) if trainer.last_batch else None
-    found = {n: compare_all(dict(warm=before, ReRec=trainer.model), tok, qs, catalogue, titles, taste, run.seed, **asked) for n,qs in tests.items()}
+    tok, telling = (
+        trainer.processing_class,
+        telling_answer(trainer.last_batch, trainer.processing_class)
+        if trainer.last_batch
+        else None,
+    )
+    found = {
+        n: compare_all(
+            dict(warm=before, ReRec=trainer.model),
+            tok,
+            qs,
+            catalogue,
+            titles,
+            taste,
+            run.seed,
+            **asked,
+        )
+        for n, qs in tests.items()
+    }
     main = next(iter(tests))
-    for name, e in found[main].items(): e.save(folder/'answers'/f"{dict(warm='before', ReRec='test').get(name, name)}.json")
-    result = dict(seed=run.seed, seconds=time.time() - began, steps=trainer.state.global_step, best_step=trainer.state.best_global_step, **figures(found[main], 'warm', 'ReRec'),
-        **{n: figures(e, 'warm', 'ReRec') for n,e in found.items() if n != main}, curriculum=trainer.curriculum.history, provenance=provenance())
-    tables = {f'{n}: {metric}': as_markdown(table_of(e, metric)) for n,e in found.items() for metric in ('accuracy', 'ndcg')}
+    for name, e in found[main].items():
+        e.save(folder / 'answers' / f'{dict(warm="before", ReRec="test").get(name, name)}.json')
+    result = dict(
+        seed=run.seed,
+        seconds=time.time() - began,
+        steps=trainer.state.global_step,
+        best_step=trainer.state.best_global_step,
+        **figures(found[main], 'warm', 'ReRec'),
+        **{n: figures(e, 'warm', 'ReRec') for n, e in found.items() if n != main},
+        curriculum=trainer.curriculum.history,
+        provenance=provenance(),
+    )
+    tables = {
+        f'{n}: {metric}': as_markdown(table_of(e, metric))
+        for n, e in found.items()
+        for metric in ('accuracy', 'ndcg')
+    }
     examples = example_answers(found[main]['warm'], found[main]['ReRec'], tests[main], catalogue)
-    write_report(folder, folder.name, asdict(run), result, tables, examples, draw_report(folder, found[main], trainer.curriculum.history, telling))
-    write_json(folder/'result.json', result)
-    print('\n'.join(f'{n}\n{table_of(e).to_string()}\n' for n,e in found.items()), examples, sep='\n')
-    print(f"\naccuracy {result['warm_start_accuracy']:.3f} -> {result['accuracy']:.3f} in {result['seconds']:.0f} s; report: {folder/'report.md'}")
+    write_report(
+        folder,
+        folder.name,
+        asdict(run),
+        result,
+        tables,
+        examples,
+        draw_report(folder, found[main], trainer.curriculum.history, telling),
+    )
+    write_json(folder / 'result.json', result)
+    print(
+        '\n'.join(f'{n}\n{table_of(e).to_string()}\n' for n, e in found.items()), examples, sep='\n'
+    )
+    print(
+        f'\naccuracy {result["warm_start_accuracy"]:.3f} -> {result["accuracy"]:.3f} in {result["seconds"]:.0f} s; report: {folder / "report.md"}'
+    )
     return result
 
 # %% ../../nbs/run/05_runs.ipynb #2629e1b6
 @dataclass(frozen=True)
 class RealRun:
     "A benchmark folder and a language model."
-    data:str # Folder with items, attributes, interactions, queries
-    model:str = 'smollm2' # Name on the hub, folder, or 'smollm2'
-    seed:int = 0 # Of everything
-    folder:str = 'runs/real' # Where the run is kept
-    steps:int = 10 # Reinforcement steps
-    n_candidates:int = 20 # Items on offer
-    n_test:int = 40 # Queries of the final comparison
-    n_validation:int = 20 # Queries that choose the checkpoint
-    max_new_tokens:int = 128 # Of an answer
-    lora_rank:int = 16 # 0 trains all weights
-    trainer:dict = field(default_factory=dict) # Fields of ReRecConfig
-    resume:bool = False # Go on from the last checkpoint
+
+    data: str  # Folder with items, attributes, interactions, queries
+    model: str = 'smollm2'  # Name on the hub, folder, or 'smollm2'
+    seed: int = 0  # Of everything
+    folder: str = 'runs/real'  # Where the run is kept
+    steps: int = 10  # Reinforcement steps
+    n_candidates: int = 20  # Items on offer
+    n_test: int = 40  # Queries of the final comparison
+    n_validation: int = 20  # Queries that choose the checkpoint
+    max_new_tokens: int = 128  # Of an answer
+    lora_rank: int = 16  # 0 trains all weights
+    trainer: dict = field(default_factory=dict)  # Fields of ReRecConfig
+    resume: bool = False  # Go on from the last checkpoint
 
 # %% ../../nbs/run/05_runs.ipynb #5040bf20
-REAL_TRAINER = dict(per_device_train_batch_size=8, num_generations=4, learning_rate=1e-5, lr_scheduler_type='constant', beta=0., temperature=1.,
-    use_cpu=not torch.cuda.is_available(), bf16=torch.cuda.is_available(), gradient_checkpointing=False, eval_strategy='steps', eval_steps=10, save_steps=5, logging_steps=1,
-    save_total_limit=3, disable_tqdm=True, report_to=[])
+REAL_TRAINER = dict(
+    per_device_train_batch_size=8,
+    num_generations=4,
+    learning_rate=1e-5,
+    lr_scheduler_type='constant',
+    beta=0.0,
+    temperature=1.0,
+    use_cpu=not torch.cuda.is_available(),
+    bf16=torch.cuda.is_available(),
+    gradient_checkpointing=False,
+    eval_strategy='steps',
+    eval_steps=10,
+    save_steps=5,
+    logging_steps=1,
+    save_total_limit=3,
+    disable_tqdm=True,
+    report_to=[],
+)
+
+
 def some(
-    queries:Sequence[Query], # Of one part, in the order of their file
-    n:int, # How many
-    seed:int=0, # Of the choice
-)->tuple[Query, ...]: # In the same order
+    queries: Sequence[Query],  # Of one part, in the order of their file
+    n: int,  # How many
+    seed: int = 0,  # Of the choice
+) -> tuple[Query, ...]:  # In the same order
     "A random part of the queries: a file is sorted by kind, and its head holds one."
-    return tuple(queries[i] for i in sorted(random.Random(seed).sample(range(len(queries)), min(n, len(queries)))))
-def real_queries(run:RealRun): # (catalogue, titles, train, validation, test)
+    return tuple(
+        queries[i]
+        for i in sorted(random.Random(seed).sample(range(len(queries)), min(n, len(queries))))
+    )
+
+
+def real_queries(run: RealRun):  # (catalogue, titles, train, validation, test)
     "Usable queries with candidates, split without leakage."
     catalogue, queries = load_benchmark(run.data, TitleIndex)
     queries = add_candidates(queries, catalogue, n=run.n_candidates, seed=run.seed)
     train, validation, test = split_queries(queries, run.seed)
-    if any((shared := leakage(train, [*validation, *test])).values()): raise ValueError(f'the split leaks: {shared}')
-    return catalogue, TitleIndex(catalogue.items), train, some(validation, run.n_validation, run.seed), some(test, run.n_test, run.seed)
+    if any((shared := leakage(train, [*validation, *test])).values()):
+        raise ValueError(f'the split leaks: {shared}')
+    return (
+        catalogue,
+        TitleIndex(catalogue.items),
+        train,
+        some(validation, run.n_validation, run.seed),
+        some(test, run.n_test, run.seed),
+    )
 
 # %% ../../nbs/run/05_runs.ipynb #d900599a
-def adapter(rank:int): # A LoraConfig, or None for rank 0
+def adapter(rank: int):  # A LoraConfig, or None for rank 0
     "A LoRA adapter on every linear layer."
     from peft import LoraConfig
-    return LoraConfig(r=rank, lora_alpha=2*rank, target_modules='all-linear', task_type='CAUSAL_LM') if rank else None
+
+    return (
+        LoraConfig(r=rank, lora_alpha=2 * rank, target_modules='all-linear', task_type='CAUSAL_LM')
+        if rank
+        else None
+    )
+
+
 def train_real(
-    run:RealRun, # Settings
-    official:bool=False, # The published prompt and reward, with their term for the form; else ours
-)->dict: # What result.json holds
+    run: RealRun,  # Settings
+    official: bool = False,  # The published prompt and reward, with their term for the form; else ours
+) -> dict:  # What result.json holds
     "Fine-tune a language model on a benchmark folder with ReRec."
     check_writable(run.folder)
     began, (catalogue, titles, train, validation, test) = time.time(), real_queries(run)
     folder = open_run(run)
     seed_everything(run.seed)
     taste = learn_taste(run, catalogue)
-    model, tok = load_policy(run.model, dtype='bfloat16' if torch.cuda.is_available() else 'float32')
+    model, tok = load_policy(
+        run.model, dtype='bfloat16' if torch.cuda.is_available() else 'float32'
+    )
     ask = partial(render_prompt, task=BOXED_TASK) if official else render_prompt
     asked = dict(batch_size=16, max_new_tokens=run.max_new_tokens, prompt=ask)
+
     def reward(c):
-        if official: return OfficialReward(catalogue, taste.items, titles, w1=c.w1, w2=c.w2)
-        return DualGraphReward(AttributeGraph.from_catalogue(catalogue), taste.items, titles, w1=c.w1, w2=c.w2)
-    trainer = reinforce(run, model, tok, as_rows(train, catalogue, ask), reward, titles, task_metrics(validation, catalogue, titles, **asked),
-        REAL_TRAINER | dict(max_completion_length=run.max_new_tokens), peft_config=adapter(run.lora_rank))
-    publish(folder/'model', lambda p: (trainer.model.save_pretrained(p), tok.save_pretrained(p)))
-    before = load_policy(run.model, dtype='bfloat16' if torch.cuda.is_available() else 'float32')[0].to(trainer.model.device)
-    return conclude(run, folder, began, trainer, before, dict(test=test), catalogue, titles, taste, asked)
+        if official:
+            return OfficialReward(catalogue, taste.items, titles, w1=c.w1, w2=c.w2)
+        return DualGraphReward(
+            AttributeGraph.from_catalogue(catalogue), taste.items, titles, w1=c.w1, w2=c.w2
+        )
+
+    trainer = reinforce(
+        run,
+        model,
+        tok,
+        as_rows(train, catalogue, ask),
+        reward,
+        titles,
+        task_metrics(validation, catalogue, titles, **asked),
+        REAL_TRAINER | dict(max_completion_length=run.max_new_tokens),
+        peft_config=adapter(run.lora_rank),
+    )
+    publish(folder / 'model', lambda p: (trainer.model.save_pretrained(p), tok.save_pretrained(p)))
+    before = load_policy(run.model, dtype='bfloat16' if torch.cuda.is_available() else 'float32')[
+        0
+    ].to(trainer.model.device)
+    return conclude(
+        run, folder, began, trainer, before, dict(test=test), catalogue, titles, taste, asked
+    )
 
 # %% ../../nbs/run/05_runs.ipynb #f18e1f41
-LLAMA_3B = dict(per_device_train_batch_size=12, gradient_accumulation_steps=8, num_generations=12, learning_rate=1e-6, beta=1e-3, temperature=.6, max_completion_length=512,
-    lr_scheduler_type='constant_with_warmup', warmup_steps=20, bf16=True, use_cpu=False, gradient_checkpointing=True, use_vllm=True, vllm_mode='colocate',
-    eval_steps=50, save_steps=50, metric_for_best_model='accuracy', greater_is_better=True, load_best_model_at_end=True)
+LLAMA_3B = dict(
+    per_device_train_batch_size=12,
+    gradient_accumulation_steps=8,
+    num_generations=12,
+    learning_rate=1e-6,
+    beta=1e-3,
+    temperature=0.6,
+    max_completion_length=512,
+    lr_scheduler_type='constant_with_warmup',
+    warmup_steps=20,
+    bf16=True,
+    use_cpu=False,
+    gradient_checkpointing=True,
+    use_vllm=True,
+    vllm_mode='colocate',
+    eval_steps=50,
+    save_steps=50,
+    metric_for_best_model='accuracy',
+    greater_is_better=True,
+    load_best_model_at_end=True,
+)
+
+
 def full_run(
-    data:str, # Benchmark folder
-    model:str='meta-llama/Llama-3.2-3B-Instruct', # Name on the hub or folder
-    **settings, # Fields of RealRun
-)->RealRun: # For `train_real`
+    data: str,  # Benchmark folder
+    model: str = 'meta-llama/Llama-3.2-3B-Instruct',  # Name on the hub or folder
+    **settings,  # Fields of RealRun
+) -> RealRun:  # For `train_real`
     "The full GPU run: the same code as the small one with other numbers."
-    return RealRun(data=data, model=model, **{**dict(folder='runs/full', steps=1000, n_test=1000, n_validation=200, max_new_tokens=512, lora_rank=0, trainer=LLAMA_3B), **settings})
+    return RealRun(
+        data=data,
+        model=model,
+        **{
+            **dict(
+                folder='runs/full',
+                steps=1000,
+                n_test=1000,
+                n_validation=200,
+                max_new_tokens=512,
+                lora_rank=0,
+                trainer=LLAMA_3B,
+            ),
+            **settings,
+        },
+    )

@@ -10,51 +10,69 @@ __all__ = ['ASKED', 'GENRE', 'MAKER', 'PROFILES', 'OPEN', 'SAY', 'VIA', 'DID', '
            'mini_prompt', 'Demonstrator', 'stereotypes', 'see_need', 'demonstrate']
 
 # %% ../../nbs/run/01_world.ipynb #536fbc03
-import csv, random
+import csv
+import random
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.resources import files
+
 import numpy as np
+
 from ..base.core import DOMAINS, KINDS, Catalogue, Item, Query
 from ..base.data import query_keys
 
 # %% ../../nbs/run/01_world.ipynb #520ae18f
-ASKED = dict(movie=('Directed_by', 'Starring', 'Genre'), book=('WRITTEN_BY', 'BELONGS_TO')) # relations that queries ask for
+ASKED = dict(
+    movie=('Directed_by', 'Starring', 'Genre'), book=('WRITTEN_BY', 'BELONGS_TO')
+)  # relations that queries ask for
 GENRE, MAKER = dict(movie='Genre', book='BELONGS_TO'), dict(movie='Directed_by', book='WRITTEN_BY')
-def read_mini()->tuple[list[Item], list[tuple[int, str, str]]]: # (items, facts)
+
+
+def read_mini() -> tuple[list[Item], list[tuple[int, str, str]]]:  # (items, facts)
     "The films and books of the package."
     items, facts = [], []
     for domain, name in (('movie', 'films.csv'), ('book', 'books.csv')):
-        for row in csv.DictReader(files('rerec').joinpath('mini', name).read_text(encoding='utf-8').splitlines()):
+        for row in csv.DictReader(
+            files('rerec').joinpath('mini', name).read_text(encoding='utf-8').splitlines()
+        ):
             facts += [(len(items), r, v) for r in ASKED[domain] for v in row[r].split('; ')]
             items.append(Item(row['title'], domain, int(row['year']), str(len(items))))
     return items, facts
 
 # %% ../../nbs/run/01_world.ipynb #4655bfdf
-PROFILES = dict(student=(22, 'science fiction', 'fantasy'), nurse=(38, 'thriller', 'mystery'), pilot=(47, 'war', 'science fiction'),
-    teacher=(33, 'drama', 'classic'), soldier=(29, 'comedy', 'historical'), gardener=(66, 'romance', 'adventure'),
-    chef=(41, 'crime', 'horror'), engineer=(52, 'western', 'romance')) # age, genre of films, genre of books: planted, not observed
-def loved(profile:str, domain:str)->tuple[str, str]: # (relation, genre)
+PROFILES = dict(
+    student=(22, 'science fiction', 'fantasy'),
+    nurse=(38, 'thriller', 'mystery'),
+    pilot=(47, 'war', 'science fiction'),
+    teacher=(33, 'drama', 'classic'),
+    soldier=(29, 'comedy', 'historical'),
+    gardener=(66, 'romance', 'adventure'),
+    chef=(41, 'crime', 'horror'),
+    engineer=(52, 'western', 'romance'),
+)  # age, genre of films, genre of books: planted, not observed
+
+
+def loved(profile: str, domain: str) -> tuple[str, str]:  # (relation, genre)
     "The taste planted in a profile."
     return GENRE[domain], PROFILES[profile][1 + DOMAINS.index(domain)]
 
 # %% ../../nbs/run/01_world.ipynb #bcc146cd
 def simulate_likes(
-    n_items:int, # Rows of the catalogue
-    facts:list[tuple[int, str, str]], # (row, relation, value)
-    n_users:int, # User u has profile u modulo 8
-    seed:int, # Of the simulation
-)->list[tuple[int, int]]: # (user, item)
+    n_items: int,  # Rows of the catalogue
+    facts: list[tuple[int, str, str]],  # (row, relation, value)
+    n_users: int,  # User u has profile u modulo 8
+    seed: int,  # Of the simulation
+) -> list[tuple[int, int]]:  # (user, item)
     "Likes of simulated users with planted tastes."
     rng, names = np.random.default_rng(seed), list(PROFILES)
-    has = lambda facts_: np.isin(np.arange(n_items), [i for i,r,v in facts if (r, v) in facts_])
-    makers = sorted({(r, v) for _,r,v in facts if r in MAKER.values()})
+    has = lambda facts_: np.isin(np.arange(n_items), [i for i, r, v in facts if (r, v) in facts_])
+    makers = sorted({(r, v) for _, r, v in facts if r in MAKER.values()})
     out = []
     for u in range(n_users):
-        p = np.where(has({loved(names[u % 8], d) for d in DOMAINS}), .5, .04)
-        p = np.where(has({makers[rng.integers(len(makers))]}), .9, p)
+        p = np.where(has({loved(names[u % 8], d) for d in DOMAINS}), 0.5, 0.04)
+        p = np.where(has({makers[rng.integers(len(makers))]}), 0.9, p)
         out += [(u, int(i)) for i in rng.permutation(np.flatnonzero(rng.random(n_items) < p))]
     return out
 
@@ -62,56 +80,91 @@ def simulate_likes(
 @dataclass(frozen=True)
 class World(Catalogue):
     "A catalogue with the facts that can be asked for at hand."
+
     @cached_property
-    def holders(self)->dict: # (relation, value) to rows; only facts that items share can be asked for
+    def holders(
+        self,
+    ) -> dict:  # (relation, value) to rows; only facts that items share can be asked for
         out = defaultdict(list)
-        for i,r,v in self.facts: out[r, v].append(i)
-        return {f: rows for f,rows in out.items() if len(rows) > 1}
+        for i, r, v in self.facts:
+            out[r, v].append(i)
+        return {f: rows for f, rows in out.items() if len(rows) > 1}
+
     @cached_property
-    def facts_of(self)->dict: # Row to set of shared (relation, value)
+    def facts_of(self) -> dict:  # Row to set of shared (relation, value)
         out = defaultdict(set)
-        for fact,rows in self.holders.items():
-            for i in rows: out[i].add(fact)
+        for fact, rows in self.holders.items():
+            for i in rows:
+                out[i].add(fact)
         return out
+
     @cached_property
-    def lead(self)->dict: # (row, relation) to the first value listed: main genre, leading star
-        return {(i, r): v for i,r,v in reversed(self.facts)}
+    def lead(self) -> dict:  # (row, relation) to the first value listed: main genre, leading star
+        return {(i, r): v for i, r, v in reversed(self.facts)}
+
     @cached_property
-    def rows(self)->dict: # Domain to its rows
-        return {d: [i for i,o in enumerate(self.items) if o.domain==d] for d in DOMAINS}
+    def rows(self) -> dict:  # Domain to its rows
+        return {d: [i for i, o in enumerate(self.items) if o.domain == d] for d in DOMAINS}
 
 # %% ../../nbs/run/01_world.ipynb #26e9779c
 def mini_world(
-    n_users:int=400, # Simulated
-    seed:int=0, # Of the simulation
-)->World: # 231 items
+    n_users: int = 400,  # Simulated
+    seed: int = 0,  # Of the simulation
+) -> World:  # 231 items
     "The small world: real items and facts, simulated users."
     items, facts = read_mini()
-    return World(tuple(items), tuple(facts), tuple(simulate_likes(len(items), facts, n_users, seed)), n_users)
+    return World(
+        tuple(items), tuple(facts), tuple(simulate_likes(len(items), facts, n_users, seed)), n_users
+    )
 
 # %% ../../nbs/run/01_world.ipynb #e0d565db
 @dataclass(frozen=True)
 class MiniQuery(Query):
     "A query of the small world, with what its writer knew."
-    anchors:tuple[int, ...] = () # Items named in the query
-    said:str = '' # The false value, in misinformed queries
-    profile:str = '' # Who asks, in demographics queries
+
+    anchors: tuple[int, ...] = ()  # Items named in the query
+    said: str = ''  # The false value, in misinformed queries
+    profile: str = ''  # Who asks, in demographics queries
 
 # %% ../../nbs/run/01_world.ipynb #b06c30e9
-OPEN = ('I want a {n} {p} .', 'Any {n} {p} ?', 'Please find me a {n} {p} .', 'Looking for a {n} {p} tonight .')
-SAY = dict(Directed_by=('directed by {}', 'by director {}', 'that {} directed'), Starring=('starring {}', 'with {}', 'in which {} plays'),
-    Genre=('of the {} kind', 'in the {} genre', 'from the world of {}'), WRITTEN_BY=('by {}', 'written by {}', 'that {} wrote'),
-    BELONGS_TO=('of the {} kind', 'on the {} shelf', 'from the world of {}'))
-VIA = dict(Directed_by=('by whoever directed {}', 'by the director of {}'), Starring=('with the lead of {}', 'with whoever leads {}'),
-    Genre=('of the same main genre as {}', 'of the kind {} mainly is'), WRITTEN_BY=('by the author of {}', 'by whoever wrote {}'),
-    BELONGS_TO=('of the same main genre as {}', 'of the kind {} mainly is'))
+OPEN = (
+    'I want a {n} {p} .',
+    'Any {n} {p} ?',
+    'Please find me a {n} {p} .',
+    'Looking for a {n} {p} tonight .',
+)
+SAY = dict(
+    Directed_by=('directed by {}', 'by director {}', 'that {} directed'),
+    Starring=('starring {}', 'with {}', 'in which {} plays'),
+    Genre=('of the {} kind', 'in the {} genre', 'from the world of {}'),
+    WRITTEN_BY=('by {}', 'written by {}', 'that {} wrote'),
+    BELONGS_TO=('of the {} kind', 'on the {} shelf', 'from the world of {}'),
+)
+VIA = dict(
+    Directed_by=('by whoever directed {}', 'by the director of {}'),
+    Starring=('with the lead of {}', 'with whoever leads {}'),
+    Genre=('of the same main genre as {}', 'of the kind {} mainly is'),
+    WRITTEN_BY=('by the author of {}', 'by whoever wrote {}'),
+    BELONGS_TO=('of the same main genre as {}', 'of the kind {} mainly is'),
+)
 DID = dict(Directed_by='directed', Starring='led', WRITTEN_BY='wrote')
 
 # %% ../../nbs/run/01_world.ipynb #8084d90e
-MISTAKEN = ('I liked {a} , which {x} {did} . More like that ?', '{a} , which {x} {did} , was great . Another {n} by the same person ?',
-    'Since {x} {did} {a} , find me one more {n} of theirs .')
-LIKED = ('People who liked {a} and {b} , what else do they like ?', 'I loved {a} and {b} . What next ?', 'Fans of {a} and {b} would enjoy which {n} ?')
-WHO = ('I am a {age} year old {p} . Which {n} ?', 'A {n} for a {p} aged {age} ?', 'Suggest a {n} to a {p} .')
+MISTAKEN = (
+    'I liked {a} , which {x} {did} . More like that ?',
+    '{a} , which {x} {did} , was great . Another {n} by the same person ?',
+    'Since {x} {did} {a} , find me one more {n} of theirs .',
+)
+LIKED = (
+    'People who liked {a} and {b} , what else do they like ?',
+    'I loved {a} and {b} . What next ?',
+    'Fans of {a} and {b} would enjoy which {n} ?',
+)
+WHO = (
+    'I am a {age} year old {p} . Which {n} ?',
+    'A {n} for a {p} aged {age} ?',
+    'Suggest a {n} to a {p} .',
+)
 NOUN = dict(movie=('film', 'movie'), book=('book', 'novel'))
 
 # %% ../../nbs/run/01_world.ipynb #cf4324f2
@@ -120,48 +173,86 @@ def write_explicit(world, domain, rng):
     i = rng.choice(world.rows[domain])
     facts = sorted(world.facts_of[i])
     conditions = tuple(sorted(rng.sample(facts, min(len(facts), rng.choice((1, 2))))))
-    words = ' and '.join(rng.choice(SAY[r]).format(v) for r,v in rng.sample(conditions, len(conditions)))
-    return dict(truth=i, conditions=conditions, text=rng.choice(OPEN).format(n=rng.choice(NOUN[domain]), p=words))
+    words = ' and '.join(
+        rng.choice(SAY[r]).format(v) for r, v in rng.sample(conditions, len(conditions))
+    )
+    return dict(
+        truth=i,
+        conditions=conditions,
+        text=rng.choice(OPEN).format(n=rng.choice(NOUN[domain]), p=words),
+    )
 
 # %% ../../nbs/run/01_world.ipynb #2ba65bfe
 def draw_anchor(
-    world, # Facts
-    domain, # Of the item
-    rng, # Source of chance
-    relations, # Relations to draw from
+    world,  # Facts
+    domain,  # Of the item
+    rng,  # Source of chance
+    relations,  # Relations to draw from
 ):
     "An item, one of its facts, and another item that has the fact as its lead: (row, relation, value, anchor) or None."
     i, r = rng.choice(world.rows[domain]), rng.choice(relations)
-    options = [(v, a) for rr,v in sorted(world.facts_of[i]) if rr==r for a in world.holders[r, v] if a != i and world.lead[a, r]==v]
+    options = [
+        (v, a)
+        for rr, v in sorted(world.facts_of[i])
+        if rr == r
+        for a in world.holders[r, v]
+        if a != i and world.lead[a, r] == v
+    ]
     return (i, r, *rng.choice(options)) if options else None
+
+
 def write_implicit(world, domain, rng):
     "States a fact through another item that has it."
-    if not (drawn := draw_anchor(world, domain, rng, ASKED[domain])): return None
+    if not (drawn := draw_anchor(world, domain, rng, ASKED[domain])):
+        return None
     i, r, v, a = drawn
     words = rng.choice(VIA[r]).format(world.items[a].title)
-    return dict(truth=i, conditions=((r, v),), anchors=(a,), text=rng.choice(OPEN).format(n=rng.choice(NOUN[domain]), p=words))
+    return dict(
+        truth=i,
+        conditions=((r, v),),
+        anchors=(a,),
+        text=rng.choice(OPEN).format(n=rng.choice(NOUN[domain]), p=words),
+    )
 
 # %% ../../nbs/run/01_world.ipynb #284de7b9
 def write_misinformed(world, domain, rng):
     "Names an item with a false maker or lead; the user wants what is truly like the item."
-    if not (drawn := draw_anchor(world, domain, rng, [r for r in ASKED[domain] if r in DID])): return None
+    if not (drawn := draw_anchor(world, domain, rng, [r for r in ASKED[domain] if r in DID])):
+        return None
     i, r, v, a = drawn
-    wrong = [x for rr,x in world.holders if rr==r and not {(r, x)} & (world.facts_of[a] | world.facts_of[i])]
+    wrong = [
+        x
+        for rr, x in world.holders
+        if rr == r and not {(r, x)} & (world.facts_of[a] | world.facts_of[i])
+    ]
     lures = lambda x: [j for j in world.holders[r, x] if (r, v) not in world.facts_of[j]]
     said = rng.choice([x for x in wrong if len(world.holders[r, x]) > 1 and lures(x)])
-    text = rng.choice(MISTAKEN).format(a=world.items[a].title, x=said, did=DID[r], n=rng.choice(NOUN[domain]))
-    return dict(truth=i, conditions=((r, v),), anchors=(a,), said=said, lures=(rng.choice(lures(said)),), text=text)
+    text = rng.choice(MISTAKEN).format(
+        a=world.items[a].title, x=said, did=DID[r], n=rng.choice(NOUN[domain])
+    )
+    return dict(
+        truth=i,
+        conditions=((r, v),),
+        anchors=(a,),
+        said=said,
+        lures=(rng.choice(lures(said)),),
+        text=text,
+    )
 
 # %% ../../nbs/run/01_world.ipynb #ef366ba7
 def write_interest(world, domain, rng):
     "Names two items; what their fans like is what the two have in common."
     i = rng.choice(world.rows[domain])
     others = [j for j in world.holders[rng.choice(sorted(world.facts_of[i]))] if j != i]
-    if len(others) < 2: return None
+    if len(others) < 2:
+        return None
     a, b = rng.sample(others, 2)
     common = tuple(sorted(world.facts_of[a] & world.facts_of[b]))
-    if len(common) > 2 or not set(common) <= world.facts_of[i]: return None
-    text = rng.choice(LIKED).format(a=world.items[a].title, b=world.items[b].title, n=rng.choice(NOUN[domain]))
+    if len(common) > 2 or not set(common) <= world.facts_of[i]:
+        return None
+    text = rng.choice(LIKED).format(
+        a=world.items[a].title, b=world.items[b].title, n=rng.choice(NOUN[domain])
+    )
     return dict(truth=i, conditions=common, anchors=(a, b), history=(a, b), text=text)
 
 # %% ../../nbs/run/01_world.ipynb #f1e2a942
@@ -171,15 +262,30 @@ def write_demographics(world, domain, rng):
     taste = loved(profile, domain)
     i = rng.choice(world.holders[taste])
     user = rng.choice([u for u in range(list(PROFILES).index(profile), world.n_users, 8)])
-    text = rng.choice(WHO).format(age=PROFILES[profile][0] + rng.randint(-2, 2), p=profile, n=rng.choice(NOUN[domain]))
+    text = rng.choice(WHO).format(
+        age=PROFILES[profile][0] + rng.randint(-2, 2), p=profile, n=rng.choice(NOUN[domain])
+    )
     return dict(truth=i, conditions=(taste,), profile=profile, user=user, text=text)
-WRITERS = dict(zip(KINDS, (write_explicit, write_implicit, write_misinformed, write_interest, write_demographics)))
+
+
+WRITERS = dict(
+    zip(
+        KINDS,
+        (write_explicit, write_implicit, write_misinformed, write_interest, write_demographics),
+    )
+)
 
 # %% ../../nbs/run/01_world.ipynb #50191f16
-def draw_candidates(world, q:dict, rng, n:int)->tuple[int, ...]: # n rows, the right one among them
+def draw_candidates(
+    world, q: dict, rng, n: int
+) -> tuple[int, ...]:  # n rows, the right one among them
     "One right answer and hard negatives, shuffled."
     truth, wanted, facts = q['truth'], set(q['conditions']), world.facts_of
-    pool = [j for j in world.rows[world.items[truth].domain] if j != truth and j not in q.get('anchors', ()) and not wanted <= facts[j]]
+    pool = [
+        j
+        for j in world.rows[world.items[truth].domain]
+        if j != truth and j not in q.get('anchors', ()) and not wanted <= facts[j]
+    ]
     near = [j for j in pool if facts[j] & facts[truth]]
     out = list(q.get('lures', ()))[:1]
     for source, most in (([j for j in near if facts[j] & wanted], 1), (near, 2), (pool, n)):
@@ -190,38 +296,59 @@ def draw_candidates(world, q:dict, rng, n:int)->tuple[int, ...]: # n rows, the r
 
 # %% ../../nbs/run/01_world.ipynb #1184d016
 def write_queries(
-    world:World, # Facts and users
-    n:int, # How many; kinds and domains in turn
-    seed:int, # Same seed, same queries
-    n_candidates:int=5, # One right, the rest hard negatives
-)->list[MiniQuery]: # No two alike
+    world: World,  # Facts and users
+    n: int,  # How many; kinds and domains in turn
+    seed: int,  # Same seed, same queries
+    n_candidates: int = 5,  # One right, the rest hard negatives
+) -> list[MiniQuery]:  # No two alike
     "Queries of all kinds in both domains."
     rng, out, seen = random.Random(f'queries {seed}'), [], set()
     while len(out) < n:
-        kind, domain = KINDS[len(out) % 5], DOMAINS[len(out)//5 % 2]
+        kind, domain = KINDS[len(out) % 5], DOMAINS[len(out) // 5 % 2]
         q = WRITERS[kind](world, domain, rng)
-        if not q: continue
+        if not q:
+            continue
         q['candidates'] = draw_candidates(world, q, rng, n_candidates)
-        if (key := (q['text'], q['candidates'])) in seen: continue
+        if (key := (q['text'], q['candidates'])) in seen:
+            continue
         seen.add(key)
-        out.append(MiniQuery(**{**q, 'id': f'mini-{seed}-{len(out)}', 'kind': kind, 'domain': domain, 'truth': (q['truth'],)}))
+        out.append(
+            MiniQuery(
+                **{
+                    **q,
+                    'id': f'mini-{seed}-{len(out)}',
+                    'kind': kind,
+                    'domain': domain,
+                    'truth': (q['truth'],),
+                }
+            )
+        )
     return out
 
 # %% ../../nbs/run/01_world.ipynb #44ab567a
-def pair_of(q:MiniQuery)->tuple: # What may not be shared between parts
+def pair_of(q: MiniQuery) -> tuple:  # What may not be shared between parts
     "Conditions and answer of a query."
     return q.conditions, q.truth
-def combination_of(q:MiniQuery)->tuple|None: # None: a single fact, nothing is combined
+
+
+def combination_of(q: MiniQuery) -> tuple | None:  # None: a single fact, nothing is combined
     "The facts and anchors that a query combines."
-    return (q.conditions, q.anchors if q.kind != 'interest' else ()) if len(q.conditions) > 1 or (q.anchors and q.kind != 'interest') else None
+    return (
+        (q.conditions, q.anchors if q.kind != 'interest' else ())
+        if len(q.conditions) > 1 or (q.anchors and q.kind != 'interest')
+        else None
+    )
 
 # %% ../../nbs/run/01_world.ipynb #16fa1c03
 def with_new_text(
-    queries:Sequence[MiniQuery], # Of one part
-    known:Sequence[MiniQuery], # Of other parts
-)->tuple[MiniQuery, ...]: # In the same order
+    queries: Sequence[MiniQuery],  # Of one part
+    known: Sequence[MiniQuery],  # Of other parts
+) -> tuple[MiniQuery, ...]:  # In the same order
     "Leave out queries whose words occur among the known ones, whatever their capitals and punctuation."
-    def words(query): return query_keys(query)[0]
+
+    def words(query):
+        return query_keys(query)[0]
+
     texts = {words(q) for q in known}
     return tuple(q for q in queries if words(q) not in texts)
 
@@ -229,87 +356,143 @@ def with_new_text(
 @dataclass(frozen=True)
 class Parts:
     "Queries for each purpose."
-    demos:tuple[MiniQuery, ...] # Shown by the demonstrator in the warm start
-    train:tuple[MiniQuery, ...] # Played in reinforcement fine-tuning
-    validation:tuple[MiniQuery, ...] # Chooses the checkpoint; new (conditions, answer) pairs, some in known words
-    test:tuple[MiniQuery, ...] # Touched once: new pairs in new words
-    unseen:tuple[MiniQuery, ...] # Touched once: combinations never queried, in new words
+
+    demos: tuple[MiniQuery, ...]  # Shown by the demonstrator in the warm start
+    train: tuple[MiniQuery, ...]  # Played in reinforcement fine-tuning
+    validation: tuple[
+        MiniQuery, ...
+    ]  # Chooses the checkpoint; new (conditions, answer) pairs, some in known words
+    test: tuple[MiniQuery, ...]  # Touched once: new pairs in new words
+    unseen: tuple[MiniQuery, ...]  # Touched once: combinations never queried, in new words
 
 # %% ../../nbs/run/01_world.ipynb #614918e2
 def split_mini(
-    world:World, # Facts and users
-    seed:int, # Of the queries and the reserved combinations
-    sizes:dict, # Number of queries for each field of Parts; repeated texts are taken from the two test parts afterwards
-    n_candidates:int=5, # Items on offer
-    repeats:bool=False, # Leave repeated texts in the test parts, to read rows that were stored with them
-)->Parts: # Training and validation balanced over kinds and domains, as far as their rule allows
+    world: World,  # Facts and users
+    seed: int,  # Of the queries and the reserved combinations
+    sizes: dict,  # Number of queries for each field of Parts; repeated texts are taken from the two test parts afterwards
+    n_candidates: int = 5,  # Items on offer
+    repeats: bool = False,  # Leave repeated texts in the test parts, to read rows that were stored with them
+) -> Parts:  # Training and validation balanced over kinds and domains, as far as their rule allows
     "Write queries and sort them into parts that share no (conditions, answer) pair with training; test parts share no text."
-    held = write_queries(world, 4*(sizes['test'] + sizes['validation'] + sizes['unseen']), 2*seed, n_candidates)
-    reserved = set(random.Random(f'reserved {seed}').sample(combos := sorted({c for q in held if (c := combination_of(q))}), len(combos)//4))
-    unseen = [q for q in held if combination_of(q) in reserved][:sizes['unseen']]
+    held = write_queries(
+        world, 4 * (sizes['test'] + sizes['validation'] + sizes['unseen']), 2 * seed, n_candidates
+    )
+    reserved = set(
+        random.Random(f'reserved {seed}').sample(
+            combos := sorted({c for q in held if (c := combination_of(q))}), len(combos) // 4
+        )
+    )
+    unseen = [q for q in held if combination_of(q) in reserved][: sizes['unseen']]
     free = [q for q in held if combination_of(q) not in reserved]
-    test, validation = free[:sizes['test']], free[sizes['test']:sizes['test'] + sizes['validation']]
+    test, validation = (
+        free[: sizes['test']],
+        free[sizes['test'] : sizes['test'] + sizes['validation']],
+    )
     taken = {pair_of(q) for q in test + validation + unseen}
     need = sizes['demos'] + sizes['train']
-    fresh = [q for q in write_queries(world, 3*need, 2*seed + 1, n_candidates) if pair_of(q) not in taken and combination_of(q) not in reserved]
-    if len(fresh) < need: raise ValueError(f'only {len(fresh)} of {need} training queries share nothing with the test parts: ask for fewer')
+    fresh = [
+        q
+        for q in write_queries(world, 3 * need, 2 * seed + 1, n_candidates)
+        if pair_of(q) not in taken and combination_of(q) not in reserved
+    ]
+    if len(fresh) < need:
+        raise ValueError(
+            f'only {len(fresh)} of {need} training queries share nothing with the test parts: ask for fewer'
+        )
     known = () if repeats else (*fresh[:need], *validation)
     tests = with_new_text(test, known), with_new_text(unseen, known)
-    return Parts(tuple(fresh[sizes['train']:need]), tuple(fresh[:sizes['train']]), tuple(validation), *tests)
+    return Parts(
+        tuple(fresh[sizes['train'] : need]),
+        tuple(fresh[: sizes['train']]),
+        tuple(validation),
+        *tests,
+    )
 
 # %% ../../nbs/run/01_world.ipynb #334518f9
 def mini_prompt(
-    query:Query, # Text and candidates
-    catalogue:Catalogue, # Titles
-)->str: # Plain text
+    query: Query,  # Text and candidates
+    catalogue: Catalogue,  # Titles
+) -> str:  # Plain text
     "The prompt of the small policy."
-    listed = '\n'.join(f'{k} {catalogue.items[j].title}' for k,j in enumerate(query.candidates, 1))
+    listed = '\n'.join(f'{k} {catalogue.items[j].title}' for k, j in enumerate(query.candidates, 1))
     return f'{query.text}\n{listed}\nThink :\n'
 
 # %% ../../nbs/run/01_world.ipynb #58bc19bc
 @dataclass(frozen=True)
 class Demonstrator:
     "Writes answers with stated faults."
-    world:World # Facts
-    slips:float=.05 # Chance that a verdict is wrong
-    believes:float=.6 # Chance to take a false statement at its word
-    halves:float=.5 # Chance to look at one of two anchors only
-    looks:int=2 # Candidates it examines
-    lists:int=1 # Titles it recommends, best first
-    def write(self, query:MiniQuery, rng:random.Random)->str: return demonstrate(self, query, rng)
+
+    world: World  # Facts
+    slips: float = 0.05  # Chance that a verdict is wrong
+    believes: float = 0.6  # Chance to take a false statement at its word
+    halves: float = 0.5  # Chance to look at one of two anchors only
+    looks: int = 2  # Candidates it examines
+    lists: int = 1  # Titles it recommends, best first
+
+    def write(self, query: MiniQuery, rng: random.Random) -> str:
+        return demonstrate(self, query, rng)
 
 # %% ../../nbs/run/01_world.ipynb #e5aed07b
-STEREOTYPES = (.4, .3, .3) # how often the demonstrator goes by each of its three ideas of a profile
-def stereotypes(world:World, profile:str, domain:str)->list[str]: # Three genres, likeliest first
+STEREOTYPES = (
+    0.4,
+    0.3,
+    0.3,
+)  # how often the demonstrator goes by each of its three ideas of a profile
+
+
+def stereotypes(
+    world: World, profile: str, domain: str
+) -> list[str]:  # Three genres, likeliest first
     "What the demonstrator thinks a profile loves; the true taste stands at a place fixed by chance."
     rng = random.Random(f'{profile} {domain}')
     true = loved(profile, domain)[1]
-    genres = sorted({v for r,v in world.holders if r==GENRE[domain] and v != true})
+    genres = sorted({v for r, v in world.holders if r == GENRE[domain] and v != true})
     rng.shuffle(three := rng.sample(genres, 2) + [true])
     return three
 
 # %% ../../nbs/run/01_world.ipynb #d990a443
-def see_need(demo:Demonstrator, q:MiniQuery, rng)->tuple[str, tuple]: # (opening words, conditions it will look for)
+def see_need(
+    demo: Demonstrator, q: MiniQuery, rng
+) -> tuple[str, tuple]:  # (opening words, conditions it will look for)
     "What the demonstrator thinks is asked for."
-    world, (r, v), named = demo.world, q.conditions[0], [demo.world.items[a].title for a in q.anchors]
-    if q.kind=='implicit': return f'{named[0]} : ', q.conditions
-    if q.kind=='misinformed':
-        if rng.random() < demo.believes: return f'{named[0]} : ', ((r, q.said),)
+    world, (r, v), named = (
+        demo.world,
+        q.conditions[0],
+        [demo.world.items[a].title for a in q.anchors],
+    )
+    if q.kind == 'implicit':
+        return f'{named[0]} : ', q.conditions
+    if q.kind == 'misinformed':
+        if rng.random() < demo.believes:
+            return f'{named[0]} : ', ((r, q.said),)
         return f'{named[0]} : not {q.said} but ', q.conditions
-    if q.kind=='interest':
+    if q.kind == 'interest':
         only = sorted(world.facts_of[q.anchors[0]] - world.facts_of[q.anchors[1]])
         half = only and rng.random() < demo.halves
         return f'{named[0]} and {named[1]} : ', (rng.choice(only),) if half else q.conditions
-    if q.kind=='demographics': return f'{q.profile} : ', ((r, rng.choices(stereotypes(world, q.profile, q.domain), STEREOTYPES)[0]),)
+    if q.kind == 'demographics':
+        return f'{q.profile} : ', (
+            (r, rng.choices(stereotypes(world, q.profile, q.domain), STEREOTYPES)[0]),
+        )
     return '', q.conditions
 
 # %% ../../nbs/run/01_world.ipynb #a33e27b2
-def demonstrate(demo:Demonstrator, q:MiniQuery, rng)->str: # Reasoning and answer
+def demonstrate(demo: Demonstrator, q: MiniQuery, rng) -> str:  # Reasoning and answer
     "One answer: the need, some candidates examined, the choice."
     world, (opening, wanted) = demo.world, see_need(demo, q, rng)
-    verdicts = {j: [(c in world.facts_of[j]) != (rng.random() < demo.slips) for c in wanted] for j in q.candidates}
+    verdicts = {
+        j: [(c in world.facts_of[j]) != (rng.random() < demo.slips) for c in wanted]
+        for j in q.candidates
+    }
     ranked = sorted(q.candidates, key=lambda j: (-sum(verdicts[j]), rng.random()))
-    lines = [f"need {opening}{' and '.join(v for _,v in wanted)} ."]
-    for j in rng.sample(ranked[:demo.looks], min(demo.looks, len(ranked))):
-        lines.append(f'{world.items[j].title} : ' + ' , '.join(f"{v} {'yes' if yes else 'no'}" for (_,v),yes in zip(wanted, verdicts[j])))
-    return '\n'.join([*lines, 'Answer : ' + ' [SEP] '.join(world.items[j].title for j in ranked[:demo.lists])])
+    lines = [f'need {opening}{" and ".join(v for _, v in wanted)} .']
+    for j in rng.sample(ranked[: demo.looks], min(demo.looks, len(ranked))):
+        lines.append(
+            f'{world.items[j].title} : '
+            + ' , '.join(
+                f'{v} {"yes" if yes else "no"}' for (_, v), yes in zip(wanted, verdicts[j])
+            )
+        )
+    return '\n'.join(
+        [*lines, 'Answer : ' + ' [SEP] '.join(world.items[j].title for j in ranked[: demo.lists])]
+    )

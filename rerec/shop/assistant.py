@@ -12,39 +12,57 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+
 from ..base.answers import Answer, neutralise, parse_answer
-from .dataset import DataSet, load_data
 from ..base.core import DataError, Query
 from ..base.formats import read_rows
 from ..base.generation import generate_answers
+from ..base.titles import UNKNOWN
+from ..method.segments import segment
+from ..method.trainer import blame
 from ..run.language import prompt_of
 from ..run.lookup import Snippets
+from .dataset import DataSet, load_data
 from .retrieval import Facts, Retriever
-from ..method.segments import segment
 from .training import ShopRun, run_model, shop_run, shop_snippets
-from ..base.titles import UNKNOWN
-from ..method.trainer import blame
 
 # %% ../../nbs/shop/08_assistant.ipynb #f816c301
 def reasons(
-    facts:Facts, # Of the catalogue
-    query:Query, # What was asked
-    item:int, # What is recommended
-    most:int=6, # Reasons to give
-)->list[dict]: # relation, value, and `like` for the title of an item that is named and has the fact too
+    facts: Facts,  # Of the catalogue
+    query: Query,  # What was asked
+    item: int,  # What is recommended
+    most: int = 6,  # Reasons to give
+) -> list[
+    dict
+]:  # relation, value, and `like` for the title of an item that is named and has the fact too
     "Facts of an item that a wish asks for, those that it says openly first."
     data, own = facts.data, facts.data.sources.facts[item].tolist()
     said = facts.said(query.text)
-    openly = [dict(relation=r, value=v, like=None) for f in own if facts.value[f] in said for r,v in [facts.names[f]]]
+    openly = [
+        dict(relation=r, value=v, like=None)
+        for f in own
+        if facts.value[f] in said
+        for r, v in [facts.names[f]]
+    ]
     named = [i for i in dict.fromkeys([*facts.named(query.text), *query.history]) if i != item]
-    shared = [(len(data.sources.holders[f]), i, f) for i in named for f in own if f in data.sources.facts[i] and facts.value[f] not in said]
-    hidden = [dict(relation=facts.names[f][0], value=facts.names[f][1], like=str(data.catalogue.items[i])) for _,i,f in sorted(shared)] # what few share tells most
+    shared = [
+        (len(data.sources.holders[f]), i, f)
+        for i in named
+        for f in own
+        if f in data.sources.facts[i] and facts.value[f] not in said
+    ]
+    hidden = [
+        dict(relation=facts.names[f][0], value=facts.names[f][1], like=str(data.catalogue.items[i]))
+        for _, i, f in sorted(shared)
+    ]  # what few share tells most
     return (openly + hidden)[:most]
+
+
 def company(
-    data:DataSet, # Likes
-    query:Query, # With liked items
-    item:int, # What is recommended
-)->int: # How many
+    data: DataSet,  # Likes
+    query: Query,  # With liked items
+    item: int,  # What is recommended
+) -> int:  # How many
     "People who liked something that was liked, and the item too."
     fans = set(data.sources.likers[item].tolist())
     return len(fans & {u for i in query.history for u in data.sources.likers[i].tolist()})
@@ -53,93 +71,221 @@ def company(
 @dataclass(frozen=True, eq=False)
 class Recommendation:
     "What the person who asked is shown."
-    query:Query # With candidates
-    text:str # All that the model wrote
-    answer:Answer # Read from it
-    facts:Facts # For reasons
-    places = property(lambda self: list(dict.fromkeys(p for p in self.answer.places if p != UNKNOWN)))
+
+    query: Query  # With candidates
+    text: str  # All that the model wrote
+    answer: Answer  # Read from it
+    facts: Facts  # For reasons
+    places = property(
+        lambda self: list(dict.fromkeys(p for p in self.answer.places if p != UNKNOWN))
+    )
     rest = property(lambda self: [i for i in self.query.candidates if i not in self.places])
-    reasoning = property(lambda self: self.text[:self.answer.start].strip())
-    def as_dict(self)->dict: # For JSON
+    reasoning = property(lambda self: self.text[: self.answer.start].strip())
+
+    def as_dict(self) -> dict:  # For JSON
         data = self.facts.data
-        def item(i): return dict(id=data.catalogue.items[i].id, title=str(data.catalogue.items[i]), why=reasons(self.facts, self.query, i), liked_by=company(data, self.query, i))
-        return dict(query=self.query.text, user=None if self.query.user is None else data.users[self.query.user], liked=[str(data.catalogue.items[i]) for i in self.query.history],
-            reasoning=self.reasoning, items=[item(i) for i in self.places], retrieved=[item(i) for i in self.rest[:5]])
-    def as_text(self)->str: # For a terminal
+
+        def item(i):
+            return dict(
+                id=data.catalogue.items[i].id,
+                title=str(data.catalogue.items[i]),
+                why=reasons(self.facts, self.query, i),
+                liked_by=company(data, self.query, i),
+            )
+
+        return dict(
+            query=self.query.text,
+            user=None if self.query.user is None else data.users[self.query.user],
+            liked=[str(data.catalogue.items[i]) for i in self.query.history],
+            reasoning=self.reasoning,
+            items=[item(i) for i in self.places],
+            retrieved=[item(i) for i in self.rest[:5]],
+        )
+
+    def as_text(self) -> str:  # For a terminal
         told = self.as_dict()
         shown = told['items'] or told['retrieved'][:3]
-        said = [] if told['items'] else ['The model named no item of the catalogue; these were retrieved for it:']
-        return '\n'.join([*said, *(line for k,i in enumerate(shown, 1) for line in item_lines(k, i)), *(['because the model says:'] if told['reasoning'] else []), *(f'  {neutralise(l)}' for l in told['reasoning'].splitlines() if l.strip())])
-def role(relation:str)->str: return relation.replace('_', ' ').lower() # 'directed by' for 'Directed_by'
-def item_lines(place:int, item:dict)->list[str]: # One for the title, one for each reason
+        said = (
+            []
+            if told['items']
+            else ['The model named no item of the catalogue; these were retrieved for it:']
+        )
+        return '\n'.join(
+            [
+                *said,
+                *(line for k, i in enumerate(shown, 1) for line in item_lines(k, i)),
+                *(['because the model says:'] if told['reasoning'] else []),
+                *(f'  {neutralise(l)}' for l in told['reasoning'].splitlines() if l.strip()),
+            ]
+        )
+
+
+def role(relation: str) -> str:
+    return relation.replace('_', ' ').lower()  # 'directed by' for 'Directed_by'
+
+
+def item_lines(place: int, item: dict) -> list[str]:  # One for the title, one for each reason
     "An item as a terminal shows it."
-    why = [f"   {neutralise(role(r['relation']))}: {neutralise(r['value'])}" + (f", like {neutralise(r['like'])}" if r['like'] else '') for r in item['why']]
-    return [f"{place}. {neutralise(item['title'])}", *why, *([f"   {item['liked_by']} people liked it and something you liked"] if item['liked_by'] else [])]
+    why = [
+        f'   {neutralise(role(r["relation"]))}: {neutralise(r["value"])}'
+        + (f', like {neutralise(r["like"])}' if r['like'] else '')
+        for r in item['why']
+    ]
+    return [
+        f'{place}. {neutralise(item["title"])}',
+        *why,
+        *(
+            [f'   {item["liked_by"]} people liked it and something you liked']
+            if item['liked_by']
+            else []
+        ),
+    ]
 
 # %% ../../nbs/shop/08_assistant.ipynb #65f1b668
 def as_wish(
-    data:DataSet, # Names
-    text:str, # What is wanted
-    user:str|None=None, # As in the table of interactions
-    liked:Sequence[str]=(), # Titles
-    candidates:Sequence[str]=(), # Titles, if the choice is given
-    id:str='wish', # Of the query
-)->Query: # Without right items
+    data: DataSet,  # Names
+    text: str,  # What is wanted
+    user: str | None = None,  # As in the table of interactions
+    liked: Sequence[str] = (),  # Titles
+    candidates: Sequence[str] = (),  # Titles, if the choice is given
+    id: str = 'wish',  # Of the query
+) -> Query:  # Without right items
     "A wish in the terms of the catalogue."
-    if not text.strip() and not user and not liked: raise DataError('the query is empty', remedy='say what is wanted, or name a user or liked items')
-    if user is not None and user not in data.user_row: raise DataError(f'no user is called {user!r}', remedy=f'a name as in the table of interactions, such as {data.users[0]!r}' if data.users else 'the data set knows no users')
-    return Query(id, text, 'explicit', data.catalogue.items[0].domain, (), rows_of(data, candidates), (), (), None if user is None else data.user_row[user], rows_of(data, liked))
-def rows_of(data:DataSet, titles:Sequence[str])->tuple[int, ...]: # Rows
+    if not text.strip() and not user and not liked:
+        raise DataError(
+            'the query is empty', remedy='say what is wanted, or name a user or liked items'
+        )
+    if user is not None and user not in data.user_row:
+        raise DataError(
+            f'no user is called {user!r}',
+            remedy=f'a name as in the table of interactions, such as {data.users[0]!r}'
+            if data.users
+            else 'the data set knows no users',
+        )
+    return Query(
+        id,
+        text,
+        'explicit',
+        data.catalogue.items[0].domain,
+        (),
+        rows_of(data, candidates),
+        (),
+        (),
+        None if user is None else data.user_row[user],
+        rows_of(data, liked),
+    )
+
+
+def rows_of(data: DataSet, titles: Sequence[str]) -> tuple[int, ...]:  # Rows
     "Titles as rows."
     found = {t: data.titles.resolve(t) for t in titles}
-    if lost := [t for t,i in found.items() if i == UNKNOWN]: raise DataError(f'no item is called {lost[0]!r}', remedy='write it as in the table of items')
+    if lost := [t for t, i in found.items() if i == UNKNOWN]:
+        raise DataError(
+            f'no item is called {lost[0]!r}', remedy='write it as in the table of items'
+        )
     return tuple(dict.fromkeys(found.values()))
+
+
 def read_wishes(
-    path:str|Path, # .txt with a wish a line, or .csv, .jsonl, ... with a column `query` and perhaps user, liked, candidates (titles between |)
-    data:DataSet, # Names
-)->list[Query]:
+    path: str
+    | Path,  # .txt with a wish a line, or .csv, .jsonl, ... with a column `query` and perhaps user, liked, candidates (titles between |)
+    data: DataSet,  # Names
+) -> list[Query]:
     "Wishes from a file."
-    if Path(path).suffix=='.txt': return [as_wish(data, l, id=f'line {k}') for k,l in enumerate(Path(path).read_text(encoding='utf-8').splitlines(), 1) if l.strip()]
-    split = lambda v: v if isinstance(v, list) else [t for t in str(v or '').split('|') if t.strip()]
-    return [as_wish(data, str(r.values['query']), str(u) if (u := r.values.get('user')) not in (None, '') else None, split(r.values.get('liked')), split(r.values.get('candidates')), f'row {k}') for k,r in enumerate(read_rows(path, 'query'), 1)]
+    if Path(path).suffix == '.txt':
+        return [
+            as_wish(data, l, id=f'line {k}')
+            for k, l in enumerate(Path(path).read_text(encoding='utf-8').splitlines(), 1)
+            if l.strip()
+        ]
+    split = lambda v: (
+        v if isinstance(v, list) else [t for t in str(v or '').split('|') if t.strip()]
+    )
+    return [
+        as_wish(
+            data,
+            str(r.values['query']),
+            str(u) if (u := r.values.get('user')) not in (None, '') else None,
+            split(r.values.get('liked')),
+            split(r.values.get('candidates')),
+            f'row {k}',
+        )
+        for k, r in enumerate(read_rows(path, 'query'), 1)
+    ]
 
 # %% ../../nbs/shop/08_assistant.ipynb #af2833b4
 @dataclass(frozen=True, eq=False)
 class Assistant:
     "A trained model and the catalogue it knows."
-    run:ShopRun # How to ask
-    data:DataSet
-    model:object # Of transformers
-    tokenizer:object # Its own
+
+    run: ShopRun  # How to ask
+    data: DataSet
+    model: object  # Of transformers
+    tokenizer: object  # Its own
+
     @classmethod
-    def load(cls, folder:str|Path, data:str|Path|None=None)->'Assistant': # `data` if the data set has moved
+    def load(
+        cls, folder: str | Path, data: str | Path | None = None
+    ) -> 'Assistant':  # `data` if the data set has moved
         run = shop_run(folder)
         return cls(run, load_data(data or run.data), *run_model(folder))
+
     @cached_property
-    def retriever(self)->Retriever: return Retriever(self.data)
+    def retriever(self) -> Retriever:
+        return Retriever(self.data)
+
     @cached_property
-    def snippets(self)->Snippets: return shop_snippets(self.run, self.data)
+    def snippets(self) -> Snippets:
+        return shop_snippets(self.run, self.data)
+
     @cached_property
-    def known(self)->dict[str, Query]: return {q.text: q for q in self.data.parts['test']} # queries whose answer is known, by text
-    def offer(self, query:Query, n:int=0)->Query: # With candidates: as many as in training
+    def known(self) -> dict[str, Query]:
+        return {
+            q.text: q for q in self.data.parts['test']
+        }  # queries whose answer is known, by text
+
+    def offer(self, query: Query, n: int = 0) -> Query:  # With candidates: as many as in training
         n = n or self.data.about['settings']['n_candidates']
-        return query if query.candidates else replace(query, candidates=tuple(self.retriever.find(query, n)))
-    def recommend(self, wishes:Sequence[Query], n:int=0, batch_size:int=8, progress:bool=False)->list[Recommendation]:
+        return (
+            query
+            if query.candidates
+            else replace(query, candidates=tuple(self.retriever.find(query, n)))
+        )
+
+    def recommend(
+        self, wishes: Sequence[Query], n: int = 0, batch_size: int = 8, progress: bool = False
+    ) -> list[Recommendation]:
         "Answers to wishes, in their order."
         asked = [self.offer(q, n) for q in wishes]
         ask = prompt_of(self.run, self.snippets)
         prompts = [ask(q, self.data.catalogue) for q in asked]
-        texts = generate_answers(self.model, self.tokenizer, prompts, batch_size, self.run.max_new_tokens, progress)
-        return [Recommendation(q, t, parse_answer(t, self.data.titles, q.candidates), self.retriever.facts) for q, t in zip(asked, texts)]
+        texts = generate_answers(
+            self.model, self.tokenizer, prompts, batch_size, self.run.max_new_tokens, progress
+        )
+        return [
+            Recommendation(
+                q, t, parse_answer(t, self.data.titles, q.candidates), self.retriever.facts
+            )
+            for q, t in zip(asked, texts)
+        ]
 
 # %% ../../nbs/shop/08_assistant.ipynb #5ab9c36b
 def earned(
-    recommendation:Recommendation, # An answer
-    truth:Sequence[int], # Rows of right items
-    w_penalty:float=.5, # Share that a blamed segment loses
-)->list[tuple[str, float]]: # (segment, share of the answer's reward it keeps: 1, or less if blamed); nothing is blamed in a right answer
+    recommendation: Recommendation,  # An answer
+    truth: Sequence[int],  # Rows of right items
+    w_penalty: float = 0.5,  # Share that a blamed segment loses
+) -> list[
+    tuple[str, float]
+]:  # (segment, share of the answer's reward it keeps: 1, or less if blamed); nothing is blamed in a right answer
     "The steps of an answer, and what each keeps of the reward."
     titles, among = recommendation.facts.data.titles, list(recommendation.query.candidates)
     parts, blamed, _ = blame(recommendation.text, titles, list(truth), among)
-    if not parts: return [(recommendation.text[s.start:s.end], 1.) for s in segment(recommendation.text, titles, among)]
-    return [(recommendation.text[s.start:s.end], 1 - w_penalty*float(b)) for s,b in zip(parts, blamed)]
+    if not parts:
+        return [
+            (recommendation.text[s.start : s.end], 1.0)
+            for s in segment(recommendation.text, titles, among)
+        ]
+    return [
+        (recommendation.text[s.start : s.end], 1 - w_penalty * float(b))
+        for s, b in zip(parts, blamed)
+    ]

@@ -8,210 +8,421 @@ __all__ = ['FILES', 'EXPORTS', 'IMPORTS', 'blind', 'plot_degrees', 'plain', 'tab
            'export_recbench', 'read_official', 'read_datasets', 'read_recbench_parts', 'import_queries', 'copied']
 
 # %% ../../nbs/shop/06_cards.ipynb #bcfc73cb
-import json, random, re, shutil
+import json
+import random
+import re
+import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+
 import numpy as np
+
 from ..base.answers import BOXED_TASK, neutralise, render_prompt
-from ..run.baselines import bm25_scores
-from .dataset import SHARES, DataSet, about, load_data, load_tables, offer, save_parts
 from ..base.core import KINDS, DataError, Query, claim_plot, write_atomic, write_json
-from ..run.evaluation import evaluate_scores, knows_who_asks, lightgcn_scores, popularity_scores, random_scores
 from ..base.formats import read_recbench, read_training, write_graph, write_training
+from ..base.titles import LONGEST
+from ..run.baselines import bm25_scores
+from rerec.run.evaluation import (
+    evaluate_scores,
+    knows_who_asks,
+    lightgcn_scores,
+    popularity_scores,
+    random_scores,
+)
 from ..run.queries import Drawer, Need
 from ..run.runs import publish
-from ..base.titles import LONGEST
+from .dataset import SHARES, DataSet, about, load_data, load_tables, offer, save_parts
 
 # %% ../../nbs/shop/06_cards.ipynb #a6eaea1b
 def blind(
-    data:DataSet, # With a test part
-)->dict[str, float]: # Accuracy on the test part
+    data: DataSet,  # With a test part
+) -> dict[str, float]:  # Accuracy on the test part
     "How far one gets on the test without a language model."
-    scorers = dict(random=random_scores(data.about['settings']['seed']), popularity=popularity_scores(data.catalogue), LightGCN=lightgcn_scores(data.taste.users, data.taste.items, data.catalogue), BM25=bm25_scores(data.catalogue))
-    return {n: evaluate_scores(s, data.parts['test'], data.catalogue).accuracy for n,s in scorers.items()}
+    scorers = dict(
+        random=random_scores(data.about['settings']['seed']),
+        popularity=popularity_scores(data.catalogue),
+        LightGCN=lightgcn_scores(data.taste.users, data.taste.items, data.catalogue),
+        BM25=bm25_scores(data.catalogue),
+    )
+    return {
+        n: evaluate_scores(s, data.parts['test'], data.catalogue).accuracy
+        for n, s in scorers.items()
+    }
 
 # %% ../../nbs/shop/06_cards.ipynb #abab1232
 def plot_degrees(
-    data:DataSet, # The graphs
-): # (figure, axes) of matplotlib
+    data: DataSet,  # The graphs
+):  # (figure, axes) of matplotlib
     "How likes and facts are spread, on logarithmic axes."
     s = data.sources
-    counts = {'users of an item': np.bincount(s.likes[:, 1], minlength=len(data.catalogue)), 'items of a user': np.bincount(s.likes[:, 0], minlength=data.catalogue.n_users), 'items of a fact': np.diff(s.holders.starts)}
+    counts = {
+        'users of an item': np.bincount(s.likes[:, 1], minlength=len(data.catalogue)),
+        'items of a user': np.bincount(s.likes[:, 0], minlength=data.catalogue.n_users),
+        'items of a fact': np.diff(s.holders.starts),
+    }
     fig, ax = claim_plot('Few have most of the likes and facts', 'rank', 'how many', (5, 3))
     for (name, n), style in zip(counts.items(), ('-', '--', ':')):
         n = np.sort(n[n > 0])[::-1]
         ax.plot(np.arange(1, len(n) + 1), n, style, color='0', label=name)
-    ax.set(xscale='log', yscale='log'); ax.legend(frameon=False, fontsize=8)
+    ax.set(xscale='log', yscale='log')
+    ax.legend(frameon=False, fontsize=8)
     return fig, ax
 
 # %% ../../nbs/shop/06_cards.ipynb #05fade5c
-def plain(value:object)->str: return neutralise(str(value), LONGEST).replace('|', '/') # for a cell of a table
+def plain(value: object) -> str:
+    return neutralise(str(value), LONGEST).replace('|', '/')  # for a cell of a table
+
+
 def table(
-    head:Sequence[str], # Names of the columns
-    rows:Sequence[Sequence], # Of cells
-)->str: # Markdown
+    head: Sequence[str],  # Names of the columns
+    rows: Sequence[Sequence],  # Of cells
+) -> str:  # Markdown
     "A table whose cells cannot break it."
-    return '\n'.join([f'| {" | ".join(head)} |', '|' + '---|'*len(head), *(f'| {" | ".join(map(plain, r))} |' for r in rows)])
-def origin(about:dict)->str: # `about` of a data set
+    return '\n'.join(
+        [
+            f'| {" | ".join(head)} |',
+            '|' + '---|' * len(head),
+            *(f'| {" | ".join(map(plain, r))} |' for r in rows),
+        ]
+    )
+
+
+def origin(about: dict) -> str:  # `about` of a data set
     "Title, licence, seed and sources, for the card."
     s = about['settings']
-    files = ', '.join(plain(Path(s[k]).name) for k in ('items', 'attributes', 'interactions', 'users') if s[k])
-    return f"# Queries for {about['counts']['items']:,} items of the domain {plain(s['domain'])!r}\n\nLicence: {plain(s['licence'])}. Seed: {s['seed']}. Made from {files} by `rerec data build`."
-def counted(about:dict)->str: # `about` of a data set
+    files = ', '.join(
+        plain(Path(s[k]).name) for k in ('items', 'attributes', 'interactions', 'users') if s[k]
+    )
+    return f'# Queries for {about["counts"]["items"]:,} items of the domain {plain(s["domain"])!r}\n\nLicence: {plain(s["licence"])}. Seed: {s["seed"]}. Made from {files} by `rerec data build`.'
+
+
+def counted(about: dict) -> str:  # `about` of a data set
     "How much of everything, for the card."
-    rows = [(k.replace('_', ' '), f'{v:,}') for k,v in about['counts'].items()] + [('rows left out', f"{sum(about['dropped'].values()):,}")]
-    kinds = [(k, *(f"{about['queries'][p].get(k, 0):,}" for p in SHARES)) for k in KINDS]
+    rows = [(k.replace('_', ' '), f'{v:,}') for k, v in about['counts'].items()] + [
+        ('rows left out', f'{sum(about["dropped"].values()):,}')
+    ]
+    kinds = [(k, *(f'{about["queries"][p].get(k, 0):,}' for p in SHARES)) for k in KINDS]
     return table(('what', 'how many'), rows) + '\n\n' + table(('kind', *SHARES), kinds)
-def wording(about:dict)->str: # `about` of a data set
+
+
+def wording(about: dict) -> str:  # `about` of a data set
     "Whose words the queries are, for the card."
-    if not about['reworded']: return 'The queries are written from templates.'
-    told = [f"{part}: {r['reworded']:,} in its words, {sum(r['kept'].values()):,} left as they were" for part,r in about['reworded'].items()]
-    return f"The queries are written from templates and said in other words by {neutralise(about['settings']['writer']['model'], LONGEST)}; what it said was kept only where the same items still answer it. {'; '.join(told)}."
+    if not about['reworded']:
+        return 'The queries are written from templates.'
+    told = [
+        f'{part}: {r["reworded"]:,} in its words, {sum(r["kept"].values()):,} left as they were'
+        for part, r in about['reworded'].items()
+    ]
+    return f'The queries are written from templates and said in other words by {neutralise(about["settings"]["writer"]["model"], LONGEST)}; what it said was kept only where the same items still answer it. {"; ".join(told)}.'
 
 # %% ../../nbs/shop/06_cards.ipynb #9d05aa01
-def unread(about:dict)->str: # Markdown; '' for a data set that was built before this was checked
+def unread(
+    about: dict,
+) -> str:  # Markdown; '' for a data set that was built before this was checked
     "Show the best rules that find right items without reading a query."
-    if 'unread' not in about: return ''
-    rows = [(f"number {r['rank'] + 1} by {r['trait']}", f"{r['accuracy']:.3f}", f"{r['times_chance']:.2f}") for r in about['unread']['all'][:3]]
+    if 'unread' not in about:
+        return ''
+    rows = [
+        (
+            f'number {r["rank"] + 1} by {r["trait"]}',
+            f'{r["accuracy"]:.3f}',
+            f'{r["times_chance"]:.2f}',
+        )
+        for r in about['unread']['all'][:3]
+    ]
     said = 'Nobody should find the right item without reading the query. The best rules that try, over all queries:'
     warning = about['unread'].get('warning', '')
-    return f"{said}\n\n{table(('rule', 'accuracy', 'times chance'), rows)}" + (f'\n\n**Warning:** {warning}' if warning else '')
+    return f'{said}\n\n{table(("rule", "accuracy", "times chance"), rows)}' + (
+        f'\n\n**Warning:** {warning}' if warning else ''
+    )
 
 # %% ../../nbs/shop/06_cards.ipynb #31fa1c01
-def popular_instead(queries:Sequence[Query])->str: # Ends with a full stop
+def popular_instead(queries: Sequence[Query]) -> str:  # Ends with a full stop
     "Say for how many queries LightGCN stands for nothing but popularity, for the card."
     unknown = sum(not knows_who_asks(q) for q in queries)
     return f'for {unknown:,} of the {len(queries):,} test queries nobody knows who asks, and it ranks by popularity.'
 
 # %% ../../nbs/shop/06_cards.ipynb #fd582703
-def apart(about:dict)->str: # `about` of a data set
+def apart(about: dict) -> str:  # `about` of a data set
     "How the parts are kept apart, for the card."
-    shared = ', '.join(f'{v} {k}s' for k,v in about['leaks'].items())
-    return f"Training asks for older likes of {SHARES['train']:.0%} of the users, validation and test for the newest fifth of the likes of the others. Shared by training and the other parts: {shared}. No graph has seen the likes that a test asks for."
+    shared = ', '.join(f'{v} {k}s' for k, v in about['leaks'].items())
+    return f'Training asks for older likes of {SHARES["train"]:.0%} of the users, validation and test for the newest fifth of the likes of the others. Shared by training and the other parts: {shared}. No graph has seen the likes that a test asks for.'
+
+
 def card(
-    data:DataSet, # What to describe
-    found:dict[str, float], # From `blind`
-)->str: # Markdown
+    data: DataSet,  # What to describe
+    found: dict[str, float],  # From `blind`
+) -> str:  # Markdown
     "What a data set holds, how it was made, and what it is good for."
     a = data.about
-    shown = [next(q for q in data.parts['train'] if q.kind==k) for k in KINDS if k in a['queries']['train']]
+    shown = [
+        next(q for q in data.parts['train'] if q.kind == k)
+        for k in KINDS
+        if k in a['queries']['train']
+    ]
     chance = f"One of {a['settings']['n_candidates']} candidates is right. LightGCN puts {a['taste']['recall']:.1%} of {a['taste']['users']:,} users' late likes among its first ten; {popular_instead(data.parts['test'])}"
-    return '\n\n'.join([f"---\nlicense: {json.dumps(a['settings']['licence'])}\n---", origin(a), '## Counts', counted(a), '![How likes and facts are spread](degrees.png)',
-        '## Examples', wording(a), table(('kind', 'query', 'answer'), [(q.kind, q.text, data.catalogue.items[q.truth[0]]) for q in shown]),
-        '## Parts', apart(a), '## Without reading', table(('who', 'accuracy on the test'), [(n, f'{v:.3f}') for n,v in found.items()]), chance, unread(a),
-        '## Files', table(('file', 'sha256'), [(f'`{n}`', f'`{s}`') for n,s in a['files'].items()])]) + '\n'
+    return (
+        '\n\n'.join(
+            [
+                f'---\nlicense: {json.dumps(a["settings"]["licence"])}\n---',
+                origin(a),
+                '## Counts',
+                counted(a),
+                '![How likes and facts are spread](degrees.png)',
+                '## Examples',
+                wording(a),
+                table(
+                    ('kind', 'query', 'answer'),
+                    [(q.kind, q.text, data.catalogue.items[q.truth[0]]) for q in shown],
+                ),
+                '## Parts',
+                apart(a),
+                '## Without reading',
+                table(('who', 'accuracy on the test'), [(n, f'{v:.3f}') for n, v in found.items()]),
+                chance,
+                unread(a),
+                '## Files',
+                table(('file', 'sha256'), [(f'`{n}`', f'`{s}`') for n, s in a['files'].items()]),
+            ]
+        )
+        + '\n'
+    )
+
+
 def write_card(
-    folder:str|Path, # Of the data set
-    data:DataSet, # The same
-)->Path: # README.md
+    folder: str | Path,  # Of the data set
+    data: DataSet,  # The same
+) -> Path:  # README.md
     "The card and its picture, into the folder."
     from matplotlib import pyplot as plt
+
     fig, _ = plot_degrees(data)
-    fig.savefig(Path(folder)/'degrees.png', dpi=100); plt.close(fig)
-    return write_atomic(Path(folder)/'README.md', card(data, blind(data)))
+    fig.savefig(Path(folder) / 'degrees.png', dpi=100)
+    plt.close(fig)
+    return write_atomic(Path(folder) / 'README.md', card(data, blind(data)))
 
 # %% ../../nbs/shop/06_cards.ipynb #f4b0651b
 def export_official(
-    folder:str|Path, # To write to
-    data:DataSet, # What to write
+    folder: str | Path,  # To write to
+    data: DataSet,  # What to write
 ):
     "Parquet and GEXF, as the official training code reads them."
     ask = partial(render_prompt, task=BOXED_TASK)
-    for part, queries in data.parts.items(): write_training(Path(folder)/f'{part}.parquet', queries, data.catalogue, ask)
-    domain = re.sub(r'\W+', '_', data.about['settings']['domain']) # part of a file name
-    write_graph(Path(folder)/f'{domain}_item_attribute_graph.gexf', data.catalogue)
+    for part, queries in data.parts.items():
+        write_training(Path(folder) / f'{part}.parquet', queries, data.catalogue, ask)
+    domain = re.sub(r'\W+', '_', data.about['settings']['domain'])  # part of a file name
+    write_graph(Path(folder) / f'{domain}_item_attribute_graph.gexf', data.catalogue)
+
+
 def export_datasets(
-    folder:str|Path, # To write to
-    data:DataSet, # What to write
+    folder: str | Path,  # To write to
+    data: DataSet,  # What to write
 ):
     "A folder that `datasets.load_from_disk` reads: prompt, truth and candidates as rows, as the trainer takes them."
     from datasets import Dataset, DatasetDict
-    row = lambda q: dict(id=q.id, kind=q.kind, query=q.text, prompt=render_prompt(q, data.catalogue), truth=list(q.truth), candidates=list(q.candidates), conditions=[list(c) for c in q.conditions], answer=[str(data.catalogue.items[i]) for i in q.truth])
-    DatasetDict({p: Dataset.from_list([row(q) for q in queries]) for p,queries in data.parts.items()}).save_to_disk(str(folder))
+
+    row = lambda q: dict(
+        id=q.id,
+        kind=q.kind,
+        query=q.text,
+        prompt=render_prompt(q, data.catalogue),
+        truth=list(q.truth),
+        candidates=list(q.candidates),
+        conditions=[list(c) for c in q.conditions],
+        answer=[str(data.catalogue.items[i]) for i in q.truth],
+    )
+    DatasetDict(
+        {p: Dataset.from_list([row(q) for q in queries]) for p, queries in data.parts.items()}
+    ).save_to_disk(str(folder))
 
 # %% ../../nbs/shop/06_cards.ipynb #8a95d251
-FILES = dict(explicit='ExplicitQuery', implicit='ImplicitQuery', misinformed='MisinformedQuery', interest='InterestBasedQuery', demographics='DemographicsBasedQuery')
+FILES = dict(
+    explicit='ExplicitQuery',
+    implicit='ImplicitQuery',
+    misinformed='MisinformedQuery',
+    interest='InterestBasedQuery',
+    demographics='DemographicsBasedQuery',
+)
+
+
 def recbench_record(
-    query, # One of the data set
-    need, # What is meant by it
-    k:int, # Its number
-    data:DataSet, # Titles and names
-)->dict: # In the fields of RecBench+
+    query,  # One of the data set
+    need,  # What is meant by it
+    k: int,  # Its number
+    data: DataSet,  # Titles and names
+) -> dict:  # In the fields of RecBench+
     "A query as the benchmark publishes its own; right is all that fits of what the user likes, as there."
-    name, user = (lambda i: str(data.catalogue.items[i])), '' if query.user is None else data.users[query.user]
+    name, user = (
+        (lambda i: str(data.catalogue.items[i])),
+        '' if query.user is None else data.users[query.user],
+    )
     named = [name(i) for i in need.truth]
-    if query.kind in KINDS[3:]: return {'source_user': user, **need.profile, 'data_idx': k, 'query & ground true': [{'reason': '', 'query': query.text, 'movie subset': named}]}
-    said = dict(query=query.text) if query.kind=='misinformed' else dict(direct_description_query=query.text, situational_description_query=query.text)
-    hops = [dict(movie=name(i), relation=r, person=v) for (r, v),i in need.told.items()]
-    wrong = [{'movie': name(need.told[c]), 'relation': c[0], 'original person': c[1], 'person': v} for c,v in need.false.items()]
-    return dict(source_user=user, data_idx=k, condition_num=len(query.conditions), movieCount=len(named), movieSubset=named, movieSubsetId=list(need.truth), sharedRelationships=[list(c) for c in query.conditions],
-        **{f: v for f,v in dict(multihop_info=hops, misinformed=wrong).items() if v}, **said)
+    if query.kind in KINDS[3:]:
+        return {
+            'source_user': user,
+            **need.profile,
+            'data_idx': k,
+            'query & ground true': [{'reason': '', 'query': query.text, 'movie subset': named}],
+        }
+    said = (
+        dict(query=query.text)
+        if query.kind == 'misinformed'
+        else dict(direct_description_query=query.text, situational_description_query=query.text)
+    )
+    hops = [dict(movie=name(i), relation=r, person=v) for (r, v), i in need.told.items()]
+    wrong = [
+        {'movie': name(need.told[c]), 'relation': c[0], 'original person': c[1], 'person': v}
+        for c, v in need.false.items()
+    ]
+    return dict(
+        source_user=user,
+        data_idx=k,
+        condition_num=len(query.conditions),
+        movieCount=len(named),
+        movieSubset=named,
+        movieSubsetId=list(need.truth),
+        sharedRelationships=[list(c) for c in query.conditions],
+        **{f: v for f, v in dict(multihop_info=hops, misinformed=wrong).items() if v},
+        **said,
+    )
+
+
 def export_recbench(
-    folder:str|Path, # To write to
-    data:DataSet, # What to write
+    folder: str | Path,  # To write to
+    data: DataSet,  # What to write
 ):
     "A folder for each part, a JSON array for each kind."
     for part, queries in data.parts.items():
         for kind, name in FILES.items():
-            some = [(q, n) for q,n in zip(queries, data.needs[part]) if q.kind==kind]
-            if some: write_json(Path(folder)/part/f'{name}.json', [recbench_record(q, n, k, data) for k,(q,n) in enumerate(some)])
+            some = [(q, n) for q, n in zip(queries, data.needs[part]) if q.kind == kind]
+            if some:
+                write_json(
+                    Path(folder) / part / f'{name}.json',
+                    [recbench_record(q, n, k, data) for k, (q, n) in enumerate(some)],
+                )
+
+
 EXPORTS = dict(official=export_official, datasets=export_datasets, recbench=export_recbench)
 
 # %% ../../nbs/shop/06_cards.ipynb #75dc8502
 def read_official(
-    folder:Path, # A parquet file for each part
-    data:DataSet, # Titles
-)->dict[str, list[Query]]: # By part
+    folder: Path,  # A parquet file for each part
+    data: DataSet,  # Titles
+) -> dict[str, list[Query]]:  # By part
     "Queries of the official training files."
-    return {p: read_training(folder/f'{p}.parquet', data.catalogue, data.titles.resolve) for p in SHARES}
+    return {
+        p: read_training(folder / f'{p}.parquet', data.catalogue, data.titles.resolve)
+        for p in SHARES
+    }
+
+
 def read_datasets(
-    folder:Path, # As `export_datasets` left it
-    data:DataSet, # The catalogue its rows point to
-)->dict[str, list[Query]]: # By part
+    folder: Path,  # As `export_datasets` left it
+    data: DataSet,  # The catalogue its rows point to
+) -> dict[str, list[Query]]:  # By part
     "Queries of a folder of `datasets`."
     from datasets import load_from_disk
+
     def query(r):
         rows = tuple(r['truth'])
-        if [str(data.catalogue.items[i]) for i in rows if i < len(data.catalogue)] != r['answer']: raise DataError(f"query {r['id']!r} was written for another catalogue", folder, remedy='import it into the data set it came from')
-        return Query(r['id'], r['query'], r['kind'], data.catalogue.items[rows[0]].domain, rows, tuple(r['candidates']), tuple(map(tuple, r['conditions'])))
+        if [str(data.catalogue.items[i]) for i in rows if i < len(data.catalogue)] != r['answer']:
+            raise DataError(
+                f'query {r["id"]!r} was written for another catalogue',
+                folder,
+                remedy='import it into the data set it came from',
+            )
+        return Query(
+            r['id'],
+            r['query'],
+            r['kind'],
+            data.catalogue.items[rows[0]].domain,
+            rows,
+            tuple(r['candidates']),
+            tuple(map(tuple, r['conditions'])),
+        )
+
     return {p: [query(r) for r in load_from_disk(str(folder))[p]] for p in SHARES}
+
+
 def read_recbench_parts(
-    folder:Path, # A folder for each part, a file for each kind
-    data:DataSet, # Titles
-)->dict[str, list[Query]]: # By part
+    folder: Path,  # A folder for each part, a file for each kind
+    data: DataSet,  # Titles
+) -> dict[str, list[Query]]:  # By part
     "Queries in the records of RecBench+."
-    some = lambda part: [(kind, folder/part/f'{name}.json') for kind,name in FILES.items() if (folder/part/f'{name}.json').exists()]
-    return {p: [q for kind,file in some(p) for q in read_recbench(file, kind, data.catalogue, data.titles.resolve)] for p in SHARES}
+    some = lambda part: [
+        (kind, folder / part / f'{name}.json')
+        for kind, name in FILES.items()
+        if (folder / part / f'{name}.json').exists()
+    ]
+    return {
+        p: [
+            q
+            for kind, file in some(p)
+            for q in read_recbench(file, kind, data.catalogue, data.titles.resolve)
+        ]
+        for p in SHARES
+    }
+
+
 IMPORTS = dict(official=read_official, datasets=read_datasets, recbench=read_recbench_parts)
 
 # %% ../../nbs/shop/06_cards.ipynb #93ea85d4
 def import_queries(
-    folder:str|Path, # In one of the formats
-    form:str, # A key of `IMPORTS`
-    base:str|Path, # The data set whose catalogue is meant
-    out:str|Path, # The data set to make
-)->DataSet:
+    folder: str | Path,  # In one of the formats
+    form: str,  # A key of `IMPORTS`
+    base: str | Path,  # The data set whose catalogue is meant
+    out: str | Path,  # The data set to make
+) -> DataSet:
     "Queries of another format, as a data set."
     data, out = load_data(base), Path(out)
-    drawer, n, rng = Drawer(data.sources), data.about['settings']['n_candidates'], random.Random('import')
+    drawer, n, rng = (
+        Drawer(data.sources),
+        data.about['settings']['n_candidates'],
+        random.Random('import'),
+    )
+
     def whole(q, id):
-        q = replace(q, id=id, user=None, conditions=tuple(c for c in q.conditions if c in drawer.fact))
+        q = replace(
+            q, id=id, user=None, conditions=tuple(c for c in q.conditions if c in drawer.fact)
+        )
         return q if q.candidates else offer(drawer, q, n, rng)[0]
-    parts = {p: [whole(q, f'{p}-{k}') for k,q in enumerate(qs) if q.truth] for p,qs in IMPORTS[form](Path(folder), data).items()}
-    if not all(parts.values()): raise DataError('holds no usable query for every part', folder, remedy=f'{", ".join(SHARES)} are needed')
-    needs = {p: [Need(q.kind, None, q.truth, q.conditions, liked=q.history, lures=q.lures) for q in qs] for p,qs in parts.items()}
-    publish(out, lambda d: copied(Path(base), d, lambda queries: save_parts(parts, needs, Counter(), data.catalogue, queries)))
+
+    parts = {
+        p: [whole(q, f'{p}-{k}') for k, q in enumerate(qs) if q.truth]
+        for p, qs in IMPORTS[form](Path(folder), data).items()
+    }
+    if not all(parts.values()):
+        raise DataError(
+            'holds no usable query for every part', folder, remedy=f'{", ".join(SHARES)} are needed'
+        )
+    needs = {
+        p: [Need(q.kind, None, q.truth, q.conditions, liked=q.history, lures=q.lures) for q in qs]
+        for p, qs in parts.items()
+    }
+    publish(
+        out,
+        lambda d: copied(
+            Path(base),
+            d,
+            lambda queries: save_parts(parts, needs, Counter(), data.catalogue, queries),
+        ),
+    )
     settings = data.about['settings'] | dict(imported=f'{form}: {Path(folder).name}')
-    write_json(out/'data.json', about(out, settings, load_tables(out/'tables'), data.sources))
+    write_json(out / 'data.json', about(out, settings, load_tables(out / 'tables'), data.sources))
     return load_data(out)
+
+
 def copied(
-    base:Path, # A data set
-    out:Path, # An empty folder
-    save:Callable, # Writes queries into the folder it is given
+    base: Path,  # A data set
+    out: Path,  # An empty folder
+    save: Callable,  # Writes queries into the folder it is given
 ):
     "A data set without its queries, and others in their place."
-    shutil.copytree(base/'tables', out/'tables'); shutil.copy(base/'taste.safetensors', out); shutil.copy(base/'settings.json', out)
-    (out/'queries').mkdir(); save(out/'queries')
+    shutil.copytree(base / 'tables', out / 'tables')
+    shutil.copy(base / 'taste.safetensors', out)
+    shutil.copy(base / 'settings.json', out)
+    (out / 'queries').mkdir()
+    save(out / 'queries')

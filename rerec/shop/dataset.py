@@ -9,7 +9,9 @@ __all__ = ['GRADES', 'SHARES', 'counted', 'by_fame', 'graded', 'Ranks', 'ranked_
            'make_queries', 'save_parts', 'load_parts', 'about', 'load_data']
 
 # %% ../../nbs/shop/03_dataset.ipynb #9f3f4876
-import hashlib, json, random
+import hashlib
+import json
+import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -17,398 +19,797 @@ from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
+
 import numpy as np
 import torch
 from scipy.sparse import csr_array
-from ..base.core import Catalogue, DataError, Item, Query, check_writable, sweep, write_atomic, write_json
+
+from rerec.base.core import (
+    Catalogue,
+    DataError,
+    Item,
+    Query,
+    check_writable,
+    sweep,
+    write_atomic,
+    write_json,
+)
 from ..base.data import leakage, query_keys
-from ..base.distractors import blind_rules, blind_traits, by_popularity, check_blind_rules, fair_choice, rank_targets
+from rerec.base.distractors import (
+    blind_rules,
+    blind_traits,
+    by_popularity,
+    check_blind_rules,
+    fair_choice,
+    rank_targets,
+)
+from ..base.titles import TitleIndex
 from ..method.graphs import InteractionGraph, LightGCN, rank_metrics, train_lightgcn
 from ..run.queries import Drawer, Need, Sources, all_liked, draw_queries, fitting, group_of
-from .rewording import Judge, Writer, probe, reword
 from ..run.runs import publish
+from .rewording import Judge, Writer, probe, reword
 from .tables import Report, Tables, read_tables
-from ..base.titles import TitleIndex
 
 # %% ../../nbs/shop/03_dataset.ipynb #748adf4b
-GRADES = dict(lure=.15, near_miss=.25, alike=.2, company=.2) # Share of the wrong candidates, at most; the rest by fame: our choice
-def counted(lists:Sequence[np.ndarray], most:int=60)->list[int]: # Rows, the commonest first
+GRADES = dict(
+    lure=0.15, near_miss=0.25, alike=0.2, company=0.2
+)  # Share of the wrong candidates, at most; the rest by fame: our choice
+
+
+def counted(lists: Sequence[np.ndarray], most: int = 60) -> list[int]:  # Rows, the commonest first
     "What stands in the most lists."
     rows, n = np.unique(np.concatenate(lists), return_counts=True) if len(lists) else ((), ())
     return [int(r) for r in np.asarray(rows)[np.argsort(-np.asarray(n), kind='stable')][:most]]
-def by_fame(sources:Sources, n:int, rng:random.Random)->list[int]: # Rows, an item as often as it is liked
+
+
+def by_fame(
+    sources: Sources, n: int, rng: random.Random
+) -> list[int]:  # Rows, an item as often as it is liked
     "Items of likes drawn at random."
-    return [int(sources.likes[rng.randrange(len(sources.likes)), 1]) for _ in range(n if len(sources.likes) else 0)]
+    return [
+        int(sources.likes[rng.randrange(len(sources.likes)), 1])
+        for _ in range(n if len(sources.likes) else 0)
+    ]
+
+
 def graded(
-    drawer:Drawer, # The graphs
-    query:Query, # With conditions and lures
-    right:int, # The right item on offer
-)->dict[str, list[int]]: # Grade to rows, likeliest first
+    drawer: Drawer,  # The graphs
+    query: Query,  # With conditions and lures
+    right: int,  # The right item on offer
+) -> dict[str, list[int]]:  # Grade to rows, likeliest first
     "Wrong items of each grade that may stand beside a right one."
     s, facts = drawer.sources, [drawer.fact[c] for c in query.conditions]
-    but_one = [fitting(s, facts[:k] + facts[k + 1:]) for k in range(len(facts)) if len(facts) > 1]
-    telling = [f for f in s.facts[right] if len(s.holders[f]) <= 20_000] # what a fiftieth of a million shares, tells nothing
+    but_one = [fitting(s, facts[:k] + facts[k + 1 :]) for k in range(len(facts)) if len(facts) > 1]
+    telling = [
+        f for f in s.facts[right] if len(s.holders[f]) <= 20_000
+    ]  # what a fiftieth of a million shares, tells nothing
     fans = s.likers[right][:200]
-    return dict(lure=list(query.lures), near_miss=counted(but_one), alike=counted([s.holders[f] for f in telling]), company=counted([s.early[u] for u in fans]))
+    return dict(
+        lure=list(query.lures),
+        near_miss=counted(but_one),
+        alike=counted([s.holders[f] for f in telling]),
+        company=counted([s.early[u] for u in fans]),
+    )
 
 # %% ../../nbs/shop/03_dataset.ipynb #9d04aa02
 class Ranks(NamedTuple):
     "Where the right item should stand, for whoever does not read the query."
-    traits:np.ndarray # Of each item, as from `blind_traits`
-    domains:dict[str, list[int]] # Rows of each domain, the most popular first
-    standing:dict[int, int] # Place of each row there
-    target:np.ndarray # A rank for each trait, and a place in the list
+
+    traits: np.ndarray  # Of each item, as from `blind_traits`
+    domains: dict[str, list[int]]  # Rows of each domain, the most popular first
+    standing: dict[int, int]  # Place of each row there
+    target: np.ndarray  # A rank for each trait, and a place in the list
 
 # %% ../../nbs/shop/03_dataset.ipynb #9d04aa03
 def ranked_fairly(
-    ranks:Ranks, # Where the right item should stand
-    right:int, # Its row
-    grades:dict[int, str], # First choice of wrong candidates, and their grades
-    levels:dict[str, list[int]], # All rows of each hard grade
-    banned:set[int], # Rows that may not be offered
-    catalogue:Catalogue, # Domains of items
-    n:int, # Candidates, the right one included
-    rng:random.Random, # Source of chance
-)->dict[int, str]: # As many wrong candidates, and their grades
+    ranks: Ranks,  # Where the right item should stand
+    right: int,  # Its row
+    grades: dict[int, str],  # First choice of wrong candidates, and their grades
+    levels: dict[str, list[int]],  # All rows of each hard grade
+    banned: set[int],  # Rows that may not be offered
+    catalogue: Catalogue,  # Domains of items
+    n: int,  # Candidates, the right one included
+    rng: random.Random,  # Source of chance
+) -> dict[int, str]:  # As many wrong candidates, and their grades
     "Exchange wrong candidates until the right one stands where it should."
     domain = catalogue.items[right].domain
-    def free(rows): return [i for i in dict.fromkeys(rows) if i not in banned and catalogue.items[i].domain == domain]
-    spare = {i: grade for grade, rows in levels.items() if grade != 'lure' for i in free(rows)[:2*n]}
+
+    def free(rows):
+        return [
+            i
+            for i in dict.fromkeys(rows)
+            if i not in banned and catalogue.items[i].domain == domain
+        ]
+
+    spare = {
+        i: grade for grade, rows in levels.items() if grade != 'lure' for i in free(rows)[: 2 * n]
+    }
     rows = ranks.domains[domain]
-    better = rows[:ranks.standing[right]] # of these a sample of all may hold too few
-    easy = dict.fromkeys(free(rng.sample(rows, min(len(rows), 3*n))), 'any')
+    better = rows[: ranks.standing[right]]  # of these a sample of all may hold too few
+    easy = dict.fromkeys(free(rng.sample(rows, min(len(rows), 3 * n))), 'any')
     easy |= dict.fromkeys(free(rng.sample(better, min(len(better), n))), 'famous')
     chosen = list(grades)
     easy |= {i: g for i, g in grades.items() if g in ('famous', 'any')}
     fixed = sum(g == 'lure' for g in grades.values())
     hard = [i for i in spare if i not in grades and i not in easy]
-    found = fair_choice(right, chosen, hard, list(easy), ranks.traits, ranks.target[:-1], fixed, levels['alike'])
+    found = fair_choice(
+        right, chosen, hard, list(easy), ranks.traits, ranks.target[:-1], fixed, levels['alike']
+    )
     known = easy | spare | grades
     return {i: known[i] for i in found}
 
 # %% ../../nbs/shop/03_dataset.ipynb #ff100b47
 def not_wrong(
-    sources:Sources, # Likes and profiles
-    need:Need, # What is wanted, and how it is told
-)->list[int]: # Rows
+    sources: Sources,  # Likes and profiles
+    need: Need,  # What is wanted, and how it is told
+) -> list[int]:  # Rows
     "Find the items that a request names, and those that the people like whom it is about."
     return [*need.told.values(), *need.liked, *all_liked(sources, group_of(sources, need))]
 
 # %% ../../nbs/shop/03_dataset.ipynb #7c999699
 def offer(
-    drawer:Drawer, # The graphs
-    query:Query, # Without candidates
-    n:int, # Candidates, the right one included
-    rng:random.Random, # Source of chance
-    told:Sequence[int]=(), # Other items that are not offered, as from `not_wrong`
-    ranks:Ranks|None=None, # Where the right item should stand, for whoever does not read the query
-    right:int|None=None, # The right item on offer; None draws one
-)->tuple[Query, dict[int, str]]: # (with candidates and one right answer, grade of each wrong one)
+    drawer: Drawer,  # The graphs
+    query: Query,  # Without candidates
+    n: int,  # Candidates, the right one included
+    rng: random.Random,  # Source of chance
+    told: Sequence[int] = (),  # Other items that are not offered, as from `not_wrong`
+    ranks: Ranks
+    | None = None,  # Where the right item should stand, for whoever does not read the query
+    right: int | None = None,  # The right item on offer; None draws one
+) -> tuple[
+    Query, dict[int, str]
+]:  # (with candidates and one right answer, grade of each wrong one)
     "Put one right item among wrong ones of all grades."
     s, right = drawer.sources, rng.choice(query.truth) if right is None else right
-    fit = fitting(s, [drawer.fact[c] for c in query.conditions]).tolist() if query.conditions else []
-    mine = [] if query.user is None else [*s.early[query.user].tolist(), *s.late[query.user].tolist()]
-    banned, grades, domain = {right, *query.truth, *query.history, *told, *fit, *mine}, {}, s.catalogue.items[right].domain
+    fit = (
+        fitting(s, [drawer.fact[c] for c in query.conditions]).tolist() if query.conditions else []
+    )
+    mine = (
+        [] if query.user is None else [*s.early[query.user].tolist(), *s.late[query.user].tolist()]
+    )
+    banned, grades, domain = (
+        {right, *query.truth, *query.history, *told, *fit, *mine},
+        {},
+        s.catalogue.items[right].domain,
+    )
+
     def take(rows, grade, most):
-        free = [i for i in dict.fromkeys(rows) if i not in banned and i not in grades and s.catalogue.items[i].domain==domain]
-        for i in rng.sample(free[:3*most], min(most, len(free))): grades[i] = grade
+        free = [
+            i
+            for i in dict.fromkeys(rows)
+            if i not in banned and i not in grades and s.catalogue.items[i].domain == domain
+        ]
+        for i in rng.sample(free[: 3 * most], min(most, len(free))):
+            grades[i] = grade
+
     levels = graded(drawer, query, right)
-    for grade, rows in levels.items(): take(rows, grade, round(GRADES[grade]*(n - 1)))
-    for rows, grade in ((by_fame(s, 6*n, rng), 'famous'), (rng.sample(range(len(s.catalogue)), min(len(s.catalogue), 4*n + len(banned))), 'any')): take(rows, grade, n - 1 - len(grades))
-    if len(grades) < n - 1: raise DataError(f'only {len(grades) + 1} candidates for query {query.id!r}', remedy=f'ask for fewer than {n}')
-    if ranks: grades = ranked_fairly(ranks, right, grades, levels, banned, s.catalogue, n, rng)
+    for grade, rows in levels.items():
+        take(rows, grade, round(GRADES[grade] * (n - 1)))
+    for rows, grade in (
+        (by_fame(s, 6 * n, rng), 'famous'),
+        (rng.sample(range(len(s.catalogue)), min(len(s.catalogue), 4 * n + len(banned))), 'any'),
+    ):
+        take(rows, grade, n - 1 - len(grades))
+    if len(grades) < n - 1:
+        raise DataError(
+            f'only {len(grades) + 1} candidates for query {query.id!r}',
+            remedy=f'ask for fewer than {n}',
+        )
+    if ranks:
+        grades = ranked_fairly(ranks, right, grades, levels, banned, s.catalogue, n, rng)
     wrong = rng.sample(list(grades), n - 1)
     wrong.insert(ranks.target[-1] if ranks else rng.randrange(n), right)
-    return replace(query, truth=(right,), candidates=tuple(wrong), lures=tuple(i for i in query.lures if i in grades)), grades
+    return replace(
+        query,
+        truth=(right,),
+        candidates=tuple(wrong),
+        lures=tuple(i for i in query.lures if i in grades),
+    ), grades
 
 # %% ../../nbs/shop/03_dataset.ipynb #9d07aa01
 def room_above(
-    sources:Sources, # Likes of users
-    query:Query, # Who asks
-    right:int, # The right item on offer
-    domains:dict[str, list[int]], # Rows of each domain, the most popular first
-    standing:dict[int, int], # Place of each row there
-    most:int=200, # Where counting ends
-)->int: # Items, at most `most`
+    sources: Sources,  # Likes of users
+    query: Query,  # Who asks
+    right: int,  # The right item on offer
+    domains: dict[str, list[int]],  # Rows of each domain, the most popular first
+    standing: dict[int, int],  # Place of each row there
+    most: int = 200,  # Where counting ends
+) -> int:  # Items, at most `most`
     "Count the items that are more popular than the right one and not liked by whoever asks."
-    mine = [] if query.user is None else [*sources.early[query.user].tolist(), *sources.late[query.user].tolist()]
+    mine = (
+        []
+        if query.user is None
+        else [*sources.early[query.user].tolist(), *sources.late[query.user].tolist()]
+    )
     banned = {*mine, *query.truth, *query.history}
     better = islice(domains[sources.catalogue.items[right].domain], standing[right])
     return sum(1 for _ in islice((i for i in better if i not in banned), most))
 
 # %% ../../nbs/shop/03_dataset.ipynb #727b3612
-SHARES = dict(train=.8, validation=.1, test=.1) # Of users, and of queries
+SHARES = dict(train=0.8, validation=0.1, test=0.1)  # Of users, and of queries
+
+
 def draw_parts(
-    drawer:Drawer, # The graphs
-    titles:TitleIndex, # Of the same items
-    n:int, # Queries in all
-    n_candidates:int=20, # Items on offer
-    seed:int=0, # Of everything
-    progress:Callable=lambda found, **about: found, # Wraps the queries of each part
-    reword:Callable=lambda drawn, taken, part: drawn, # Says queries in other words
-)->tuple[dict[str, list[Query]], dict[str, list[Need]], Counter]: # (queries of each part, what is meant by each, how often each grade was used)
+    drawer: Drawer,  # The graphs
+    titles: TitleIndex,  # Of the same items
+    n: int,  # Queries in all
+    n_candidates: int = 20,  # Items on offer
+    seed: int = 0,  # Of everything
+    progress: Callable = lambda found, **about: found,  # Wraps the queries of each part
+    reword: Callable = lambda drawn, taken, part: drawn,  # Says queries in other words
+) -> tuple[
+    dict[str, list[Query]], dict[str, list[Need]], Counter
+]:  # (queries of each part, what is meant by each, how often each grade was used)
     "Queries for training, validation and test that share nothing."
-    users = random.Random(f'users {seed}').sample(range(drawer.sources.catalogue.n_users), drawer.sources.catalogue.n_users)
-    a, b = (round(share*len(users)) for share in (SHARES['train'], SHARES['train'] + SHARES['validation']))
+    users = random.Random(f'users {seed}').sample(
+        range(drawer.sources.catalogue.n_users), drawer.sources.catalogue.n_users
+    )
+    a, b = (
+        round(share * len(users))
+        for share in (SHARES['train'], SHARES['train'] + SHARES['validation'])
+    )
     traits = blind_traits(drawer.sources.catalogue)
     popular = by_popularity(drawer.sources.catalogue, traits, random.Random(f'popularity {seed}'))
-    mine, taken, parts, needs, used = dict(train=users[:a], validation=users[a:b], test=users[b:]), set(), {}, {}, Counter()
+    mine, taken, parts, needs, used = (
+        dict(train=users[:a], validation=users[a:b], test=users[b:]),
+        set(),
+        {},
+        {},
+        Counter(),
+    )
     for part in ('test', 'validation', 'train'):
-        drawn = draw_queries(drawer, titles, mine[part], round(SHARES[part]*n), part!='train', seed, taken, part, progress)
+        drawn = draw_queries(
+            drawer,
+            titles,
+            mine[part],
+            round(SHARES[part] * n),
+            part != 'train',
+            seed,
+            taken,
+            part,
+            progress,
+        )
         drawn = reword(drawn, taken, part)
         rng = random.Random(f'candidates {part} {seed}')
-        rights = [rng.choice(q.truth) for q,_ in drawn]
-        room = [room_above(drawer.sources, q, right, *popular) for (q,_),right in zip(drawn, rights)]
-        targets = rank_targets([q for q,_ in drawn], n_candidates, rng, room)
-        offered = [offer(drawer, q, n_candidates, rng, not_wrong(drawer.sources, need), Ranks(traits, *popular, t), right) for (q,need),right,t in zip(drawn, rights, targets)]
-        parts[part], needs[part] = [q for q,_ in offered], [need for _,need in drawn]
-        taken |= {k for q,need in drawn for i in need.truth for k in query_keys(replace(q, truth=(i,)))} # whichever of the right ones is on offer
-        used.update(g for _,grades in offered for g in grades.values())
+        rights = [rng.choice(q.truth) for q, _ in drawn]
+        room = [
+            room_above(drawer.sources, q, right, *popular) for (q, _), right in zip(drawn, rights)
+        ]
+        targets = rank_targets([q for q, _ in drawn], n_candidates, rng, room)
+        offered = [
+            offer(
+                drawer,
+                q,
+                n_candidates,
+                rng,
+                not_wrong(drawer.sources, need),
+                Ranks(traits, *popular, t),
+                right,
+            )
+            for (q, need), right, t in zip(drawn, rights, targets)
+        ]
+        parts[part], needs[part] = [q for q, _ in offered], [need for _, need in drawn]
+        taken |= {
+            k for q, need in drawn for i in need.truth for k in query_keys(replace(q, truth=(i,)))
+        }  # whichever of the right ones is on offer
+        used.update(g for _, grades in offered for g in grades.values())
     return {p: parts[p] for p in SHARES}, {p: needs[p] for p in SHARES}, used
-def leaks(parts:dict[str, list[Query]])->dict[str, int]: # What training and the other parts have in common
+
+
+def leaks(
+    parts: dict[str, list[Query]],
+) -> dict[str, int]:  # What training and the other parts have in common
     "Shared texts, pairs and users; all of them have to be 0."
-    return {k: len(v) for k,v in leakage(parts['train'], [*parts['validation'], *parts['test']]).items()}
+    return {
+        k: len(v)
+        for k, v in leakage(parts['train'], [*parts['validation'], *parts['test']]).items()
+    }
 
 # %% ../../nbs/shop/03_dataset.ipynb #9d04aa04
 def unread_rules(
-    parts:dict[str, list[Query]], # By name
-    catalogue:Catalogue, # Traits of items
-)->dict: # For data.json: the best rules over all queries, the best of each part, and a warning if one is too good
+    parts: dict[str, list[Query]],  # By name
+    catalogue: Catalogue,  # Traits of items
+) -> dict:  # For data.json: the best rules over all queries, the best of each part, and a warning if one is too good
     "Check how far one gets without reading the queries."
     every = blind_rules([q for queries in parts.values() for q in queries], catalogue)
     try:
         check_blind_rules(every, 'the queries')
         warning = ''
-    except DataError as e: # a small or lopsided catalogue may have too few candidates of each kind
+    except DataError as e:  # a small or lopsided catalogue may have too few candidates of each kind
         warning = str(e)
-    return dict(all=every[:5], warning=warning, **{part: blind_rules(queries, catalogue)[0] for part, queries in parts.items()})
+    return dict(
+        all=every[:5],
+        warning=warning,
+        **{part: blind_rules(queries, catalogue)[0] for part, queries in parts.items()},
+    )
 
 # %% ../../nbs/shop/03_dataset.ipynb #ca868e4e
 def early_graph(
-    sources:Sources, # Likes
-    most:int=2_000_000, # Likes of the graph
-    seed:int=0, # Of the choice of users
-)->tuple[InteractionGraph, np.ndarray]: # (early likes of some users, who they are); all of them if there are few
+    sources: Sources,  # Likes
+    most: int = 2_000_000,  # Likes of the graph
+    seed: int = 0,  # Of the choice of users
+) -> tuple[
+    InteractionGraph, np.ndarray
+]:  # (early likes of some users, who they are); all of them if there are few
     "Early likes, for LightGCN."
-    counts, order = np.diff(sources.early.starts), np.random.default_rng(seed).permutation(sources.catalogue.n_users)
-    users = np.sort(order[np.cumsum(counts[order]) <= most]) if counts.sum() > most else np.arange(len(counts))
+    counts, order = (
+        np.diff(sources.early.starts),
+        np.random.default_rng(seed).permutation(sources.catalogue.n_users),
+    )
+    users = (
+        np.sort(order[np.cumsum(counts[order]) <= most])
+        if counts.sum() > most
+        else np.arange(len(counts))
+    )
     rows = np.flatnonzero(np.isin(sources.likes[:, 0], users) & ~sources.is_late)
     place = np.searchsorted(users, sources.likes[rows, 0])
-    return InteractionGraph(len(users), len(sources.catalogue), torch.from_numpy(place.astype(np.int64)), torch.from_numpy(sources.likes[rows, 1].astype(np.int64))), users
+    return InteractionGraph(
+        len(users),
+        len(sources.catalogue),
+        torch.from_numpy(place.astype(np.int64)),
+        torch.from_numpy(sources.likes[rows, 1].astype(np.int64)),
+    ), users
+
+
 def learn_early_taste(
-    sources:Sources, # Likes
-    epochs:int=30, # Passes over half a million likes; fewer over more, but at least 5: our choice
-    most:int=2_000_000, # Likes to learn from
-    seed:int=0, # Of everything random
-    progress:Callable=lambda epochs: epochs, # Wraps the range of epochs
-)->LightGCN: # Vectors of all users and items
+    sources: Sources,  # Likes
+    epochs: int = 30,  # Passes over half a million likes; fewer over more, but at least 5: our choice
+    most: int = 2_000_000,  # Likes to learn from
+    seed: int = 0,  # Of everything random
+    progress: Callable = lambda epochs: epochs,  # Wraps the range of epochs
+) -> LightGCN:  # Vectors of all users and items
     "LightGCN on early likes. Users it was not learned from get the mean of what they like."
     graph, users = early_graph(sources, most, seed)
-    passes = max(min(5, epochs), round(epochs*min(1, 500_000/max(1, len(graph)))))
-    taste = train_lightgcn(graph, epochs=passes, batch_size=max(20_000, len(graph)//10), seed=seed, progress=progress) # each batch passes over the whole graph: ten an epoch, however large
-    if len(users)==sources.catalogue.n_users: return taste
+    passes = max(min(5, epochs), round(epochs * min(1, 500_000 / max(1, len(graph)))))
+    taste = train_lightgcn(
+        graph, epochs=passes, batch_size=max(20_000, len(graph) // 10), seed=seed, progress=progress
+    )  # each batch passes over the whole graph: ten an epoch, however large
+    if len(users) == sources.catalogue.n_users:
+        return taste
     early = sources.early
-    table = csr_array((np.ones(len(early.values), np.float32), early.values, early.starts), shape=(len(early), len(sources.catalogue)))
-    means = (table @ taste.items.numpy())/np.maximum(1, np.diff(early.starts))[:, None]
-    everyone = torch.from_numpy(means*(taste.users.norm(dim=1).mean().item()/max(1e-9, np.linalg.norm(means[users], axis=1).mean()))).float()
+    table = csr_array(
+        (np.ones(len(early.values), np.float32), early.values, early.starts),
+        shape=(len(early), len(sources.catalogue)),
+    )
+    means = (table @ taste.items.numpy()) / np.maximum(1, np.diff(early.starts))[:, None]
+    everyone = torch.from_numpy(
+        means
+        * (
+            taste.users.norm(dim=1).mean().item()
+            / max(1e-9, np.linalg.norm(means[users], axis=1).mean())
+        )
+    ).float()
     everyone[users] = taste.users
     return LightGCN(everyone, taste.items, taste.history)
-def judge_taste(taste:LightGCN, sources:Sources, most:int=2_000, seed:int=0)->dict[str, float]: # ndcg, recall at 10, and users judged
+
+
+def judge_taste(
+    taste: LightGCN, sources: Sources, most: int = 2_000, seed: int = 0
+) -> dict[str, float]:  # ndcg, recall at 10, and users judged
     "How well late likes are foreseen, for a random part of the users."
     asked = np.flatnonzero(np.diff(sources.late.starts))
     asked = np.sort(np.random.default_rng(seed).choice(asked, min(most, len(asked)), replace=False))
+
     def graph(lists):
-        pairs = [(k, i) for k,u in enumerate(asked.tolist()) for i in lists[u].tolist()]
-        return InteractionGraph(len(asked), len(sources.catalogue), *torch.tensor(pairs, dtype=torch.long).reshape(-1, 2).T)
+        pairs = [(k, i) for k, u in enumerate(asked.tolist()) for i in lists[u].tolist()]
+        return InteractionGraph(
+            len(asked),
+            len(sources.catalogue),
+            *torch.tensor(pairs, dtype=torch.long).reshape(-1, 2).T,
+        )
+
     score = lambda users: taste.users[torch.from_numpy(asked)[users]] @ taste.items.T
-    return rank_metrics(score, graph(sources.early), graph(sources.late), 10, chunk=64) | dict(users=len(asked))
+    return rank_metrics(score, graph(sources.early), graph(sources.late), 10, chunk=64) | dict(
+        users=len(asked)
+    )
 
 # %% ../../nbs/shop/03_dataset.ipynb #b783bf6a
 @dataclass(frozen=True, eq=False)
 class DataSet:
     "What training, evaluation and use of a catalogue need."
-    catalogue:Catalogue
-    users:Sequence[str] # Names, by row
-    profiles:dict[str, list] # What is known of users, by row
-    parts:dict[str, list[Query]] # train, validation, test
-    needs:dict[str, list[Need]] # What is meant by each query
-    taste:LightGCN # Of early likes
-    about:dict # What data.json holds
+
+    catalogue: Catalogue
+    users: Sequence[str]  # Names, by row
+    profiles: dict[str, list]  # What is known of users, by row
+    parts: dict[str, list[Query]]  # train, validation, test
+    needs: dict[str, list[Need]]  # What is meant by each query
+    taste: LightGCN  # Of early likes
+    about: dict  # What data.json holds
+
     @cached_property
-    def sources(self)->Sources: return Sources(self.catalogue, self.profiles)
+    def sources(self) -> Sources:
+        return Sources(self.catalogue, self.profiles)
+
     @cached_property
-    def titles(self)->TitleIndex: return TitleIndex(self.catalogue.items)
+    def titles(self) -> TitleIndex:
+        return TitleIndex(self.catalogue.items)
+
     @cached_property
-    def user_row(self)->dict[str, int]: return {u: k for k,u in enumerate(self.users)}
-def checksum(path:Path)->str: # sha256, in hexadecimal
+    def user_row(self) -> dict[str, int]:
+        return {u: k for k, u in enumerate(self.users)}
+
+
+def checksum(path: Path) -> str:  # sha256, in hexadecimal
     "What tells a file from a changed one."
-    with open(path, 'rb') as f: return hashlib.file_digest(f, 'sha256').hexdigest()
+    with open(path, 'rb') as f:
+        return hashlib.file_digest(f, 'sha256').hexdigest()
 
 # %% ../../nbs/shop/03_dataset.ipynb #d89dda5f
 def save_tables(
-    tables:Tables, # As read
-    folder:Path, # For items, facts, likes and users
+    tables: Tables,  # As read
+    folder: Path,  # For items, facts, likes and users
 ):
     "Catalogue and users as parquet."
     import polars as pl
+
     c = tables.catalogue
-    write = lambda name, columns: pl.DataFrame(columns).write_parquet(folder/f'{name}.parquet')
-    write('items', dict(id=[o.id for o in c.items], title=[o.title for o in c.items], year=pl.Series([o.year for o in c.items], dtype=pl.Int32), domain=[o.domain for o in c.items]))
-    write('facts', {n: pl.Series(v, dtype=t) for n,v,t in zip(('item', 'relation', 'value'), zip(*c.facts) if c.facts else ((), (), ()), (pl.Int32, pl.String, pl.String))})
+    write = lambda name, columns: pl.DataFrame(columns).write_parquet(folder / f'{name}.parquet')
+    write(
+        'items',
+        dict(
+            id=[o.id for o in c.items],
+            title=[o.title for o in c.items],
+            year=pl.Series([o.year for o in c.items], dtype=pl.Int32),
+            domain=[o.domain for o in c.items],
+        ),
+    )
+    write(
+        'facts',
+        {
+            n: pl.Series(v, dtype=t)
+            for n, v, t in zip(
+                ('item', 'relation', 'value'),
+                zip(*c.facts) if c.facts else ((), (), ()),
+                (pl.Int32, pl.String, pl.String),
+            )
+        },
+    )
     write('likes', dict(user=c.likes[:, 0], item=c.likes[:, 1]))
-    write('users', dict(user=pl.Series(tables.users, dtype=pl.String)) | {f'about {k}': pl.Series(v, dtype=pl.String) for k,v in tables.profiles.items()})
-    write_json(folder/'report.json', dict(columns=tables.report.columns, rows=tables.report.rows, dropped=tables.report.dropped, problems=tables.report.lines()))
+    write(
+        'users',
+        dict(user=pl.Series(tables.users, dtype=pl.String))
+        | {f'about {k}': pl.Series(v, dtype=pl.String) for k, v in tables.profiles.items()},
+    )
+    write_json(
+        folder / 'report.json',
+        dict(
+            columns=tables.report.columns,
+            rows=tables.report.rows,
+            dropped=tables.report.dropped,
+            problems=tables.report.lines(),
+        ),
+    )
+
+
 def load_tables(
-    folder:Path, # As `save_tables` left it
-)->Tables: # The report says nothing of single cells
+    folder: Path,  # As `save_tables` left it
+) -> Tables:  # The report says nothing of single cells
     "Catalogue and users of a folder."
     import polars as pl
-    read = lambda name: pl.read_parquet(Path(folder)/f'{name}.parquet')
+
+    read = lambda name: pl.read_parquet(Path(folder) / f'{name}.parquet')
     items, users = read('items'), read('users')
-    things = tuple(Item(t, d, y, i) for i,t,y,d in items.select('id', 'title', 'year', 'domain').iter_rows())
-    once, told = {}, json.loads((Path(folder)/'report.json').read_text(encoding='utf-8'))
-    facts = tuple((i, once.setdefault(r, r), once.setdefault(v, v)) for i,r,v in read('facts').iter_rows())
+    things = tuple(
+        Item(t, d, y, i) for i, t, y, d in items.select('id', 'title', 'year', 'domain').iter_rows()
+    )
+    once, told = {}, json.loads((Path(folder) / 'report.json').read_text(encoding='utf-8'))
+    facts = tuple(
+        (i, once.setdefault(r, r), once.setdefault(v, v)) for i, r, v in read('facts').iter_rows()
+    )
     report = Report(told['columns'], Counter(told['rows']), Counter(told['dropped']))
-    return Tables(Catalogue(things, facts, read('likes').to_numpy(), len(users)), users['user'].to_list(), {c.removeprefix('about '): users[c].to_list() for c in users.columns[1:]}, report)
+    return Tables(
+        Catalogue(things, facts, read('likes').to_numpy(), len(users)),
+        users['user'].to_list(),
+        {c.removeprefix('about '): users[c].to_list() for c in users.columns[1:]},
+        report,
+    )
 
 # %% ../../nbs/shop/03_dataset.ipynb #c1e0e463
 def query_line(
-    query:Query, # With candidates
-    need:Need, # What is meant
-    catalogue:Catalogue, # Ids
-)->dict: # Ids instead of rows
+    query: Query,  # With candidates
+    need: Need,  # What is meant
+    catalogue: Catalogue,  # Ids
+) -> dict:  # Ids instead of rows
     "A query as its file has it."
     ids = lambda rows: [catalogue.items[i].id for i in rows]
-    meant = dict(fits=ids(need.truth), told=[[*c, *ids([i])] for c,i in need.told.items()], false=[[*c, v] for c,v in need.false.items()], profile=need.profile)
-    return dict(id=query.id, kind=query.kind, query=query.text, answer=ids(query.truth), candidates=ids(query.candidates), conditions=[list(c) for c in query.conditions], lures=ids(query.lures), liked=ids(query.history), user=query.user, **meant)
+    meant = dict(
+        fits=ids(need.truth),
+        told=[[*c, *ids([i])] for c, i in need.told.items()],
+        false=[[*c, v] for c, v in need.false.items()],
+        profile=need.profile,
+    )
+    return dict(
+        id=query.id,
+        kind=query.kind,
+        query=query.text,
+        answer=ids(query.truth),
+        candidates=ids(query.candidates),
+        conditions=[list(c) for c in query.conditions],
+        lures=ids(query.lures),
+        liked=ids(query.history),
+        user=query.user,
+        **meant,
+    )
+
+
 def line_query(
-    line:dict, # As from `query_line`
-    row:dict[str, int], # Id to row
-    catalogue:Catalogue, # Of the same items
-)->tuple[Query, Need]: # As they were, but for lures that were not on offer
+    line: dict,  # As from `query_line`
+    row: dict[str, int],  # Id to row
+    catalogue: Catalogue,  # Of the same items
+) -> tuple[Query, Need]:  # As they were, but for lures that were not on offer
     "A query from its file, and what is meant by it."
-    rows, conditions = (lambda ids: tuple(row[i] for i in ids)), tuple(map(tuple, line['conditions']))
-    query = Query(line['id'], line['query'], line['kind'], catalogue.items[row[line['answer'][0]]].domain, rows(line['answer']), rows(line['candidates']), conditions, rows(line['lures']), line['user'], rows(line['liked']))
-    told, false = {(r, v): row[i] for r,v,i in line['told']}, {(r, v): wrong for r,v,wrong in line['false']}
-    return query, Need(query.kind, query.user, rows(line['fits']), conditions, told, false, query.history, line['profile'], query.lures)
+    rows, conditions = (
+        (lambda ids: tuple(row[i] for i in ids)),
+        tuple(map(tuple, line['conditions'])),
+    )
+    query = Query(
+        line['id'],
+        line['query'],
+        line['kind'],
+        catalogue.items[row[line['answer'][0]]].domain,
+        rows(line['answer']),
+        rows(line['candidates']),
+        conditions,
+        rows(line['lures']),
+        line['user'],
+        rows(line['liked']),
+    )
+    told, false = (
+        {(r, v): row[i] for r, v, i in line['told']},
+        {(r, v): wrong for r, v, wrong in line['false']},
+    )
+    return query, Need(
+        query.kind,
+        query.user,
+        rows(line['fits']),
+        conditions,
+        told,
+        false,
+        query.history,
+        line['profile'],
+        query.lures,
+    )
 
 # %% ../../nbs/shop/03_dataset.ipynb #be177fcf
 @dataclass(frozen=True)
 class Build:
     "Where a data set comes from, and how large it is to be."
-    items:str # Table of items
-    attributes:str|None = None # Table of facts
-    interactions:str|None = None # Table of who did what
-    users:str|None = None # Table of what is known of users
-    out:str = 'data' # The folder to make
-    domain:str = 'item' # What the items are, in one word
-    columns:dict = field(default_factory=dict) # Columns you know: 'title' or 'items.title' to a name
-    item_facts:tuple = () # Columns of the item table that hold facts
-    liked:float|None = None # Lowest rating that counts as a like
-    lenient:bool = False # Leave bad rows out
-    n_queries:int = 7_000 # In all parts together
-    n_candidates:int = 20 # Items on offer
-    epochs:int = 30 # Of LightGCN
-    licence:str = 'not stated' # Of your tables; it goes into the card
-    seed:int = 0 # Of everything
-    writer:Writer|None = None # Says the queries in other words
-def settings_of(build:Build)->dict: # What two builds of a folder must agree on
+
+    items: str  # Table of items
+    attributes: str | None = None  # Table of facts
+    interactions: str | None = None  # Table of who did what
+    users: str | None = None  # Table of what is known of users
+    out: str = 'data'  # The folder to make
+    domain: str = 'item'  # What the items are, in one word
+    columns: dict = field(
+        default_factory=dict
+    )  # Columns you know: 'title' or 'items.title' to a name
+    item_facts: tuple = ()  # Columns of the item table that hold facts
+    liked: float | None = None  # Lowest rating that counts as a like
+    lenient: bool = False  # Leave bad rows out
+    n_queries: int = 7_000  # In all parts together
+    n_candidates: int = 20  # Items on offer
+    epochs: int = 30  # Of LightGCN
+    licence: str = 'not stated'  # Of your tables; it goes into the card
+    seed: int = 0  # Of everything
+    writer: Writer | None = None  # Says the queries in other words
+
+
+def settings_of(build: Build) -> dict:  # What two builds of a folder must agree on
     "Settings as JSON has them, without the folder, and of a server only what its words depend on."
     said = build.writer and {k: getattr(build.writer, k) for k in ('model', 'temperature', 'seed')}
-    return json.loads(json.dumps({k: v for k,v in asdict(build).items() if k != 'out'} | dict(writer=said)))
+    return json.loads(
+        json.dumps({k: v for k, v in asdict(build).items() if k != 'out'} | dict(writer=said))
+    )
 
 # %% ../../nbs/shop/03_dataset.ipynb #096b7cd4
 def build_data(
-    build:Build, # What to do
-    say:Callable=print, # Told what happens
-    progress:Callable=lambda steps, **about: steps, # Wraps loops, for instance `tqdm`
-)->DataSet:
+    build: Build,  # What to do
+    say: Callable = print,  # Told what happens
+    progress: Callable = lambda steps, **about: steps,  # Wraps loops, for instance `tqdm`
+) -> DataSet:
     "Make a data set from tables, or go on with one that was begun."
     out, settings = Path(build.out), settings_of(build)
     check_writable(out)
-    if (out/'settings.json').exists() and json.loads((out/'settings.json').read_text(encoding='utf-8')) != settings: raise FileExistsError(f'{out} was built with other settings -> choose another --out, or remove the folder')
+    if (out / 'settings.json').exists() and json.loads(
+        (out / 'settings.json').read_text(encoding='utf-8')
+    ) != settings:
+        raise FileExistsError(
+            f'{out} was built with other settings -> choose another --out, or remove the folder'
+        )
     sweep(out)
-    if build.writer and not (out/'queries').exists(): probe(build.writer) # before anything long
-    if not (out/'tables').exists():
-        tables = read_tables(build.items, build.attributes, build.interactions, build.users, build.columns, build.domain, build.liked, build.item_facts, build.lenient)
-        for file, columns in tables.report.columns.items(): say(f'{file}: ' + ', '.join(f'{m} is {n!r}' for m,n in columns.items()))
-        write_json(out/'settings.json', settings)
-        publish(out/'tables', lambda d: save_tables(tables, d))
-    tables = load_tables(out/'tables')
+    if build.writer and not (out / 'queries').exists():
+        probe(build.writer)  # before anything long
+    if not (out / 'tables').exists():
+        tables = read_tables(
+            build.items,
+            build.attributes,
+            build.interactions,
+            build.users,
+            build.columns,
+            build.domain,
+            build.liked,
+            build.item_facts,
+            build.lenient,
+        )
+        for file, columns in tables.report.columns.items():
+            say(f'{file}: ' + ', '.join(f'{m} is {n!r}' for m, n in columns.items()))
+        write_json(out / 'settings.json', settings)
+        publish(out / 'tables', lambda d: save_tables(tables, d))
+    tables = load_tables(out / 'tables')
     sources = Sources(tables.catalogue, tables.profiles)
-    if not (out/'taste.safetensors').exists(): learn_early_taste(sources, build.epochs, seed=build.seed, progress=lambda epochs: progress(epochs, desc='taste')).save(out/'taste.safetensors')
-    if not (out/'queries').exists(): publish(out/'queries', lambda d: make_queries(build, sources, d, say, progress))
-    if not (out/'data.json').exists():
+    if not (out / 'taste.safetensors').exists():
+        learn_early_taste(
+            sources,
+            build.epochs,
+            seed=build.seed,
+            progress=lambda epochs: progress(epochs, desc='taste'),
+        ).save(out / 'taste.safetensors')
+    if not (out / 'queries').exists():
+        publish(out / 'queries', lambda d: make_queries(build, sources, d, say, progress))
+    if not (out / 'data.json').exists():
         told = about(out, settings, tables, sources)
-        write_json(out/'data.json', told)
-        if told['unread']['warning']: say(f"warning: {told['unread']['warning']}")
+        write_json(out / 'data.json', told)
+        if told['unread']['warning']:
+            say(f'warning: {told["unread"]["warning"]}')
     return load_data(out)
 
 # %% ../../nbs/shop/03_dataset.ipynb #b7ba07e2
 def make_queries(
-    build:Build, # How many, and who says them
-    sources:Sources, # Where from
-    folder:Path, # For their files; replies of a server are kept beside it
-    say:Callable=print, # Told what rewording came to
-    progress:Callable=lambda steps, **about: steps, # Wraps loops
+    build: Build,  # How many, and who says them
+    sources: Sources,  # Where from
+    folder: Path,  # For their files; replies of a server are kept beside it
+    say: Callable = print,  # Told what rewording came to
+    progress: Callable = lambda steps, **about: steps,  # Wraps loops
 ):
     "Draw queries, have them reworded if there is a writer, and write them down."
     drawer, titles, came_to = Drawer(sources), TitleIndex(sources.catalogue.items), {}
     judge = Judge(drawer, titles) if build.writer else None
+
     def reworded(drawn, taken, part):
-        drawn, tally = reword(drawn, judge, build.writer, Path(build.out)/'replies.sqlite', taken, lambda asked: progress(asked, desc=f'rewording {part}'))
+        drawn, tally = reword(
+            drawn,
+            judge,
+            build.writer,
+            Path(build.out) / 'replies.sqlite',
+            taken,
+            lambda asked: progress(asked, desc=f'rewording {part}'),
+        )
         say(f'{part}: {tally}')
-        came_to[part] = {k: getattr(tally, k) for k in ('reworded', 'kept', 'tokens_in', 'tokens_out', 'cost')}
+        came_to[part] = {
+            k: getattr(tally, k) for k in ('reworded', 'kept', 'tokens_in', 'tokens_out', 'cost')
+        }
         return drawn
+
     by_writer = dict(reword=reworded) if build.writer else {}
-    parts, needs, used = draw_parts(drawer, titles, build.n_queries, build.n_candidates, build.seed, lambda found, **about: progress(found, desc='queries', **about), **by_writer)
-    if bare := [p for p,qs in parts.items() if not qs]: raise DataError(f'no query could be made for {bare[0]}', build.interactions, remedy='the tables need more: users with several likes, and facts that items share')
-    if (n := sum(map(len, parts.values()))) < .9*build.n_queries: say(f'{n:,} queries instead of {build.n_queries:,}: the tables give no more of them')
+    parts, needs, used = draw_parts(
+        drawer,
+        titles,
+        build.n_queries,
+        build.n_candidates,
+        build.seed,
+        lambda found, **about: progress(found, desc='queries', **about),
+        **by_writer,
+    )
+    if bare := [p for p, qs in parts.items() if not qs]:
+        raise DataError(
+            f'no query could be made for {bare[0]}',
+            build.interactions,
+            remedy='the tables need more: users with several likes, and facts that items share',
+        )
+    if (n := sum(map(len, parts.values()))) < 0.9 * build.n_queries:
+        say(f'{n:,} queries instead of {build.n_queries:,}: the tables give no more of them')
     save_parts(parts, needs, used, sources.catalogue, folder)
-    if build.writer: write_json(folder/'reworded.json', came_to)
+    if build.writer:
+        write_json(folder / 'reworded.json', came_to)
+
+
 def save_parts(
-    parts:dict[str, list[Query]], # By name
-    needs:dict[str, list[Need]], # What is meant by each query
-    used:Counter, # How often each grade of candidate
-    catalogue:Catalogue, # Ids
-    folder:Path, # For a file each
+    parts: dict[str, list[Query]],  # By name
+    needs: dict[str, list[Need]],  # What is meant by each query
+    used: Counter,  # How often each grade of candidate
+    catalogue: Catalogue,  # Ids
+    folder: Path,  # For a file each
 ):
     "Queries as JSON lines."
-    for name, queries in parts.items(): write_atomic(folder/f'{name}.jsonl', ''.join(json.dumps(query_line(q, n, catalogue), ensure_ascii=False) + '\n' for q,n in zip(queries, needs[name])))
-    write_json(folder/'grades.json', used)
+    for name, queries in parts.items():
+        write_atomic(
+            folder / f'{name}.jsonl',
+            ''.join(
+                json.dumps(query_line(q, n, catalogue), ensure_ascii=False) + '\n'
+                for q, n in zip(queries, needs[name])
+            ),
+        )
+    write_json(folder / 'grades.json', used)
 
 # %% ../../nbs/shop/03_dataset.ipynb #110c69b8
 def load_parts(
-    folder:Path, # As `save_parts` left it
-    catalogue:Catalogue, # Of the same items
-)->tuple[dict[str, list[Query]], dict[str, list[Need]]]: # By name
+    folder: Path,  # As `save_parts` left it
+    catalogue: Catalogue,  # Of the same items
+) -> tuple[dict[str, list[Query]], dict[str, list[Need]]]:  # By name
     "The queries of each part, and what is meant by them."
-    row = {o.id: i for i,o in enumerate(catalogue.items)}
-    both = {p: [line_query(json.loads(l), row, catalogue) for l in (Path(folder)/f'{p}.jsonl').read_text(encoding='utf-8').split('\n')[:-1]] for p in SHARES} # splitlines would cut at U+2028, too
-    return {p: [q for q,_ in b] for p,b in both.items()}, {p: [n for _,n in b] for p,b in both.items()}
+    row = {o.id: i for i, o in enumerate(catalogue.items)}
+    both = {
+        p: [
+            line_query(json.loads(l), row, catalogue)
+            for l in (Path(folder) / f'{p}.jsonl').read_text(encoding='utf-8').split('\n')[:-1]
+        ]
+        for p in SHARES
+    }  # splitlines would cut at U+2028, too
+    return {p: [q for q, _ in b] for p, b in both.items()}, {
+        p: [n for _, n in b] for p, b in both.items()
+    }
+
+
 def about(
-    out:Path, # The folder
-    settings:dict, # It was built with
-    tables:Tables, # What it holds
-    sources:Sources, # The same
-)->dict: # For data.json
+    out: Path,  # The folder
+    settings: dict,  # It was built with
+    tables: Tables,  # What it holds
+    sources: Sources,  # The same
+) -> dict:  # For data.json
     "Counts, figures of taste, leaks and checksums."
-    parts, taste = load_parts(out/'queries', tables.catalogue)[0], LightGCN.load(out/'taste.safetensors')
-    kinds = {p: Counter(q.kind for q in qs) for p,qs in parts.items()}
-    counts = dict(items=len(tables.catalogue), facts=len(tables.catalogue.facts), users=len(tables.users), likes=len(tables.catalogue.likes), late_likes=int(sources.is_late.sum()))
-    files = sorted(p for p in out.rglob('*') if p.is_file() and p.name not in ('data.json', 'README.md') and p.suffix != '.png' and p.name[0] != '.' and not p.name.startswith('replies.sqlite'))
-    words = out/'queries'/'reworded.json'
-    return dict(settings=settings, counts=counts, reworded=json.loads(words.read_text(encoding='utf-8')) if words.exists() else {}, dropped=tables.report.dropped, queries=kinds, grades=json.loads((out/'queries'/'grades.json').read_text(encoding='utf-8')),
-        taste=judge_taste(taste, sources), leaks=leaks(parts), unread=unread_rules(parts, tables.catalogue), files={p.relative_to(out).as_posix(): checksum(p) for p in files})
+    parts, taste = (
+        load_parts(out / 'queries', tables.catalogue)[0],
+        LightGCN.load(out / 'taste.safetensors'),
+    )
+    kinds = {p: Counter(q.kind for q in qs) for p, qs in parts.items()}
+    counts = dict(
+        items=len(tables.catalogue),
+        facts=len(tables.catalogue.facts),
+        users=len(tables.users),
+        likes=len(tables.catalogue.likes),
+        late_likes=int(sources.is_late.sum()),
+    )
+    files = sorted(
+        p
+        for p in out.rglob('*')
+        if p.is_file()
+        and p.name not in ('data.json', 'README.md')
+        and p.suffix != '.png'
+        and p.name[0] != '.'
+        and not p.name.startswith('replies.sqlite')
+    )
+    words = out / 'queries' / 'reworded.json'
+    return dict(
+        settings=settings,
+        counts=counts,
+        reworded=json.loads(words.read_text(encoding='utf-8')) if words.exists() else {},
+        dropped=tables.report.dropped,
+        queries=kinds,
+        grades=json.loads((out / 'queries' / 'grades.json').read_text(encoding='utf-8')),
+        taste=judge_taste(taste, sources),
+        leaks=leaks(parts),
+        unread=unread_rules(parts, tables.catalogue),
+        files={p.relative_to(out).as_posix(): checksum(p) for p in files},
+    )
+
+
 def load_data(
-    folder:str|Path, # As `build_data` made it
-    check:bool=True, # Compare checksums
-)->DataSet:
+    folder: str | Path,  # As `build_data` made it
+    check: bool = True,  # Compare checksums
+) -> DataSet:
     "Read a data set that is whole."
     folder = Path(folder)
-    if not (folder/'data.json').is_file(): raise DataError('is no data set, or its build was not finished', folder, remedy='run the same `rerec data build` again')
-    told = json.loads((folder/'data.json').read_text(encoding='utf-8'))
+    if not (folder / 'data.json').is_file():
+        raise DataError(
+            'is no data set, or its build was not finished',
+            folder,
+            remedy='run the same `rerec data build` again',
+        )
+    told = json.loads((folder / 'data.json').read_text(encoding='utf-8'))
     for name, sha in told['files'].items() if check else ():
-        if not (folder/name).is_file() or checksum(folder/name) != sha: raise DataError('is missing or was changed since the build', folder/name, remedy='build the folder again')
-    tables = load_tables(folder/'tables')
-    return DataSet(tables.catalogue, tables.users, tables.profiles, *load_parts(folder/'queries', tables.catalogue), LightGCN.load(folder/'taste.safetensors'), told)
+        if not (folder / name).is_file() or checksum(folder / name) != sha:
+            raise DataError(
+                'is missing or was changed since the build',
+                folder / name,
+                remedy='build the folder again',
+            )
+    tables = load_tables(folder / 'tables')
+    return DataSet(
+        tables.catalogue,
+        tables.users,
+        tables.profiles,
+        *load_parts(folder / 'queries', tables.catalogue),
+        LightGCN.load(folder / 'taste.safetensors'),
+        told,
+    )

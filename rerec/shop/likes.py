@@ -9,25 +9,27 @@ __all__ = ['LIKES', 'LEAST', 'fans_of', 'traits_said', 'people_like', 'LikedBy']
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
+
 import numpy as np
+
 from ..run.lookup import Entry, Request, plain_words
 from ..run.queries import TRAITS, Sources, liked_by, listed, name_of
 
 # %% ../../nbs/shop/04_likes.ipynb #a902edc1
 def fans_of(
-    sources:Sources, # Likes
-    named:Sequence[int], # Rows
-    user:int|None=None, # Who asks, and does not count
-)->np.ndarray: # Users
+    sources: Sources,  # Likes
+    named: Sequence[int],  # Rows
+    user: int | None = None,  # Who asks, and does not count
+) -> np.ndarray:  # Users
     "Find the users who like all of some items, by their early likes."
     fans = reduce(np.intersect1d, [sources.likers[i] for i in named])
     return fans if user is None else np.setdiff1d(fans, [user])
 
 # %% ../../nbs/shop/04_likes.ipynb #c153d6ca
 def traits_said(
-    profiles:dict[str, list], # Column to a value for each user
-    request:Request, # Read
-)->dict[str, str]: # Column to the value that the request says of the asker
+    profiles: dict[str, list],  # Column to a value for each user
+    request: Request,  # Read
+) -> dict[str, str]:  # Column to the value that the request says of the asker
     "Read off a request what it says of the person who asks."
     said = {}
     for column, values in profiles.items():
@@ -35,16 +37,20 @@ def traits_said(
         for value in dict.fromkeys(v for v in values if v is not None):
             alone = plain_words(str(value))
             is_telling = len(alone) > 2 and any(c.isalpha() for c in alone)
-            if f' {plain_words(phrase.format(v=value))} ' in request.words or is_telling and f' {alone} ' in request.words:
+            if (
+                f' {plain_words(phrase.format(v=value))} ' in request.words
+                or is_telling
+                and f' {alone} ' in request.words
+            ):
                 said[column] = value
     return said
 
 # %% ../../nbs/shop/04_likes.ipynb #13276ff0
 def people_like(
-    sources:Sources, # Profiles
-    said:dict[str, str], # Column to value
-    user:int|None=None, # Who asks, and does not count
-)->np.ndarray: # Users
+    sources: Sources,  # Profiles
+    said: dict[str, str],  # Column to value
+    user: int | None = None,  # Who asks, and does not count
+) -> np.ndarray:  # Users
     "Find the users who share all of some traits."
     shares = np.ones(sources.catalogue.n_users, bool)
     for column, value in said.items():
@@ -55,23 +61,34 @@ def people_like(
     return np.flatnonzero(shares)
 
 # %% ../../nbs/shop/04_likes.ipynb #bcd899d7
-LIKES = ('likes',) # Relation of such an entry
-LEAST = 5 # People who share traits, at least: as where queries are drawn
+LIKES = ('likes',)  # Relation of such an entry
+LEAST = 5  # People who share traits, at least: as where queries are drawn
+
 
 @dataclass(frozen=True, eq=False)
 class LikedBy:
     "Says of candidates who likes them, as far as a request asks for it; for `Snippets`."
-    sources:Sources # Early likes, profiles
-    def group(self, request:Request)->tuple[str, np.ndarray]: # (in words, users); '' if the request is about nobody
+
+    sources: Sources  # Early likes, profiles
+
+    def group(
+        self, request: Request
+    ) -> tuple[str, np.ndarray]:  # (in words, users); '' if the request is about nobody
         "Find whom a request is about."
         if len(request.named) > 1:
             names = listed([name_of(self.sources.catalogue, i) for i in request.named])
             return f'fans of {names}', fans_of(self.sources, request.named, request.user)
         said = {} if request.named else traits_said(self.sources.profiles, request)
         users = people_like(self.sources, said, request.user) if said else ()
-        if len(users) < LEAST: return '', np.empty(0, int)
-        return 'people whose ' + listed([f'{c.replace("_", " ")} is {v}' for c, v in said.items()]), users
-    def __call__(self, request:Request, rows:Sequence[int])->dict[int, list[Entry]]: # Of the candidates that are liked
+        if len(users) < LEAST:
+            return '', np.empty(0, int)
+        return 'people whose ' + listed(
+            [f'{c.replace("_", " ")} is {v}' for c, v in said.items()]
+        ), users
+
+    def __call__(
+        self, request: Request, rows: Sequence[int]
+    ) -> dict[int, list[Entry]]:  # Of the candidates that are liked
         words, users = self.group(request)
         liked = liked_by(self.sources, users, np.asarray(rows)) if words else ()
         return {row: [Entry(f'liked by {words}', LIKES)] for row in liked}

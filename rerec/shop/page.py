@@ -6,38 +6,56 @@
 __all__ = ['SHOWN', 'STYLE', 'text', 'card', 'steps', 'as_html', 'failed', 'respond', 'make_app', 'serve']
 
 # %% ../../nbs/shop/09_page.ipynb #2b8694ed
-import html, os
+import html
+import os
 from collections.abc import Sequence
-from .assistant import Assistant, Recommendation, as_wish, earned, role
+
 from ..base.core import DataError
+from .assistant import Assistant, Recommendation, as_wish, earned, role
 
 # %% ../../nbs/shop/09_page.ipynb #214007dc
-SHOWN = 2_000 # Characters of a text that are shown
-def text(value:object)->str: # Safe inside HTML
+SHOWN = 2_000  # Characters of a text that are shown
+
+
+def text(value: object) -> str:  # Safe inside HTML
     "A string as HTML that shows it and does nothing."
     plain = ''.join(c if c.isprintable() or c == '\n' else ' ' for c in str(value)[:SHOWN])
     return html.escape(plain) + ('…' if len(str(value)) > SHOWN else '')
+
+
 def card(
-    place:int, # From 1
-    item:dict, # As in `Recommendation.as_dict`
-    right:bool=False, # Known to be right
-)->str: # HTML
+    place: int,  # From 1
+    item: dict,  # As in `Recommendation.as_dict`
+    right: bool = False,  # Known to be right
+) -> str:  # HTML
     "An item, and why."
-    why = [f"<li>{text(role(r['relation']))}: <b>{text(r['value'])}</b>{', like ' + text(r['like']) if r['like'] else ''}</li>" for r in item['why']]
-    if item['liked_by']: why.append(f"<li>{item['liked_by']} people liked it and something you liked</li>")
+    why = [
+        f'<li>{text(role(r["relation"]))}: <b>{text(r["value"])}</b>{", like " + text(r["like"]) if r["like"] else ""}</li>'
+        for r in item['why']
+    ]
+    if item['liked_by']:
+        why.append(f'<li>{item["liked_by"]} people liked it and something you liked</li>')
     return f'<div class="rerec-card{" rerec-right" * right}"><div class="rerec-title">{place}. {text(item["title"])}</div><ul>{"".join(why)}</ul></div>'
 
 # %% ../../nbs/shop/09_page.ipynb #2beb1262
 def steps(
-    parts:Sequence[tuple[str, float]], # From `earned`
-    known:bool, # Whether the right answer is
-)->str: # HTML
+    parts: Sequence[tuple[str, float]],  # From `earned`
+    known: bool,  # Whether the right answer is
+) -> str:  # HTML
     "The reasoning, step by step."
+
     def step(words, kept):
         blamed = known and kept < 1
-        note = f' title="names the item wrongly recommended: keeps {kept:.0%} of the reward"' if blamed else ''
+        note = (
+            f' title="names the item wrongly recommended: keeps {kept:.0%} of the reward"'
+            if blamed
+            else ''
+        )
         return f'<span class="rerec-step{" rerec-blamed" * blamed}"{note}>{text(words)}</span>'
+
     return f'<div class="rerec-steps">{"".join(step(*p) for p in parts)}</div>'
+
+
 STYLE = """<style>
 .rerec-card, .rerec-steps { border: 1px solid #bbb; border-radius: 6px; padding: .6em .9em; margin: .4em 0; }
 .rerec-title { font-weight: 600; } .rerec-card ul { margin: .2em 0 0 1.2em; } .rerec-right { border-width: 3px; border-color: #2a7; }
@@ -47,64 +65,128 @@ STYLE = """<style>
 
 # %% ../../nbs/shop/09_page.ipynb #61321639
 def as_html(
-    recommendation:Recommendation, # An answer
-    truth:Sequence[int]=(), # Rows of right items, if they are known
-)->tuple[str, str]: # (cards, steps) in HTML
+    recommendation: Recommendation,  # An answer
+    truth: Sequence[int] = (),  # Rows of right items, if they are known
+) -> tuple[str, str]:  # (cards, steps) in HTML
     "What the page shows for one answer."
     told, rows = recommendation.as_dict(), recommendation.places
-    cards = ''.join(card(k, item, i in truth) for k,(i, item) in enumerate(zip(rows, told['items']), 1))
-    note = '' if rows else '<p class="rerec-note">The model named no item of the catalogue; these were retrieved for it.</p>'
-    others = ''.join(card(k, item, i in truth) for k,(i, item) in enumerate(zip(recommendation.rest, told['retrieved']), 1))
-    more = others if not rows else f'<details><summary>Also considered</summary>{others}</details>' if others else ''
-    verdict = f'<p class="rerec-note">{"Right" if set(rows[:1]) & set(truth) else "Wrong"}: the answer to this query is known.</p>' if truth else ''
-    return STYLE + verdict + note + cards + more, STYLE + steps(earned(recommendation, truth) if truth else [(recommendation.text, 1.)], bool(truth))
+    cards = ''.join(
+        card(k, item, i in truth) for k, (i, item) in enumerate(zip(rows, told['items']), 1)
+    )
+    note = (
+        ''
+        if rows
+        else '<p class="rerec-note">The model named no item of the catalogue; these were retrieved for it.</p>'
+    )
+    others = ''.join(
+        card(k, item, i in truth)
+        for k, (i, item) in enumerate(zip(recommendation.rest, told['retrieved']), 1)
+    )
+    more = (
+        others
+        if not rows
+        else f'<details><summary>Also considered</summary>{others}</details>'
+        if others
+        else ''
+    )
+    verdict = (
+        f'<p class="rerec-note">{"Right" if set(rows[:1]) & set(truth) else "Wrong"}: the answer to this query is known.</p>'
+        if truth
+        else ''
+    )
+    return STYLE + verdict + note + cards + more, STYLE + steps(
+        earned(recommendation, truth) if truth else [(recommendation.text, 1.0)], bool(truth)
+    )
+
+
 def failed(
-    error:Exception, # Of somebody who typed
-)->tuple[str, str]: # As from `as_html`
+    error: Exception,  # Of somebody who typed
+) -> tuple[str, str]:  # As from `as_html`
     "A mistake, told in the place of an answer."
     return STYLE + f'<p class="rerec-note">{text(error)}</p>', ''
 
 # %% ../../nbs/shop/09_page.ipynb #f72a5a3f
 def respond(
-    assistant:Assistant, # Who answers
-    wish:str, # What was typed
-    user:str='', # A name, or nothing
-    liked:str='', # Titles, one a line
-)->tuple[str, str]: # (cards, steps) in HTML
+    assistant: Assistant,  # Who answers
+    wish: str,  # What was typed
+    user: str = '',  # A name, or nothing
+    liked: str = '',  # Titles, one a line
+) -> tuple[str, str]:  # (cards, steps) in HTML
     "What pressing the button shows."
     known = assistant.known.get(wish.strip())
-    try: query = known or as_wish(assistant.data, wish[:SHOWN], user.strip() or None, [l.strip() for l in liked.splitlines() if l.strip()])
-    except DataError as e: return failed(e)
+    try:
+        query = known or as_wish(
+            assistant.data,
+            wish[:SHOWN],
+            user.strip() or None,
+            [l.strip() for l in liked.splitlines() if l.strip()],
+        )
+    except DataError as e:
+        return failed(e)
     return as_html(assistant.recommend([query])[0], known.truth if known else ())
 
 # %% ../../nbs/shop/09_page.ipynb #625c034c
 def make_app(
-    assistant:Assistant, # Who answers
-    title:str='Ask for a recommendation', # Of the page
-): # gradio.Blocks
+    assistant: Assistant,  # Who answers
+    title: str = 'Ask for a recommendation',  # Of the page
+):  # gradio.Blocks
     "The page, ready to be launched."
     import gradio as gr
+
     with gr.Blocks(title=title, analytics_enabled=False) as app:
         gr.Markdown(f'# {title}')
         with gr.Row():
             with gr.Column():
-                wish = gr.Textbox(label='What are you looking for?', lines=3, max_length=SHOWN, elem_id='wish')
-                user = gr.Textbox(label='Who asks (a name the shop knows, or nothing)', max_length=200, elem_id='user')
-                liked = gr.Textbox(label='Liked, a title a line', lines=2, max_length=SHOWN, elem_id='liked')
+                wish = gr.Textbox(
+                    label='What are you looking for?', lines=3, max_length=SHOWN, elem_id='wish'
+                )
+                user = gr.Textbox(
+                    label='Who asks (a name the shop knows, or nothing)',
+                    max_length=200,
+                    elem_id='user',
+                )
+                liked = gr.Textbox(
+                    label='Liked, a title a line', lines=2, max_length=SHOWN, elem_id='liked'
+                )
                 button = gr.Button('Recommend', variant='primary', elem_id='recommend')
-                gr.Examples([[q] for q in list(assistant.known)[:5]], [wish], label='Queries whose answer is known')
-            with gr.Column(): cards, reasoning = gr.HTML(elem_id='cards'), gr.HTML(elem_id='steps')
-        for event in (button.click, wish.submit): event(lambda w, u, l: respond(assistant, w, u, l), [wish, user, liked], [cards, reasoning], api_name=False)
+                gr.Examples(
+                    [[q] for q in list(assistant.known)[:5]],
+                    [wish],
+                    label='Queries whose answer is known',
+                )
+            with gr.Column():
+                cards, reasoning = gr.HTML(elem_id='cards'), gr.HTML(elem_id='steps')
+        for event in (button.click, wish.submit):
+            event(
+                lambda w, u, l: respond(assistant, w, u, l),
+                [wish, user, liked],
+                [cards, reasoning],
+                api_name=False,
+            )
     return app
+
+
 def serve(
-    assistant:Assistant, # Who answers
-    host:str='127.0.0.1', # Address to listen at
-    port:int=7860, # A number from 1024
-    wait:bool=True, # Until it is stopped
-): # gradio.Blocks
+    assistant: Assistant,  # Who answers
+    host: str = '127.0.0.1',  # Address to listen at
+    port: int = 7860,  # A number from 1024
+    wait: bool = True,  # Until it is stopped
+):  # gradio.Blocks
     "Launch the page."
     os.environ |= dict(GRADIO_ANALYTICS_ENABLED='False', HF_HUB_DISABLE_TELEMETRY='1')
     import gradio as gr
-    app, theme = make_app(assistant), gr.themes.Base(font=['system-ui', 'sans-serif'], font_mono=['monospace'])
-    app.queue(default_concurrency_limit=1).launch(server_name=host, server_port=port, share=False, prevent_thread_lock=not wait, quiet=True, theme=theme, footer_links=[])
+
+    app, theme = (
+        make_app(assistant),
+        gr.themes.Base(font=['system-ui', 'sans-serif'], font_mono=['monospace']),
+    )
+    app.queue(default_concurrency_limit=1).launch(
+        server_name=host,
+        server_port=port,
+        share=False,
+        prevent_thread_lock=not wait,
+        quiet=True,
+        theme=theme,
+        footer_links=[],
+    )
     return app

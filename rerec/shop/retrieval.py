@@ -11,118 +11,203 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+
 import bm25s
 import numpy as np
 import torch
-from ..run.baselines import bm25_scores, item_words
-from .dataset import DataSet, load_data
+
 from ..base.core import Query, write_json
+from ..run.baselines import bm25_scores, item_words
 from ..run.lookup import plain_words
 from ..run.runs import provenance
+from .dataset import DataSet, load_data
 
 # %% ../../nbs/shop/05_retrieval.ipynb #cfe19543
 class Facts:
     "Finds facts in words."
-    def __init__(self, data:DataSet): # With facts
+
+    def __init__(self, data: DataSet):  # With facts
         self.data, self.names = data, data.sources.graph.names
-        self.values = {v: k for k,v in enumerate(dict.fromkeys(plain_words(v) for _,v in self.names))}
-        self.value = np.array([self.values[plain_words(v)] for _,v in self.names], int) # of each fact
+        self.values = {
+            v: k for k, v in enumerate(dict.fromkeys(plain_words(v) for _, v in self.names))
+        }
+        self.value = np.array(
+            [self.values[plain_words(v)] for _, v in self.names], int
+        )  # of each fact
         self.longest = max((v.count(' ') + 1 for v in self.values), default=0)
-    def said(self, text:str)->set[int]: # Values that stand in a text
+
+    def said(self, text: str) -> set[int]:  # Values that stand in a text
         words = plain_words(text[:5_000]).split()
-        return {k for a in range(len(words)) for b in range(a + 1, min(len(words), a + self.longest) + 1) if (k := self.values.get(' '.join(words[a:b]))) is not None}
-    def named(self, text:str)->list[int]: # Rows of items that stand in a text
+        return {
+            k
+            for a in range(len(words))
+            for b in range(a + 1, min(len(words), a + self.longest) + 1)
+            if (k := self.values.get(' '.join(words[a:b]))) is not None
+        }
+
+    def named(self, text: str) -> list[int]:  # Rows of items that stand in a text
         return list(dict.fromkeys(m.items[0] for m in self.data.titles.find(text[:5_000])))
 
 # %% ../../nbs/shop/05_retrieval.ipynb #da0aba94
-WEIGHTS = dict(facts=1., words=.25, taste=1.) # Of the three rankings, by trials on the film catalogue: our choice
-def bm25_index(documents:Sequence[Sequence[str]])->bm25s.BM25: # Short and long documents nearly alike
+WEIGHTS = dict(
+    facts=1.0, words=0.25, taste=1.0
+)  # Of the three rankings, by trials on the film catalogue: our choice
+
+
+def bm25_index(
+    documents: Sequence[Sequence[str]],
+) -> bm25s.BM25:  # Short and long documents nearly alike
     "A search engine over lists of words."
-    index = bm25s.BM25(k1=1.5, b=.3)
+    index = bm25s.BM25(k1=1.5, b=0.3)
     index.index([list(d) or [''] for d in documents], show_progress=False)
     return index
-def best(scores:np.ndarray, most:int)->np.ndarray: # Rows, best first
+
+
+def best(scores: np.ndarray, most: int) -> np.ndarray:  # Rows, best first
     "Rows with the highest scores above 0."
-    top = np.argpartition(-scores, most - 1)[:most] if most < len(scores) else np.arange(len(scores))
+    top = (
+        np.argpartition(-scores, most - 1)[:most] if most < len(scores) else np.arange(len(scores))
+    )
     top = np.sort(top)
-    return top[np.argsort(-scores[top], kind='stable')][:(scores > 0).sum()]
+    return top[np.argsort(-scores[top], kind='stable')][: (scores > 0).sum()]
+
+
 def fuse(
-    rankings:dict[str, np.ndarray], # Rows, best first, by name
-    n:int, # Items of the catalogue
-    k:int=60, # The higher, the less the first places count
-)->np.ndarray: # A score for each item
+    rankings: dict[str, np.ndarray],  # Rows, best first, by name
+    n: int,  # Items of the catalogue
+    k: int = 60,  # The higher, the less the first places count
+) -> np.ndarray:  # A score for each item
     "Reciprocal rank fusion."
     scores = np.zeros(n)
-    for name, rows in rankings.items(): scores[rows] += WEIGHTS[name]/(k + 1 + np.arange(len(rows)))
+    for name, rows in rankings.items():
+        scores[rows] += WEIGHTS[name] / (k + 1 + np.arange(len(rows)))
     return scores
 
 # %% ../../nbs/shop/05_retrieval.ipynb #d21e4406
 class Retriever:
     "Candidates from the whole catalogue."
-    def __init__(self, data:DataSet, share:float=.05): # Of the catalogue that a ranking speaks for, but at least 10 items: our choice
-        self.data, self.facts, self.depth = data, Facts(data), max(10, round(share*len(data.catalogue)))
-        self.value_index = bm25_index([[f'{v}' for v in self.values_of(i)] for i in range(len(data.catalogue))])
+
+    def __init__(
+        self, data: DataSet, share: float = 0.05
+    ):  # Of the catalogue that a ranking speaks for, but at least 10 items: our choice
+        self.data, self.facts, self.depth = (
+            data,
+            Facts(data),
+            max(10, round(share * len(data.catalogue))),
+        )
+        self.value_index = bm25_index(
+            [[f'{v}' for v in self.values_of(i)] for i in range(len(data.catalogue))]
+        )
         self.word_index = bm25_index(item_words(data.catalogue))
-    def values_of(self, row:int)->list[int]: return list(dict.fromkeys(self.facts.value[self.data.sources.facts[row]].tolist()))
-    def rankings(self, query:Query)->dict[str, np.ndarray]: # Rows, best first, by name
+
+    def values_of(self, row: int) -> list[int]:
+        return list(dict.fromkeys(self.facts.value[self.data.sources.facts[row]].tolist()))
+
+    def rankings(self, query: Query) -> dict[str, np.ndarray]:  # Rows, best first, by name
         "The three rankings; those that have nothing to say are empty."
-        told = self.facts.said(query.text) | {v for i in self.facts.named(query.text) for v in self.values_of(i)}
+        told = self.facts.said(query.text) | {
+            v for i in self.facts.named(query.text) for v in self.values_of(i)
+        }
+
         def search(index, words):
             ids = index.get_tokens_ids(list(words))
-            return best(index.get_scores_from_ids(ids), self.depth) if len(ids) else np.empty(0, int)
-        return dict(facts=search(self.value_index, map(str, sorted(told))), words=search(self.word_index, plain_words(query.text[:5_000]).split()), taste=self.by_taste(query))
-    def by_taste(self, query:Query)->np.ndarray: # Rows, best first
+            return (
+                best(index.get_scores_from_ids(ids), self.depth) if len(ids) else np.empty(0, int)
+            )
+
+        return dict(
+            facts=search(self.value_index, map(str, sorted(told))),
+            words=search(self.word_index, plain_words(query.text[:5_000]).split()),
+            taste=self.by_taste(query),
+        )
+
+    def by_taste(self, query: Query) -> np.ndarray:  # Rows, best first
         "What the user, or somebody who liked the same, may like."
-        taste, own = self.data.taste, [self.data.taste.users[query.user]]*(query.user is not None)
-        own += [taste.items[list(query.history)].mean(0)]*bool(query.history)
-        if not own: return np.empty(0, int)
+        taste, own = self.data.taste, [self.data.taste.users[query.user]] * (query.user is not None)
+        own += [taste.items[list(query.history)].mean(0)] * bool(query.history)
+        if not own:
+            return np.empty(0, int)
         return best((taste.items @ torch.stack(own).mean(0)).numpy(), self.depth)
-    def scores(self, query:Query)->np.ndarray: # For every item; below 0 for those that are named, liked or known
+
+    def scores(
+        self, query: Query
+    ) -> np.ndarray:  # For every item; below 0 for those that are named, liked or known
         "Score the whole catalogue for a query."
         scores = fuse(self.rankings(query), len(self.data.catalogue)) + self.fame
         scores[[*query.history, *self.facts.named(query.text)]] = -1
         if query.user is not None:
             scores[self.data.sources.early[query.user]] = -1
         return scores
-    def find(self, query:Query, n:int=20)->list[int]: # Rows, best first
+
+    def find(self, query: Query, n: int = 20) -> list[int]:  # Rows, best first
         "Candidates for a query; the well-liked fill up what no ranking knows."
         scores = self.scores(query)
         return [i for i in np.argsort(-scores, kind='stable')[:n].tolist() if scores[i] >= 0]
+
     @cached_property
-    def fame(self)->np.ndarray: # Far less than any place is worth
+    def fame(self) -> np.ndarray:  # Far less than any place is worth
         liked = np.bincount(self.data.sources.likes[:, 1], minlength=len(self.data.catalogue))
-        return 1e-6*liked/max(1, liked.max())
+        return 1e-6 * liked / max(1, liked.max())
 
 # %% ../../nbs/shop/05_retrieval.ipynb #97d3323b
-def retrieval_scores(retriever:Retriever)->Callable: # score(query, rows), for `evaluate_scores`
+def retrieval_scores(retriever: Retriever) -> Callable:  # score(query, rows), for `evaluate_scores`
     "Rank given candidates as the search of the whole catalogue would."
     return lambda query, rows: retriever.scores(query)[list(rows)]
 
 # %% ../../nbs/shop/05_retrieval.ipynb #1013d1eb
 def found_among(
-    find, # (query, n) -> rows
-    queries:Sequence[Query], # With right items
-    n:int, # Places that count
-)->dict[str, float]: # By kind, and over all
+    find,  # (query, n) -> rows
+    queries: Sequence[Query],  # With right items
+    n: int,  # Places that count
+) -> dict[str, float]:  # By kind, and over all
     "How often the right item is retrieved."
     hits = {q.id: q.truth[0] in find(q, n) for q in queries}
-    kinds = {k: [hits[q.id] for q in queries if q.kind==k] for k in dict.fromkeys(q.kind for q in queries)}
-    return {k: sum(h)/len(h) for k,h in kinds.items()} | dict(all=sum(hits.values())/len(hits))
+    kinds = {
+        k: [hits[q.id] for q in queries if q.kind == k]
+        for k in dict.fromkeys(q.kind for q in queries)
+    }
+    return {k: sum(h) / len(h) for k, h in kinds.items()} | dict(all=sum(hits.values()) / len(hits))
+
+
 def retrieval_table(
-    data:DataSet, # With queries for validation and test
-    n:int, # Places that count
-)->dict[str, dict[str, float]]: # By way of retrieval and kind of query
+    data: DataSet,  # With queries for validation and test
+    n: int,  # Places that count
+) -> dict[str, dict[str, float]]:  # By way of retrieval and kind of query
     "How often the right item is retrieved from the whole catalogue, by ours and by what is simpler."
-    ours, rows, queries = Retriever(data), range(len(data.catalogue)), data.parts['test'] + data.parts['validation']
-    def by_scores(score): return lambda q, n: np.argsort(-np.asarray(score(q, rows), float), kind='stable')[:n]
-    ways = {'ours': ours.find, 'no user': lambda q, n: ours.find(replace(q, user=None), n), 'BM25': by_scores(bm25_scores(data.catalogue)), 'fame': by_scores(lambda q, rows: ours.fame), 'whole rankings': Retriever(data, 1.).find}
-    return {name: found_among(find, queries, n) for name,find in ways.items()}
+    ours, rows, queries = (
+        Retriever(data),
+        range(len(data.catalogue)),
+        data.parts['test'] + data.parts['validation'],
+    )
+
+    def by_scores(score):
+        return lambda q, n: np.argsort(-np.asarray(score(q, rows), float), kind='stable')[:n]
+
+    ways = {
+        'ours': ours.find,
+        'no user': lambda q, n: ours.find(replace(q, user=None), n),
+        'BM25': by_scores(bm25_scores(data.catalogue)),
+        'fame': by_scores(lambda q, rows: ours.fame),
+        'whole rankings': Retriever(data, 1.0).find,
+    }
+    return {name: found_among(find, queries, n) for name, find in ways.items()}
+
+
 def measure_retrieval(
-    folders:Sequence[str|Path], # Of data sets
-    n:int, # Places that count
-    out:str|Path, # JSON file
+    folders: Sequence[str | Path],  # Of data sets
+    n: int,  # Places that count
+    out: str | Path,  # JSON file
 ):
     "Store what retrieval finds in several data sets."
     rows = []
-    for data in map(load_data, folders): rows.append(dict(domain=data.about['settings']['domain'], items=len(data.catalogue), n=n, found=retrieval_table(data, n)) | provenance())
+    for data in map(load_data, folders):
+        rows.append(
+            dict(
+                domain=data.about['settings']['domain'],
+                items=len(data.catalogue),
+                n=n,
+                found=retrieval_table(data, n),
+            )
+            | provenance()
+        )
     write_json(out, rows)

@@ -9,7 +9,14 @@ __all__ = ['RULES', 'TURNS', 'LOOSE', 'FOREIGN', 'GO_ON', 'ATTEMPTS', 'has_role'
            'reason', 'teller', 'at_once', 'reword']
 
 # %% ../../nbs/shop/02_rewording.ipynb #2c425588
-import hashlib, json, math, os, re, sqlite3, threading, time
+import hashlib
+import json
+import math
+import os
+import re
+import sqlite3
+import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,366 +25,609 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
+
 from ahocorasick_rs import AhoCorasick, MatchKind
+
 from ..base.answers import neutralise
 from ..base.core import DataError, Query
 from ..base.data import query_keys
-from ..run.queries import PHRASES, Drawer, Need, faults, name_of, phrases
 from ..base.titles import FUNCTION_WORDS, TitleIndex, normal_form
+from ..run.queries import PHRASES, Drawer, Need, faults, name_of, phrases
 
 # %% ../../nbs/shop/02_rewording.ipynb #1cf834d3
-def has_role(relation:str)->bool: # A genre has none: *a drama* is said without a word for it
+def has_role(relation: str) -> bool:  # A genre has none: *a drama* is said without a word for it
     "Do words have to tell this relation from others?"
     return phrases(relation) != PHRASES['genre']
+
+
 def ways(
-    need:Need, # What is meant
-    condition:tuple[str, str], # One of its conditions
-    template:str, # What was said
-    drawer:Drawer, # Titles
-)->list[str]: # That of the template first
+    need: Need,  # What is meant
+    condition: tuple[str, str],  # One of its conditions
+    template: str,  # What was said
+    drawer: Drawer,  # Titles
+) -> list[str]:  # That of the template first
     "The phrases that say a condition."
     openly, through, _ = phrases(condition[0])
     told = need.told.get(condition)
-    said = [p.format(v=condition[1]) for p in openly] if told is None else [p.format(t=name_of(drawer.sources.catalogue, told)) for p in through]
+    said = (
+        [p.format(v=condition[1]) for p in openly]
+        if told is None
+        else [p.format(t=name_of(drawer.sources.catalogue, told)) for p in through]
+    )
     return sorted(said, key=lambda p: normal_form(p) not in normal_form(template))
 
 # %% ../../nbs/shop/02_rewording.ipynb #8f8c7d2f
 def phrases_kept(
-    need:Need, # What is meant
-    template:str, # What was said
-    drawer:Drawer, # Titles
-)->list[list[str]]: # Of each list one phrase has to be said
+    need: Need,  # What is meant
+    template: str,  # What was said
+    drawer: Drawer,  # Titles
+) -> list[list[str]]:  # Of each list one phrase has to be said
     "What tells several roles apart; nothing if there are none, or one."
     bound = [c for c in need.conditions if has_role(c[0])]
-    if len({r for r,_ in bound}) < 2: return []
-    false = [[phrases(c[0])[2].format(t=name_of(drawer.sources.catalogue, need.told[c]), v=v)] for c,v in need.false.items() if c in bound]
+    if len({r for r, _ in bound}) < 2:
+        return []
+    false = [
+        [phrases(c[0])[2].format(t=name_of(drawer.sources.catalogue, need.told[c]), v=v)]
+        for c, v in need.false.items()
+        if c in bound
+    ]
     return false + [ways(need, c, template, drawer) for c in bound]
 
 # %% ../../nbs/shop/02_rewording.ipynb #da6133fa
-RULES = '''Say the request below in other words, as somebody would in a chat. Ask for the same, no more and no less. Name nothing that it does not name, and do not answer it.
+RULES = """Say the request below in other words, as somebody would in a chat. Ask for the same, no more and no less. Name nothing that it does not name, and do not answer it.
 Keep as they are written: {must}
 Reply with the new request alone, in one line of at most 400 letters.
 
-Request: {text}'''
+Request: {text}"""
+
+
 def must_say(
-    need:Need, # What is meant
-    template:str, # What was said
-    drawer:Drawer, # Titles
-)->list[str]: # As they are to be written
+    need: Need,  # What is meant
+    template: str,  # What was said
+    drawer: Drawer,  # Titles
+) -> list[str]:  # As they are to be written
     "Names, values and phrases that have to be in a query."
     items = [name_of(drawer.sources.catalogue, i) for i in (*need.told.values(), *need.liked)]
-    values = [*need.false.values(), *need.profile.values(), *(v for r,v in need.conditions if (r, v) not in need.told)]
+    values = [
+        *need.false.values(),
+        *need.profile.values(),
+        *(v for r, v in need.conditions if (r, v) not in need.told),
+    ]
     bound = [p[0] for p in phrases_kept(need, template, drawer)]
-    return [neutralise(str(w)) for w in dict.fromkeys([*(w for w in (*items, *values) if not any(str(w) in p for p in bound)), *bound])]
+    return [
+        neutralise(str(w))
+        for w in dict.fromkeys(
+            [*(w for w in (*items, *values) if not any(str(w) in p for p in bound)), *bound]
+        )
+    ]
 
 # %% ../../nbs/shop/02_rewording.ipynb #16c7538e
 def request(
-    query:Query, # A template's
-    need:Need, # What is meant
-    drawer:Drawer, # Titles
-)->list[dict]: # Chat messages: one, from the user
+    query: Query,  # A template's
+    need: Need,  # What is meant
+    drawer: Drawer,  # Titles
+) -> list[dict]:  # Chat messages: one, from the user
     "Ask for a rewording."
-    return [dict(role='user', content=RULES.format(must='; '.join(must_say(need, query.text, drawer)), text=neutralise(query.text)))]
+    return [
+        dict(
+            role='user',
+            content=RULES.format(
+                must='; '.join(must_say(need, query.text, drawer)), text=neutralise(query.text)
+            ),
+        )
+    ]
 
 # %% ../../nbs/shop/02_rewording.ipynb #ca41bd05
 class Reply(NamedTuple):
     "What a server said."
-    text:str # One line
-    tokens_in:int=0 # As the server counts them
-    tokens_out:int=0 # The same, of its reply
-def dig(value, *path): # What lies there, or None
+
+    text: str  # One line
+    tokens_in: int = 0  # As the server counts them
+    tokens_out: int = 0  # The same, of its reply
+
+
+def dig(value, *path):  # What lies there, or None
     "Follow keys and positions into JSON of any shape."
     for p in path:
-        if isinstance(value, dict): value = value.get(p)
-        else: value = value[0] if isinstance(value, list) and value and p==0 else None
+        if isinstance(value, dict):
+            value = value.get(p)
+        else:
+            value = value[0] if isinstance(value, list) and value and p == 0 else None
     return value
 
 # %% ../../nbs/shop/02_rewording.ipynb #2670bd60
 def cleaned(
-    text:str, # Of a model
-)->str: # One line of at most 1,000 letters
+    text: str,  # Of a model
+) -> str:  # One line of at most 1,000 letters
     "A reply without thoughts or a label before it, and without quotes around it."
-    line = re.sub(r'^(?:new )?request: ', '', neutralise(text.rpartition('</think>')[2][-100_000:]), flags=re.I)
-    while len(line) > 1 and line[0] + line[-1] in ('""', "''", '“”', '«»', '``'): line = line[1:-1].strip()
+    line = re.sub(
+        r'^(?:new )?request: ',
+        '',
+        neutralise(text.rpartition('</think>')[2][-100_000:]),
+        flags=re.I,
+    )
+    while len(line) > 1 and line[0] + line[-1] in ('""', "''", '“”', '«»', '``'):
+        line = line[1:-1].strip()
     return line[:1000].strip()
 
 # %% ../../nbs/shop/02_rewording.ipynb #d3003b4f
 def read_reply(
-    body:str, # Of an answer over HTTP
-)->Reply|None: # None if it is no reply of a chat server
+    body: str,  # Of an answer over HTTP
+) -> Reply | None:  # None if it is no reply of a chat server
     "Take text and tokens out of a chat completion."
-    try: told = json.loads(body)
-    except (ValueError, RecursionError): return None
-    text, counts = dig(told, 'choices', 0, 'message', 'content'), [dig(told, 'usage', k) for k in ('prompt_tokens', 'completion_tokens')]
-    if not isinstance(dig(told, 'choices', 0), dict): return None
-    return Reply(cleaned(text) if isinstance(text, str) else '', *(n if type(n) is int and 0 <= n < 10**9 else 0 for n in counts))
+    try:
+        told = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    text, counts = (
+        dig(told, 'choices', 0, 'message', 'content'),
+        [dig(told, 'usage', k) for k in ('prompt_tokens', 'completion_tokens')],
+    )
+    if not isinstance(dig(told, 'choices', 0), dict):
+        return None
+    return Reply(
+        cleaned(text) if isinstance(text, str) else '',
+        *(n if type(n) is int and 0 <= n < 10**9 else 0 for n in counts),
+    )
 
 # %% ../../nbs/shop/02_rewording.ipynb #dac095da
-TURNS = frozenset('not no never nor neither without except but unless instead avoid or either t cannot rather'.split())
-LOOSE = frozenset('kind same whoever whose hands came behind part belongs counts'.split()) # Of `phrases`, and of no role
-FOREIGN = re.compile(r"""https?:|www\.|\b(?:answer|assistant|candidates|request|system|user)\s*:|\b(?:ignore|disregard|forget)\b.*\b(?:above|instruction|previous|prompt)|
-    \b(?:here\ is|here's|rephras\w*|reword\w*)\b|[‹›{}*\#`|\\_~^]""", re.I | re.X)
+TURNS = frozenset(
+    'not no never nor neither without except but unless instead avoid or either t cannot rather'.split()
+)
+LOOSE = frozenset(
+    'kind same whoever whose hands came behind part belongs counts'.split()
+)  # Of `phrases`, and of no role
+FOREIGN = re.compile(
+    r"""https?:|www\.|\b(?:answer|assistant|candidates|request|system|user)\s*:|\b(?:ignore|disregard|forget)\b.*\b(?:above|instruction|previous|prompt)|
+    \b(?:here\ is|here's|rephras\w*|reword\w*)\b|[‹›{}*\#`|\\_~^]""",
+    re.I | re.X,
+)
+
+
 def role_words(
-    relation:str, # As the catalogue calls it
-)->set[str]: # {'directed', 'director'}
+    relation: str,  # As the catalogue calls it
+) -> set[str]:  # {'directed', 'director'}
     "Words that tell a relation from others."
     openly, through, of = phrases(relation)
-    return {w for p in (*openly, *through, of) for w in re.findall('[a-z]{4,}', p.lower())} - FUNCTION_WORDS - LOOSE
+    return (
+        {w for p in (*openly, *through, of) for w in re.findall('[a-z]{4,}', p.lower())}
+        - FUNCTION_WORDS
+        - LOOSE
+    )
 
 # %% ../../nbs/shop/02_rewording.ipynb #3a0a683d
 class Judge:
     "Holds a rewording against what is meant and what was said."
-    def __init__(self, drawer:Drawer, titles:TitleIndex):
+
+    def __init__(self, drawer: Drawer, titles: TitleIndex):
         self.drawer, self.titles = drawer, titles
-        self.roles = {r: role_words(r) for r,_ in drawer.names}
-        telling = lambda values: sorted({f for v in values if not FUNCTION_WORDS.issuperset((f := normal_form(str(v))).split())})
-        self.values = AhoCorasick(telling(v for _,v in drawer.names), matchkind=MatchKind.LeftmostLongest)
-        self.traits = AhoCorasick(telling(v for column in drawer.sources.profiles.values() for v in set(column) - {None}), matchkind=MatchKind.LeftmostLongest)
+        self.roles = {r: role_words(r) for r, _ in drawer.names}
+        telling = lambda values: sorted(
+            {f for v in values if not FUNCTION_WORDS.issuperset((f := normal_form(str(v))).split())}
+        )
+        self.values = AhoCorasick(
+            telling(v for _, v in drawer.names), matchkind=MatchKind.LeftmostLongest
+        )
+        self.traits = AhoCorasick(
+            telling(v for column in drawer.sources.profiles.values() for v in set(column) - {None}),
+            matchkind=MatchKind.LeftmostLongest,
+        )
 
 # %% ../../nbs/shop/02_rewording.ipynb #28cd4b04
 def too_little(
-    judge:Judge, # Knows roles
-    need:Need, # What is meant
-    template:str, # What was said
-    text:str, # What is said now
-)->list[str]: # Each as the end of a sentence that begins with 'The text'
+    judge: Judge,  # Knows roles
+    need: Need,  # What is meant
+    template: str,  # What was said
+    text: str,  # What is said now
+) -> list[str]:  # Each as the end of a sentence that begins with 'The text'
     "What a template says of roles and its rewording does not."
     plain, stems = normal_form(text), lambda words: {w[:4] for w in words}
     says = lambda phrases: any(normal_form(p) in plain for p in phrases)
-    if kept := phrases_kept(need, template, judge.drawer): return [f'does not say {p[0]!r}' for p in kept if not says(p)]
+    if kept := phrases_kept(need, template, judge.drawer):
+        return [f'does not say {p[0]!r}' for p in kept if not says(p)]
     out = []
     for c in need.conditions:
-        role, said = stems(judge.roles[c[0]] | (set() if has_role(c[0]) else {'kind', 'sort', 'type'})), ways(need, c, template, judge.drawer)
+        role, said = (
+            stems(judge.roles[c[0]] | (set() if has_role(c[0]) else {'kind', 'sort', 'type'})),
+            ways(need, c, template, judge.drawer),
+        )
         needed = c in need.told or has_role(c[0]) and role & stems(normal_form(template).split())
-        if needed and not role & stems(plain.split()) and not says(said): out.append(f'does not say {said[0]!r}')
+        if needed and not role & stems(plain.split()) and not says(said):
+            out.append(f'does not say {said[0]!r}')
     return out
 
 # %% ../../nbs/shop/02_rewording.ipynb #115d667c
 def too_much(
-    judge:Judge, # Knows titles and values
-    need:Need, # What is meant
-    template:str, # What was said
-    text:str, # What is said now
-)->list[str]: # Each as the end of a sentence that begins with 'The text'
+    judge: Judge,  # Knows titles and values
+    need: Need,  # What is meant
+    template: str,  # What was said
+    text: str,  # What is said now
+) -> list[str]:  # Each as the end of a sentence that begins with 'The text'
     "What a rewording says that its template does not."
     before, plain = normal_form(template), normal_form(text)
-    words, known = set(plain.split()) - set(before.split()), {i for m in judge.titles.find(template) for i in m.items} | {*need.told.values(), *need.liked}
-    written = [text[m.start:m.end] for m in judge.titles.find(text) if known.isdisjoint(m.items)]
-    found = judge.values.find_matches_as_strings(plain) + (judge.traits.find_matches_as_strings(plain) if need.kind=='demographics' else [])
-    mine = {w for r,_ in need.conditions for w in judge.roles[r]}
-    new = [w for w in written if normal_form(w) not in before] + [' '.join(f.split()) for f in found if f not in before]
-    new += sorted(w for w in words if w.isdigit() or w not in mine and any(w in ws for ws in judge.roles.values()))
-    out = [f'says {w!r}, which was not said' for w in dict.fromkeys(new)] + [f'says {w!r}, which may turn the meaning round' for w in sorted(words & TURNS)]
-    return out + [f'holds {m[0][:40]!r}, which is no part of a request' for m in FOREIGN.finditer(text) if m[0] not in template]
+    words, known = (
+        set(plain.split()) - set(before.split()),
+        {i for m in judge.titles.find(template) for i in m.items}
+        | {*need.told.values(), *need.liked},
+    )
+    written = [text[m.start : m.end] for m in judge.titles.find(text) if known.isdisjoint(m.items)]
+    found = judge.values.find_matches_as_strings(plain) + (
+        judge.traits.find_matches_as_strings(plain) if need.kind == 'demographics' else []
+    )
+    mine = {w for r, _ in need.conditions for w in judge.roles[r]}
+    new = [w for w in written if normal_form(w) not in before] + [
+        ' '.join(f.split()) for f in found if f not in before
+    ]
+    new += sorted(
+        w
+        for w in words
+        if w.isdigit() or w not in mine and any(w in ws for ws in judge.roles.values())
+    )
+    out = [f'says {w!r}, which was not said' for w in dict.fromkeys(new)] + [
+        f'says {w!r}, which may turn the meaning round' for w in sorted(words & TURNS)
+    ]
+    return out + [
+        f'holds {m[0][:40]!r}, which is no part of a request'
+        for m in FOREIGN.finditer(text)
+        if m[0] not in template
+    ]
 
 # %% ../../nbs/shop/02_rewording.ipynb #1eb53d43
 def judged(
-    judge:Judge, # Knows titles and values
-    need:Need, # What is meant
-    template:str, # What was said
-    text:str, # What is said now
-)->list[str]: # Empty if it may be taken
+    judge: Judge,  # Knows titles and values
+    need: Need,  # What is meant
+    template: str,  # What was said
+    text: str,  # What is said now
+) -> list[str]:  # Empty if it may be taken
     "All that is wrong with a rewording."
-    if plain := normal_form(text): return ['says the same words']*(plain==normal_form(template)) + faults(need, text, judge.drawer, judge.titles) + too_little(judge, need, template, text) + too_much(judge, need, template, text)
+    if plain := normal_form(text):
+        return (
+            ['says the same words'] * (plain == normal_form(template))
+            + faults(need, text, judge.drawer, judge.titles)
+            + too_little(judge, need, template, text)
+            + too_much(judge, need, template, text)
+        )
     return ['says nothing']
 
 # %% ../../nbs/shop/02_rewording.ipynb #f6bf7825
 @dataclass(frozen=True)
 class Writer:
     "A model behind an OpenAI-compatible server."
-    url:str # Address of the server, mostly ending in /v1
-    model:str # Its name there
-    key:str = 'OPENAI_API_KEY' # Environment variable that holds the key; a local server needs none
-    per_minute:float = 60 # Requests, at most, those that are tried again included
-    at_once:int = 4 # Requests under way, at most
-    prices:tuple[float, float] = (0., 0.) # For a million tokens, in and out, in the money you pay
-    temperature:float|None = .7 # None for models that refuse it
-    seed:int|None = 0 # The same, for servers that refuse it
-    retries:int = 5 # After an error of the server or a pause it asks for
-    timeout:float = 120 # Seconds for one reply
+
+    url: str  # Address of the server, mostly ending in /v1
+    model: str  # Its name there
+    key: str = (
+        'OPENAI_API_KEY'  # Environment variable that holds the key; a local server needs none
+    )
+    per_minute: float = 60  # Requests, at most, those that are tried again included
+    at_once: int = 4  # Requests under way, at most
+    prices: tuple[float, float] = (
+        0.0,
+        0.0,
+    )  # For a million tokens, in and out, in the money you pay
+    temperature: float | None = 0.7  # None for models that refuse it
+    seed: int | None = 0  # The same, for servers that refuse it
+    retries: int = 5  # After an error of the server or a pause it asks for
+    timeout: float = 120  # Seconds for one reply
+
     def __post_init__(self):
-        if not re.fullmatch(r'https?://[^\s/@\[\]:]+(:\d{1,5})?(/[^\s@]*)?', self.url): raise DataError('is no address of a server', field='url', remedy='http://127.0.0.1:8000/v1, for instance; a key belongs into an environment variable')
-        if not re.fullmatch(r'[A-Za-z_]\w*', self.key, re.A): raise DataError('is no name of an environment variable', field='key', remedy='give the name, not the key itself')
-        if not self.model or not 0 < self.per_minute < math.inf or self.at_once < 1 or not all(0 <= p < math.inf for p in self.prices): raise DataError('needs a model, a positive number of requests and prices of 0 or more', field='writer')
-    def cost(self, n_in:int, n_out:int)->float: return (n_in*self.prices[0] + n_out*self.prices[1])/1e6 # Tokens to money
+        if not re.fullmatch(r'https?://[^\s/@\[\]:]+(:\d{1,5})?(/[^\s@]*)?', self.url):
+            raise DataError(
+                'is no address of a server',
+                field='url',
+                remedy='http://127.0.0.1:8000/v1, for instance; a key belongs into an environment variable',
+            )
+        if not re.fullmatch(r'[A-Za-z_]\w*', self.key, re.A):
+            raise DataError(
+                'is no name of an environment variable',
+                field='key',
+                remedy='give the name, not the key itself',
+            )
+        if (
+            not self.model
+            or not 0 < self.per_minute < math.inf
+            or self.at_once < 1
+            or not all(0 <= p < math.inf for p in self.prices)
+        ):
+            raise DataError(
+                'needs a model, a positive number of requests and prices of 0 or more',
+                field='writer',
+            )
+
+    def cost(self, n_in: int, n_out: int) -> float:
+        return (n_in * self.prices[0] + n_out * self.prices[1]) / 1e6  # Tokens to money
 
 # %% ../../nbs/shop/02_rewording.ipynb #ed1306bf
 class Pace:
     "Lets requests go one after the other."
-    def __init__(self, per_minute:float): # Requests, at most
-        self.gap, self.free, self.lock = 60/per_minute, 0., threading.Lock()
+
+    def __init__(self, per_minute: float):  # Requests, at most
+        self.gap, self.free, self.lock = 60 / per_minute, 0.0, threading.Lock()
+
     def __call__(self, request=None):
-        with self.lock: now = time.monotonic(); at = max(now, self.free); self.free = at + self.gap
+        with self.lock:
+            now = time.monotonic()
+            at = max(now, self.free)
+            self.free = at + self.gap
         time.sleep(at - now)
 
 # %% ../../nbs/shop/02_rewording.ipynb #cce1714f
 def connect(
-    writer:Writer, # Whom to ask
-): # An `openai.OpenAI`
+    writer: Writer,  # Whom to ask
+):  # An `openai.OpenAI`
     "A client that keeps the pace and tries again by itself."
-    try: import openai
-    except ImportError as e: raise ImportError("openai is missing: pip install 'rerec[reword]'") from e
+    try:
+        import openai
+    except ImportError as e:
+        raise ImportError("openai is missing: pip install 'rerec[reword]'") from e
     key = os.environ.get(writer.key, '').strip() or 'none'
-    if not key.isascii() or not key.isprintable(): raise DataError(f'what {writer.key} holds is no key', remedy='set it again')
-    web = openai.DefaultHttpxClient(event_hooks=dict(request=[Pace(writer.per_minute)]), trust_env=urlsplit(writer.url).hostname not in ('127.0.0.1', 'localhost')) # no proxy for one's own machine
-    return openai.OpenAI(base_url=writer.url, api_key=key, max_retries=writer.retries, timeout=openai.Timeout(writer.timeout, connect=min(10, writer.timeout)), http_client=web)
+    if not key.isascii() or not key.isprintable():
+        raise DataError(f'what {writer.key} holds is no key', remedy='set it again')
+    web = openai.DefaultHttpxClient(
+        event_hooks=dict(request=[Pace(writer.per_minute)]),
+        trust_env=urlsplit(writer.url).hostname not in ('127.0.0.1', 'localhost'),
+    )  # no proxy for one's own machine
+    return openai.OpenAI(
+        base_url=writer.url,
+        api_key=key,
+        max_retries=writer.retries,
+        timeout=openai.Timeout(writer.timeout, connect=min(10, writer.timeout)),
+        http_client=web,
+    )
 
 # %% ../../nbs/shop/02_rewording.ipynb #223df9de
 GO_ON = 'what was said is kept, so the same command goes on from here'
+
+
 def trouble(
-    error:Exception, # Of the `openai` client
-    writer:Writer, # Who was asked
-)->DataError: # With a remedy
+    error: Exception,  # Of the `openai` client
+    writer: Writer,  # Who was asked
+) -> DataError:  # With a remedy
     "An error of a server in words that help."
-    code, hidden = getattr(error, 'status_code', None), os.environ.get(writer.key, '').strip() or '\0'
-    if code is None: problem, remedy = 'no reply', 'start the server, or check --paraphrase'
-    elif code in (401, 403): problem, remedy = 'the key is refused', f'put a valid one into the environment variable {writer.key}'
-    elif code==404: problem, remedy = f'there is no model {writer.model!r}, or no server at this address', 'check --model, and that --paraphrase is the whole address, mostly ending in /v1'
-    elif code==429: problem, remedy = 'too many requests', 'lower --per-minute, or see whether your account is empty'
-    else: problem, remedy = f'error {code}: {neutralise(str(error).replace(hidden, "..."))[:200]}', 'read what the server writes about it'
+    code, hidden = (
+        getattr(error, 'status_code', None),
+        os.environ.get(writer.key, '').strip() or '\0',
+    )
+    if code is None:
+        problem, remedy = 'no reply', 'start the server, or check --paraphrase'
+    elif code in (401, 403):
+        problem, remedy = (
+            'the key is refused',
+            f'put a valid one into the environment variable {writer.key}',
+        )
+    elif code == 404:
+        problem, remedy = (
+            f'there is no model {writer.model!r}, or no server at this address',
+            'check --model, and that --paraphrase is the whole address, mostly ending in /v1',
+        )
+    elif code == 429:
+        problem, remedy = (
+            'too many requests',
+            'lower --per-minute, or see whether your account is empty',
+        )
+    else:
+        problem, remedy = (
+            f'error {code}: {neutralise(str(error).replace(hidden, "..."))[:200]}',
+            'read what the server writes about it',
+        )
     return DataError(problem, writer.url, remedy=f'{remedy}; {GO_ON}')
 
 # %% ../../nbs/shop/02_rewording.ipynb #4818583d
 def ask(
-    client, # As from `connect`
-    writer:Writer, # Whom to ask
-    messages:list[dict], # Of a chat
-    attempt:int=0, # Another one has another seed
-    strict:bool=False, # Is a request that the server refuses an error, and not just no reply?
-)->Reply|None: # None if what came is no reply
+    client,  # As from `connect`
+    writer: Writer,  # Whom to ask
+    messages: list[dict],  # Of a chat
+    attempt: int = 0,  # Another one has another seed
+    strict: bool = False,  # Is a request that the server refuses an error, and not just no reply?
+) -> Reply | None:  # None if what came is no reply
     "One request, and more if the server fails."
     import openai
-    chosen = dict(temperature=writer.temperature, seed=None if writer.seed is None else writer.seed + attempt)
-    try: said = client.chat.completions.with_raw_response.create(model=writer.model, messages=messages, **{k: v for k,v in chosen.items() if v is not None})
+
+    chosen = dict(
+        temperature=writer.temperature, seed=None if writer.seed is None else writer.seed + attempt
+    )
+    try:
+        said = client.chat.completions.with_raw_response.create(
+            model=writer.model,
+            messages=messages,
+            **{k: v for k, v in chosen.items() if v is not None},
+        )
     except openai.OpenAIError as e:
-        if getattr(e, 'status_code', 0) in (400, 422) and not strict: return None # a filter of contents, for instance
+        if getattr(e, 'status_code', 0) in (400, 422) and not strict:
+            return None  # a filter of contents, for instance
         raise trouble(e, writer) from None
     return read_reply(said.text)
+
+
 def probe(
-    writer:Writer, # Whom to ask
+    writer: Writer,  # Whom to ask
 ):
     "Find out with one request whether a server can be used."
-    with connect(writer) as client: reply = ask(client, writer, [dict(role='user', content='Say: ready')], strict=True)
-    if reply is None: raise DataError('what came is no reply of a chat server', writer.url, remedy='--paraphrase has to be the whole address, mostly ending in /v1')
+    with connect(writer) as client:
+        reply = ask(client, writer, [dict(role='user', content='Say: ready')], strict=True)
+    if reply is None:
+        raise DataError(
+            'what came is no reply of a chat server',
+            writer.url,
+            remedy='--paraphrase has to be the whole address, mostly ending in /v1',
+        )
 
 # %% ../../nbs/shop/02_rewording.ipynb #d5d537bd
 class Replies:
     "What a model said, in a file that outlives a kill."
-    def __init__(self, path:str|Path): # The file; it is made
+
+    def __init__(self, path: str | Path):  # The file; it is made
         self.lock = threading.Lock()
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         try:
-            self.base = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
-            self.base.execute('create table if not exists replies (key text primary key, text text, tokens_in integer, tokens_out integer)')
+            self.base = sqlite3.connect(
+                path, timeout=60, isolation_level=None, check_same_thread=False
+            )
+            self.base.execute(
+                'create table if not exists replies (key text primary key, text text, tokens_in integer, tokens_out integer)'
+            )
             self.base.execute('select key, text, tokens_in, tokens_out from replies limit 1')
-        except sqlite3.Error as e: raise DataError(f'cannot hold replies ({e})', path, remedy='remove it, and everything is asked for again') from None
-    def get(self, key:str)->Reply|None:
-        with self.lock: row = self.base.execute('select text, tokens_in, tokens_out from replies where key = ?', (key,)).fetchone()
+        except sqlite3.Error as e:
+            raise DataError(
+                f'cannot hold replies ({e})',
+                path,
+                remedy='remove it, and everything is asked for again',
+            ) from None
+
+    def get(self, key: str) -> Reply | None:
+        with self.lock:
+            row = self.base.execute(
+                'select text, tokens_in, tokens_out from replies where key = ?', (key,)
+            ).fetchone()
         return Reply(*row) if row else None
-    def put(self, key:str, reply:Reply):
-        with self.lock: self.base.execute('insert or replace into replies values (?, ?, ?, ?)', (key, *reply))
-    def close(self): self.base.close()
+
+    def put(self, key: str, reply: Reply):
+        with self.lock:
+            self.base.execute('insert or replace into replies values (?, ?, ?, ?)', (key, *reply))
+
+    def close(self):
+        self.base.close()
 
 # %% ../../nbs/shop/02_rewording.ipynb #362c6d8a
 def reply_key(
-    writer:Writer, # Who is asked
-    messages:list[dict], # What is asked
-    attempt:int, # For which time
-)->str: # sha256, in hexadecimal
+    writer: Writer,  # Who is asked
+    messages: list[dict],  # What is asked
+    attempt: int,  # For which time
+) -> str:  # sha256, in hexadecimal
     "What a reply is found by."
-    return hashlib.sha256(json.dumps([writer.model, writer.temperature, writer.seed, messages, attempt]).encode()).hexdigest()
+    return hashlib.sha256(
+        json.dumps([writer.model, writer.temperature, writer.seed, messages, attempt]).encode()
+    ).hexdigest()
 
 # %% ../../nbs/shop/02_rewording.ipynb #fcfd845f
-ATTEMPTS = 3 # Our choice
+ATTEMPTS = 3  # Our choice
+
+
 class Outcome(NamedTuple):
     "What came of one query."
-    text:str|None # The rewording, if there is one
-    faults:list[str] # Of the last attempt
-    replies:list # (reply, whether it was asked for now)
+
+    text: str | None  # The rewording, if there is one
+    faults: list[str]  # Of the last attempt
+    replies: list  # (reply, whether it was asked for now)
 
 # %% ../../nbs/shop/02_rewording.ipynb #fffdabfb
 def attempts(
-    query:Query, # A template's
-    need:Need, # What is meant
-    judge:Judge, # Decides
-    tell:Callable, # (messages, attempt) to (reply or None, whether it was asked for now)
-)->Outcome:
+    query: Query,  # A template's
+    need: Need,  # What is meant
+    judge: Judge,  # Decides
+    tell: Callable,  # (messages, attempt) to (reply or None, whether it was asked for now)
+) -> Outcome:
     "Ask for a rewording until one can be taken."
     messages, replies = request(query, need, judge.drawer), []
     for attempt in range(ATTEMPTS):
         replies.append(tell(messages, attempt))
         text = replies[-1][0].text if replies[-1][0] else ''
-        if not (wrong := judged(judge, need, query.text, text)): return Outcome(text, [], replies)
-        if text: messages = messages + [dict(role='assistant', content=text[:600]), dict(role='user', content=neutralise(f'The text {"; it ".join(wrong[:5])}. Try again by the same rules.')[:1200])]
+        if not (wrong := judged(judge, need, query.text, text)):
+            return Outcome(text, [], replies)
+        if text:
+            messages = messages + [
+                dict(role='assistant', content=text[:600]),
+                dict(
+                    role='user',
+                    content=neutralise(
+                        f'The text {"; it ".join(wrong[:5])}. Try again by the same rules.'
+                    )[:1200],
+                ),
+            ]
     return Outcome(None, wrong, replies)
 
 # %% ../../nbs/shop/02_rewording.ipynb #3ae34945
 @dataclass
 class Tally:
     "What rewording took, and what it came to."
-    reworded:int = 0 # Queries in other words
-    kept:Counter = field(default_factory=Counter) # Queries that stayed as they were, by reason
-    tokens_in:int = 0 # Of all requests, those of earlier runs included
-    tokens_out:int = 0 # Of all replies
-    cost:float = 0. # Of both
-    asked:int = 0 # Replies asked for in this run
-    cached:int = 0 # Replies that were there
-    paid:float = 0. # For this run
-    def count(self, replies:Sequence, writer:Writer): # (reply, whether it was asked for now)
+
+    reworded: int = 0  # Queries in other words
+    kept: Counter = field(default_factory=Counter)  # Queries that stayed as they were, by reason
+    tokens_in: int = 0  # Of all requests, those of earlier runs included
+    tokens_out: int = 0  # Of all replies
+    cost: float = 0.0  # Of both
+    asked: int = 0  # Replies asked for in this run
+    cached: int = 0  # Replies that were there
+    paid: float = 0.0  # For this run
+
+    def count(self, replies: Sequence, writer: Writer):  # (reply, whether it was asked for now)
         for reply, is_new in replies:
             reply = reply or Reply('')
-            self.tokens_in += reply.tokens_in; self.tokens_out += reply.tokens_out
+            self.tokens_in += reply.tokens_in
+            self.tokens_out += reply.tokens_out
             cost = writer.cost(reply.tokens_in, reply.tokens_out)
-            self.cost += cost; self.paid += cost*is_new
-            self.asked += is_new; self.cached += not is_new
-    def __str__(self): return f'{self.reworded:,} queries in other words, {self.kept.total():,} as they were; {self.asked:,} replies asked for, {self.cached:,} there already; {self.tokens_in:,} tokens in and {self.tokens_out:,} out cost {self.cost:,.2f}, {self.paid:,.2f} of it now'
-def reason(fault:str)->str: # "does not say '...'"
+            self.cost += cost
+            self.paid += cost * is_new
+            self.asked += is_new
+            self.cached += not is_new
+
+    def __str__(self):
+        return f'{self.reworded:,} queries in other words, {self.kept.total():,} as they were; {self.asked:,} replies asked for, {self.cached:,} there already; {self.tokens_in:,} tokens in and {self.tokens_out:,} out cost {self.cost:,.2f}, {self.paid:,.2f} of it now'
+
+
+def reason(fault: str) -> str:  # "does not say '...'"
     "A fault without the names in it."
     return re.sub(r"""(['"]).*\1""", "'...'", fault)
 
 # %% ../../nbs/shop/02_rewording.ipynb #9d5ee8e9
 def teller(
-    client, # As from `connect`
-    writer:Writer, # Whom to ask
-    replies:Replies, # What was said
-)->Callable: # (messages, attempt) to (reply or None, whether it was asked for now)
+    client,  # As from `connect`
+    writer: Writer,  # Whom to ask
+    replies: Replies,  # What was said
+) -> Callable:  # (messages, attempt) to (reply or None, whether it was asked for now)
     "Look a reply up, or ask for it and keep it."
+
     def tell(messages, attempt):
-        if found := replies.get(key := reply_key(writer, messages, attempt)): return found, False
-        if reply := ask(client, writer, messages, attempt): replies.put(key, reply)
+        if found := replies.get(key := reply_key(writer, messages, attempt)):
+            return found, False
+        if reply := ask(client, writer, messages, attempt):
+            replies.put(key, reply)
         return reply, True
+
     return tell
+
+
 def at_once(
-    work:Callable, # For each thing
-    things:Sequence, # In order
-    n:int, # Threads
-    progress:Callable=lambda steps: steps, # Wraps the list of what is under way
-)->list: # In the same order
+    work: Callable,  # For each thing
+    things: Sequence,  # In order
+    n: int,  # Threads
+    progress: Callable = lambda steps: steps,  # Wraps the list of what is under way
+) -> list:  # In the same order
     "Work on several things at a time; after an error no new one is begun."
     pool = ThreadPoolExecutor(n)
-    try: return [f.result() for f in progress([pool.submit(work, o) for o in things])]
-    finally: pool.shutdown(cancel_futures=True)
+    try:
+        return [f.result() for f in progress([pool.submit(work, o) for o in things])]
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 # %% ../../nbs/shop/02_rewording.ipynb #8eb5cb5e
 def reword(
-    drawn:Sequence[tuple[Query, Need]], # As from `draw_queries`
-    judge:Judge, # Of the same items
-    writer:Writer, # Who writes
-    store:str|Path, # File of replies
-    taken:set=frozenset(), # Keys of other parts, as of `query_keys`
-    progress:Callable=lambda steps: steps, # Wraps the queries, for instance `tqdm`
-)->tuple[list[tuple[Query, Need]], Tally]:
+    drawn: Sequence[tuple[Query, Need]],  # As from `draw_queries`
+    judge: Judge,  # Of the same items
+    writer: Writer,  # Who writes
+    store: str | Path,  # File of replies
+    taken: set = frozenset(),  # Keys of other parts, as of `query_keys`
+    progress: Callable = lambda steps: steps,  # Wraps the queries, for instance `tqdm`
+) -> tuple[list[tuple[Query, Need]], Tally]:
     "Say queries in other words; where the answer would not follow, they stay as they are."
     with closing(Replies(store)) as replies, connect(writer) as client:
         tell = teller(client, writer, replies)
-        if not all(replies.get(reply_key(writer, request(*pair, judge.drawer), 0)) for pair in drawn): probe(writer)
-        outcomes = at_once(lambda pair: attempts(*pair, judge, tell), drawn, writer.at_once, progress)
-    tally, seen, out = Tally(), set(taken) | {query_keys(q)[0] for q,_ in drawn}, []
+        if not all(
+            replies.get(reply_key(writer, request(*pair, judge.drawer), 0)) for pair in drawn
+        ):
+            probe(writer)
+        outcomes = at_once(
+            lambda pair: attempts(*pair, judge, tell), drawn, writer.at_once, progress
+        )
+    tally, seen, out = Tally(), set(taken) | {query_keys(q)[0] for q, _ in drawn}, []
     for (query, need), done in zip(drawn, outcomes):
         new = query if done.text is None else replace(query, text=done.text)
-        wrong = done.faults or ['says what another query says']*(query_keys(new)[0] in seen)
+        wrong = done.faults or ['says what another query says'] * (query_keys(new)[0] in seen)
         tally.count(done.replies, writer)
-        if wrong: tally.kept[reason(wrong[0])] += 1
-        else: tally.reworded += 1; seen.add(query_keys(new)[0])
+        if wrong:
+            tally.kept[reason(wrong[0])] += 1
+        else:
+            tally.reworded += 1
+            seen.add(query_keys(new)[0])
         out.append((query if wrong else new, need))
     return out, tally

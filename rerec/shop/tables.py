@@ -8,276 +8,524 @@ __all__ = ['COLUMNS', 'NEEDED', 'MOMENTS', 'guess_columns', 'pieces', 'as_text',
            'read_shop_likes', 'last_ratings', 'Tables', 'read_tables', 'read_profiles']
 
 # %% ../../nbs/shop/01_tables.ipynb #d52d3208
-import re, tempfile
+import re
+import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
 import numpy as np
 import pandera.polars as pa
 import polars as pl
 from pandera.errors import SchemaErrors
+
 from ..base.core import Catalogue, DataError, Item
 from ..base.formats import read_graph, read_rows, split_year
 
 # %% ../../nbs/shop/01_tables.ipynb #1204977c
-COLUMNS = { # role: {what it is for: names it goes by, likeliest first}
-    'items': dict(item='item itemid id movieid bookid productid articleid gameid songid trackid asin sku isbn', title='title name itemname itemtitle productname label', year='year releaseyear released published'),
-    'attributes': dict(item='item itemid id movieid bookid productid articleid gameid songid trackid asin sku isbn', relation='relation property attribute predicate feature key name', value='value object tail entry'),
-    'interactions': dict(user='user userid customer customerid reviewer reviewerid member memberid visitor visitorid uid', item='item itemid movieid bookid productid articleid gameid songid trackid asin sku isbn id',
-        rating='rating stars score overall grade', time='timestamp time date datetime unixreviewtime when'),
-    'users': dict(user='user userid customer customerid member memberid uid id')}
-NEEDED = dict(items=('item', 'title'), attributes=('item',), interactions=('user', 'item'), users=('user',))
+COLUMNS = {  # role: {what it is for: names it goes by, likeliest first}
+    'items': dict(
+        item='item itemid id movieid bookid productid articleid gameid songid trackid asin sku isbn',
+        title='title name itemname itemtitle productname label',
+        year='year releaseyear released published',
+    ),
+    'attributes': dict(
+        item='item itemid id movieid bookid productid articleid gameid songid trackid asin sku isbn',
+        relation='relation property attribute predicate feature key name',
+        value='value object tail entry',
+    ),
+    'interactions': dict(
+        user='user userid customer customerid reviewer reviewerid member memberid visitor visitorid uid',
+        item='item itemid movieid bookid productid articleid gameid songid trackid asin sku isbn id',
+        rating='rating stars score overall grade',
+        time='timestamp time date datetime unixreviewtime when',
+    ),
+    'users': dict(user='user userid customer customerid member memberid uid id'),
+}
+NEEDED = dict(
+    items=('item', 'title'), attributes=('item',), interactions=('user', 'item'), users=('user',)
+)
+
+
 def guess_columns(
-    names:Sequence[str], # Columns of a table
-    role:str, # What the table is for
-    given:dict[str, str]|None=None, # What you know: meaning to name, such as {'title': 'product'}
-)->dict[str, str]: # Meaning to name
+    names: Sequence[str],  # Columns of a table
+    role: str,  # What the table is for
+    given: dict[str, str]
+    | None = None,  # What you know: meaning to name, such as {'title': 'product'}
+) -> dict[str, str]:  # Meaning to name
     "Find the columns of a table by what they are called."
-    plain, found = {re.sub('[^a-z0-9]', '', n.casefold()): n for n in reversed(names)}, dict(given or {})
+    plain, found = (
+        {re.sub('[^a-z0-9]', '', n.casefold()): n for n in reversed(names)},
+        dict(given or {}),
+    )
     for meaning, words in COLUMNS[role].items():
         free = [w for w in words.split() if w in plain and plain[w] not in found.values()]
-        if meaning not in found and free: found[meaning] = plain[free[0]]
+        if meaning not in found and free:
+            found[meaning] = plain[free[0]]
     return found
 
 # %% ../../nbs/shop/01_tables.ipynb #28287b1c
 def pieces(
-    path:str|Path, # .csv, .tsv, .jsonl, .json or .parquet; text files may be packed (.gz)
-    size:int=500_000, # Rows of a piece
-)->Iterator: # polars DataFrames of text, in the order of the file
+    path: str | Path,  # .csv, .tsv, .jsonl, .json or .parquet; text files may be packed (.gz)
+    size: int = 500_000,  # Rows of a piece
+) -> Iterator:  # polars DataFrames of text, in the order of the file
     "Read a table piece by piece."
     path = Path(path)
     kind = Path(path.name.removesuffix('.gz')).suffix
-    if not path.is_file(): raise DataError('no such file', path, remedy='check the path')
-    reader = {'.csv': _csv_pieces, '.tsv': _csv_pieces, '.parquet': _parquet_pieces, '.jsonl': _row_pieces, '.json': _row_pieces}.get(kind)
-    if reader is None: raise DataError('unknown kind of file', path, remedy='use .csv, .tsv, .jsonl, .json or .parquet')
+    if not path.is_file():
+        raise DataError('no such file', path, remedy='check the path')
+    reader = {
+        '.csv': _csv_pieces,
+        '.tsv': _csv_pieces,
+        '.parquet': _parquet_pieces,
+        '.jsonl': _row_pieces,
+        '.json': _row_pieces,
+    }.get(kind)
+    if reader is None:
+        raise DataError(
+            'unknown kind of file', path, remedy='use .csv, .tsv, .jsonl, .json or .parquet'
+        )
     return map(as_text, reader(path, size))
-def as_text(piece): # A polars DataFrame
+
+
+def as_text(piece):  # A polars DataFrame
     "Cells as stripped text; empty ones as nothing."
-    listed = [pl.col(n).list.eval(pl.element().cast(pl.String)).list.join('|') for n,t in piece.schema.items() if t==pl.List]
+    listed = [
+        pl.col(n).list.eval(pl.element().cast(pl.String)).list.join('|')
+        for n, t in piece.schema.items()
+        if t == pl.List
+    ]
     text = piece.with_columns(listed).with_columns(pl.all().cast(pl.String).str.strip_chars())
     return text.with_columns(pl.when(pl.all().str.len_chars() > 0).then(pl.all()))
 
 # %% ../../nbs/shop/01_tables.ipynb #6a7ca953
 def _csv_pieces(path, size):
-    whole = pl.scan_csv(path, infer_schema=False, separator='\t' if '.tsv' in path.suffixes else ',')
-    try: yield from whole.collect_batches(chunk_size=size, maintain_order=True)
-    except pl.exceptions.NoDataError: raise DataError('is empty', path, remedy='a table starts with the names of its columns') from None
+    whole = pl.scan_csv(
+        path, infer_schema=False, separator='\t' if '.tsv' in path.suffixes else ','
+    )
+    try:
+        yield from whole.collect_batches(chunk_size=size, maintain_order=True)
+    except pl.exceptions.NoDataError:
+        raise DataError(
+            'is empty', path, remedy='a table starts with the names of its columns'
+        ) from None
     except pl.exceptions.ComputeError as e:
-        for _ in read_rows(path): pass # the slow reader knows the line
-        raise DataError(f'is not CSV: {str(e).splitlines()[0]}', path, remedy='look for an open quote or a comma too many') from None
+        for _ in read_rows(path):
+            pass  # the slow reader knows the line
+        raise DataError(
+            f'is not CSV: {str(e).splitlines()[0]}',
+            path,
+            remedy='look for an open quote or a comma too many',
+        ) from None
+
+
 def _parquet_pieces(path, size):
-    try: yield from pl.scan_parquet(path).collect_batches(chunk_size=size, maintain_order=True)
-    except pl.exceptions.PolarsError as e: raise DataError(f'is not parquet: {str(e).splitlines()[0]}', path, remedy='fetch the file again') from None
+    try:
+        yield from pl.scan_parquet(path).collect_batches(chunk_size=size, maintain_order=True)
+    except pl.exceptions.PolarsError as e:
+        raise DataError(
+            f'is not parquet: {str(e).splitlines()[0]}', path, remedy='fetch the file again'
+        ) from None
+
+
 def _row_pieces(path, size):
     import polars as pl
-    whole = lambda s: s if s.isascii() else s.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace') # half a character is none
-    cell = lambda v: v if v is None else whole(v) if isinstance(v, str) else '|'.join(map(str, v)) if isinstance(v, list) else str(v)
+
+    whole = lambda s: (
+        s if s.isascii() else s.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')
+    )  # half a character is none
+    cell = lambda v: (
+        v
+        if v is None
+        else whole(v)
+        if isinstance(v, str)
+        else '|'.join(map(str, v))
+        if isinstance(v, list)
+        else str(v)
+    )
     kept = []
+
     def frame():
         names = dict.fromkeys(k for r in kept for k in r)
-        return pl.DataFrame({n: [cell(r.get(n)) for r in kept] for n in names}, schema=dict.fromkeys(names, pl.String))
+        return pl.DataFrame(
+            {n: [cell(r.get(n)) for r in kept] for n in names},
+            schema=dict.fromkeys(names, pl.String),
+        )
+
     for row in read_rows(path):
         kept.append(row.values)
-        if len(kept)==size: yield frame(); kept.clear()
-    if kept: yield frame()
+        if len(kept) == size:
+            yield frame()
+            kept.clear()
+    if kept:
+        yield frame()
 
 # %% ../../nbs/shop/01_tables.ipynb #9da7da72
-MOMENTS = ('%Y-%m-%d %H:%M:%S', '%Y-%m-%d') # ways to write a time, beside a plain number
-def as_number(cell): # A polars expression over text
+MOMENTS = ('%Y-%m-%d %H:%M:%S', '%Y-%m-%d')  # ways to write a time, beside a plain number
+
+
+def as_number(cell):  # A polars expression over text
     "A number, or nothing where there is none."
     return cell.cast(pl.Float64, strict=False)
-def as_moment(cell): # Numbers as they are, dates as seconds
+
+
+def as_moment(cell):  # Numbers as they are, dates as seconds
     "A time that can be compared."
     written = cell.str.slice(0, 19).str.replace('T', ' ')
-    return pl.coalesce(as_number(cell), *(written.str.to_datetime(f, strict=False).dt.epoch('s').cast(pl.Float64) for f in MOMENTS))
+    return pl.coalesce(
+        as_number(cell),
+        *(written.str.to_datetime(f, strict=False).dt.epoch('s').cast(pl.Float64) for f in MOMENTS),
+    )
 
 # %% ../../nbs/shop/01_tables.ipynb #53f61b84
 def rules(
-    meanings:Sequence[str], # Columns that are there
-    known:dict|None=None, # Meaning to the ids that exist, where a column refers to another table
-    unique:str|None=None, # The column whose ids may stand in one row only
-): # A schema of pandera
+    meanings: Sequence[str],  # Columns that are there
+    known: dict
+    | None = None,  # Meaning to the ids that exist, where a column refers to another table
+    unique: str | None = None,  # The column whose ids may stand in one row only
+):  # A schema of pandera
     "What each column of a table has to hold."
-    def check(words, test): return pa.Check(lambda d: d.lazyframe.select(test(pl.col(d.key)).fill_null(False) | pl.col(d.key).is_null()), error=words)
-    tests = dict(title=[check('holds nothing but a year', lambda c: ~c.str.contains(r'^\(\d{4}\)$'))], year=[check('is no year from 0 to 2100', lambda c: as_number(c).is_between(0, 2100))],
-        rating=[check('is not a finite number', lambda c: as_number(c).is_finite())], time=[check('is neither a number nor a date', lambda c: as_moment(c).is_finite())])
-    for meaning, ids in (known or {}).items(): tests[meaning] = [check(f'is no {meaning} of the catalogue', lambda c, ids=ids: c.is_in(pl.Series(ids).implode()))]
-    if unique: tests[unique] = [check('stands in an earlier row already', lambda c: c.is_first_distinct())]
-    return pa.DataFrameSchema({m: pa.Column(str, tests.get(m), nullable=m=='year') for m in meanings})
+
+    def check(words, test):
+        return pa.Check(
+            lambda d: d.lazyframe.select(
+                test(pl.col(d.key)).fill_null(False) | pl.col(d.key).is_null()
+            ),
+            error=words,
+        )
+
+    tests = dict(
+        title=[check('holds nothing but a year', lambda c: ~c.str.contains(r'^\(\d{4}\)$'))],
+        year=[check('is no year from 0 to 2100', lambda c: as_number(c).is_between(0, 2100))],
+        rating=[check('is not a finite number', lambda c: as_number(c).is_finite())],
+        time=[check('is neither a number nor a date', lambda c: as_moment(c).is_finite())],
+    )
+    for meaning, ids in (known or {}).items():
+        tests[meaning] = [
+            check(
+                f'is no {meaning} of the catalogue',
+                lambda c, ids=ids: c.is_in(pl.Series(ids).implode()),
+            )
+        ]
+    if unique:
+        tests[unique] = [check('stands in an earlier row already', lambda c: c.is_first_distinct())]
+    return pa.DataFrameSchema(
+        {m: pa.Column(str, tests.get(m), nullable=m == 'year') for m in meanings}
+    )
+
+
 def problems(
-    piece, # Of a table, with meanings for column names
-    schema, # From `rules`
-    first:int=1, # Number of its first row
-)->list[tuple[int, str, str, str]]: # (row, meaning, what is wrong, what stands there), by row
+    piece,  # Of a table, with meanings for column names
+    schema,  # From `rules`
+    first: int = 1,  # Number of its first row
+) -> list[tuple[int, str, str, str]]:  # (row, meaning, what is wrong, what stands there), by row
     "Every cell of a piece that breaks a rule."
-    try: schema.validate(piece, lazy=True)
-    except SchemaErrors as e: found = e.failure_cases.select('index', 'column', 'check', 'failure_case').rows()
-    else: return []
-    return sorted((first + i, m, 'is empty' if rule=='not_nullable' else rule, '' if value is None else str(value)) for i,m,rule,value in found)
+    try:
+        schema.validate(piece, lazy=True)
+    except SchemaErrors as e:
+        found = e.failure_cases.select('index', 'column', 'check', 'failure_case').rows()
+    else:
+        return []
+    return sorted(
+        (
+            first + i,
+            m,
+            'is empty' if rule == 'not_nullable' else rule,
+            '' if value is None else str(value),
+        )
+        for i, m, rule, value in found
+    )
 
 # %% ../../nbs/shop/01_tables.ipynb #bb25c36a
 @dataclass
 class Report:
     "What was read, and what was wrong with it."
-    columns:dict[str, dict[str, str]] = field(default_factory=dict) # File to meaning to column
-    rows:Counter = field(default_factory=Counter) # Rows of each file
-    dropped:Counter = field(default_factory=Counter) # Rows of each file that are not used
-    counts:Counter = field(default_factory=Counter) # (file, column, what is wrong) to how often
-    first:dict = field(default_factory=dict) # The same to (row, what stands there)
-    def note(self, file:str, found)->list[int]: # Rows that are wrong, from `problems`
+
+    columns: dict[str, dict[str, str]] = field(default_factory=dict)  # File to meaning to column
+    rows: Counter = field(default_factory=Counter)  # Rows of each file
+    dropped: Counter = field(default_factory=Counter)  # Rows of each file that are not used
+    counts: Counter = field(default_factory=Counter)  # (file, column, what is wrong) to how often
+    first: dict = field(default_factory=dict)  # The same to (row, what stands there)
+
+    def note(self, file: str, found) -> list[int]:  # Rows that are wrong, from `problems`
         for row, meaning, wrong, value in found:
             key = file, self.columns[file].get(meaning, meaning), wrong
-            self.counts[key] += 1; self.first.setdefault(key, (row, value))
+            self.counts[key] += 1
+            self.first.setdefault(key, (row, value))
         self.dropped[file] += len(bad := sorted({f[0] for f in found}))
         return bad
-    def lines(self)->list[str]: # One for each kind of problem
+
+    def lines(self) -> list[str]:  # One for each kind of problem
         more = lambda n: f' (and {n - 1:,} more)' if n > 1 else ''
-        return [f'{f}, row {self.first[k][0]}, column {c!r}: {self.first[k][1]!r} {wrong}{more(n)}' for k,n in self.counts.items() for f,c,wrong in [k]]
-    def refuse(self): # Raises if anything is wrong
-        if self.counts: raise DataError(f'{sum(self.dropped.values()):,} rows cannot be used\n  ' + '\n  '.join(self.lines()) + '\n', remedy='correct the rows, or leave them out with --lenient')
+        return [
+            f'{f}, row {self.first[k][0]}, column {c!r}: {self.first[k][1]!r} {wrong}{more(n)}'
+            for k, n in self.counts.items()
+            for f, c, wrong in [k]
+        ]
+
+    def refuse(self):  # Raises if anything is wrong
+        if self.counts:
+            raise DataError(
+                f'{sum(self.dropped.values()):,} rows cannot be used\n  '
+                + '\n  '.join(self.lines())
+                + '\n',
+                remedy='correct the rows, or leave them out with --lenient',
+            )
 
 # %% ../../nbs/shop/01_tables.ipynb #4d5a8d6f
 def named_columns(
-    path:str|Path, # Of the table, for errors
-    names:Sequence[str], # Its columns
-    role:str, # What it is for
-    given:dict[str, str], # What you know: 'title' or 'items.title' to a name
-)->dict[str, str]: # Meaning to name
+    path: str | Path,  # Of the table, for errors
+    names: Sequence[str],  # Its columns
+    role: str,  # What it is for
+    given: dict[str, str],  # What you know: 'title' or 'items.title' to a name
+) -> dict[str, str]:  # Meaning to name
     "The columns of a table, or an error that says which is missing."
     asked = {}
     for key, name in given.items():
         where, _, meaning = key.rpartition('.')
-        if meaning not in COLUMNS[role] or where not in ('', role): continue
-        if name in names: asked[meaning] = name
-        elif where: raise DataError(f'has no column {name!r}', path, remedy=f'it has {", ".join(names)}')
+        if meaning not in COLUMNS[role] or where not in ('', role):
+            continue
+        if name in names:
+            asked[meaning] = name
+        elif where:
+            raise DataError(f'has no column {name!r}', path, remedy=f'it has {", ".join(names)}')
     found = guess_columns(names, role, asked)
-    if missing := [m for m in NEEDED[role] if m not in found]: raise DataError(f'has no column for the {missing[0]}', path, remedy=f'say which of {", ".join(names)} it is, as {role}.{missing[0]}=NAME')
-    if role=='attributes' and not {'relation', 'value'} <= found.keys(): return dict(item=found['item']) # every other column is a relation
+    if missing := [m for m in NEEDED[role] if m not in found]:
+        raise DataError(
+            f'has no column for the {missing[0]}',
+            path,
+            remedy=f'say which of {", ".join(names)} it is, as {role}.{missing[0]}=NAME',
+        )
+    if role == 'attributes' and not {'relation', 'value'} <= found.keys():
+        return dict(item=found['item'])  # every other column is a relation
     return found
 
 # %% ../../nbs/shop/01_tables.ipynb #c2d2126f
 def checked(
-    path:str|Path, # A table
-    role:str, # What it is for
-    report:Report, # Filled
-    given:dict[str, str]|None=None, # Columns you know
-    known:dict|None=None, # Meaning to the ids that exist
-    size:int=500_000, # Rows of a piece
-)->Iterator: # polars DataFrames: `row`, a column for each meaning, and the others
+    path: str | Path,  # A table
+    role: str,  # What it is for
+    report: Report,  # Filled
+    given: dict[str, str] | None = None,  # Columns you know
+    known: dict | None = None,  # Meaning to the ids that exist
+    size: int = 500_000,  # Rows of a piece
+) -> Iterator:  # polars DataFrames: `row`, a column for each meaning, and the others
     "The usable rows of a table."
     name, first, unique = Path(path).name, 1, {'items': 'item', 'users': 'user'}.get(role)
     for piece in pieces(path, size):
-        taken = report.columns.setdefault(name, {}) or named_columns(path, piece.columns, role, given or {})
-        report.columns[name], others = taken, [n for n in piece.columns if n not in taken.values() and n not in taken]
-        part = piece.select(*((pl.col(n) if n in piece.columns else pl.lit(None, pl.String)).alias(m) for m,n in taken.items()), *others)
-        bad = report.note(name, problems(part.select(list(taken)), rules(list(taken), known, unique), first))
+        taken = report.columns.setdefault(name, {}) or named_columns(
+            path, piece.columns, role, given or {}
+        )
+        report.columns[name], others = (
+            taken,
+            [n for n in piece.columns if n not in taken.values() and n not in taken],
+        )
+        part = piece.select(
+            *(
+                (pl.col(n) if n in piece.columns else pl.lit(None, pl.String)).alias(m)
+                for m, n in taken.items()
+            ),
+            *others,
+        )
+        bad = report.note(
+            name, problems(part.select(list(taken)), rules(list(taken), known, unique), first)
+        )
         report.rows[name] += len(piece)
         yield part.with_row_index('row', first).filter(~pl.col('row').is_in(bad))
         first += len(piece)
 
 # %% ../../nbs/shop/01_tables.ipynb #06a813b1
 def read_shop_items(
-    path:str|Path, # Table of items
-    report:Report, # Filled
-    given:dict[str, str]|None=None, # Columns you know
-    domain:str='item', # What they are, in one word
-    also:Sequence[str]=(), # Columns that hold facts
-)->tuple[tuple[Item, ...], list]: # (items, pieces of facts: id, relation, value)
+    path: str | Path,  # Table of items
+    report: Report,  # Filled
+    given: dict[str, str] | None = None,  # Columns you know
+    domain: str = 'item',  # What they are, in one word
+    also: Sequence[str] = (),  # Columns that hold facts
+) -> tuple[tuple[Item, ...], list]:  # (items, pieces of facts: id, relation, value)
     "Items, and the facts that stand beside them."
     table = pl.concat(checked(path, 'items', report, given, size=2**31 - 1), how='diagonal')
-    if not len(table): raise DataError('holds no usable item', path)
-    if lost := [c for c in also if c not in table.columns]: raise DataError(f'has no column {lost[0]!r}', path, remedy=f'it has {", ".join(table.columns[1:])}')
-    years = table['year'].to_list() if 'year' in table.columns else [None]*len(table)
-    items = tuple(Item(t if y else split_year(t)[0], domain, int(float(y)) if y else split_year(t)[1], i) for i,t,y in zip(table['item'].to_list(), table['title'].to_list(), years))
+    if not len(table):
+        raise DataError('holds no usable item', path)
+    if lost := [c for c in also if c not in table.columns]:
+        raise DataError(
+            f'has no column {lost[0]!r}', path, remedy=f'it has {", ".join(table.columns[1:])}'
+        )
+    years = table['year'].to_list() if 'year' in table.columns else [None] * len(table)
+    items = tuple(
+        Item(t if y else split_year(t)[0], domain, int(float(y)) if y else split_year(t)[1], i)
+        for i, t, y in zip(table['item'].to_list(), table['title'].to_list(), years)
+    )
     return items, [turned(table.select('item', *also), also)] if also else []
-def turned(piece, relations:Sequence[str]): # polars DataFrame: item, relation, value
+
+
+def turned(piece, relations: Sequence[str]):  # polars DataFrame: item, relation, value
     "A wide table as a long one."
-    long = piece.unpivot(list(relations), index='item', variable_name='relation').drop_nulls('value')
-    return long.with_columns(pl.col('value').str.split('|')).explode('value').with_columns(pl.col('value').str.strip_chars()).filter(pl.col('value') != '')
+    long = piece.unpivot(list(relations), index='item', variable_name='relation').drop_nulls(
+        'value'
+    )
+    return (
+        long.with_columns(pl.col('value').str.split('|'))
+        .explode('value')
+        .with_columns(pl.col('value').str.strip_chars())
+        .filter(pl.col('value') != '')
+    )
 
 # %% ../../nbs/shop/01_tables.ipynb #cb7383c5
 def read_shop_facts(
-    path:str|Path, # Table of attributes, long or wide
-    items:Sequence[Item], # Of the catalogue
-    report:Report, # Filled
-    given:dict[str, str]|None=None, # Columns you know
-    also:Sequence=(), # Pieces of facts from elsewhere
-)->tuple[tuple[int, str, str], ...]: # (item row, relation, value), each once
+    path: str | Path,  # Table of attributes, long or wide
+    items: Sequence[Item],  # Of the catalogue
+    report: Report,  # Filled
+    given: dict[str, str] | None = None,  # Columns you know
+    also: Sequence = (),  # Pieces of facts from elsewhere
+) -> tuple[tuple[int, str, str], ...]:  # (item row, relation, value), each once
     "Facts of the items."
     ids = pl.DataFrame(dict(item=[o.id for o in items]))
-    if path and '.gexf' in Path(path).suffixes: path, also = None, [*also, graph_facts(path, items, report)]
+    if path and '.gexf' in Path(path).suffixes:
+        path, also = None, [*also, graph_facts(path, items, report)]
     read = checked(path, 'attributes', report, given, dict(item=ids['item'])) if path else ()
-    long = [p.select('item', 'relation', 'value') if 'relation' in p.columns else turned(p, [c for c in p.columns if c not in ('row', 'item')]) for p in read]
-    facts = pl.concat([*also, *long]) if long or also else pl.DataFrame(schema=dict.fromkeys(('item', 'relation', 'value'), pl.String))
-    facts = facts.join(ids.with_row_index('i'), on='item', maintain_order='left').select('i', 'relation', 'value').unique(maintain_order=True)
-    once = {} # one string for each value, however many facts have it
-    return tuple((i, once.setdefault(r, r), once.setdefault(v, v)) for i,r,v in facts.iter_rows())
-def graph_facts(path:str|Path, items:Sequence[Item], report:Report): # polars DataFrame: item, relation, value
+    long = [
+        p.select('item', 'relation', 'value')
+        if 'relation' in p.columns
+        else turned(p, [c for c in p.columns if c not in ('row', 'item')])
+        for p in read
+    ]
+    facts = (
+        pl.concat([*also, *long])
+        if long or also
+        else pl.DataFrame(schema=dict.fromkeys(('item', 'relation', 'value'), pl.String))
+    )
+    facts = (
+        facts.join(ids.with_row_index('i'), on='item', maintain_order='left')
+        .select('i', 'relation', 'value')
+        .unique(maintain_order=True)
+    )
+    once = {}  # one string for each value, however many facts have it
+    return tuple((i, once.setdefault(r, r), once.setdefault(v, v)) for i, r, v in facts.iter_rows())
+
+
+def graph_facts(
+    path: str | Path, items: Sequence[Item], report: Report
+):  # polars DataFrame: item, relation, value
     "Facts from a GEXF graph, as the official training code has it; items are found by title."
     found = read_graph(path, items)
     report.columns[Path(path).name] = dict(item='label', relation='relation', value='label')
     report.rows[Path(path).name] += len(found)
-    return pl.DataFrame(dict(item=[items[i].id for i,_,_ in found], relation=[r for _,r,_ in found], value=[v for *_,v in found]), schema=dict.fromkeys(('item', 'relation', 'value'), pl.String))
+    return pl.DataFrame(
+        dict(
+            item=[items[i].id for i, _, _ in found],
+            relation=[r for _, r, _ in found],
+            value=[v for *_, v in found],
+        ),
+        schema=dict.fromkeys(('item', 'relation', 'value'), pl.String),
+    )
 
 # %% ../../nbs/shop/01_tables.ipynb #dad50c99
 def read_shop_likes(
-    path:str|Path, # Table of interactions
-    items:Sequence[Item], # Of the catalogue
-    report:Report, # Filled
-    given:dict[str, str]|None=None, # Columns you know
-    liked:float|None=None, # Lowest rating that counts as a like; None: four fifths of the highest
-    size:int=1_000_000, # Rows of a piece
-)->tuple: # (Int 'l 2': user row and item row, oldest first for each user; names of the users)
+    path: str | Path,  # Table of interactions
+    items: Sequence[Item],  # Of the catalogue
+    report: Report,  # Filled
+    given: dict[str, str] | None = None,  # Columns you know
+    liked: float
+    | None = None,  # Lowest rating that counts as a like; None: four fifths of the highest
+    size: int = 1_000_000,  # Rows of a piece
+) -> tuple:  # (Int 'l 2': user row and item row, oldest first for each user; names of the users)
     "Who likes what."
-    ids, users = pl.DataFrame(dict(item=[o.id for o in items])).with_row_index('i'), pl.DataFrame(schema=dict(u=pl.UInt32, user=pl.String))
+    ids, users = (
+        pl.DataFrame(dict(item=[o.id for o in items])).with_row_index('i'),
+        pl.DataFrame(schema=dict(u=pl.UInt32, user=pl.String)),
+    )
     with tempfile.TemporaryDirectory() as d:
-        for n, part in enumerate(checked(path, 'interactions', report, given, dict(item=ids['item']), size)):
-            new = part.select('user').unique(maintain_order=True).join(users, on='user', how='anti', maintain_order='left')
+        for n, part in enumerate(
+            checked(path, 'interactions', report, given, dict(item=ids['item']), size)
+        ):
+            new = (
+                part.select('user')
+                .unique(maintain_order=True)
+                .join(users, on='user', how='anti', maintain_order='left')
+            )
             users = pl.concat([users, new.with_row_index('u', len(users)).cast(dict(u=pl.UInt32))])
-            value = lambda meaning, other, read: read(pl.col(meaning)) if meaning in part.columns else other.cast(pl.Float64)
-            numbers = part.with_columns(value('rating', pl.lit(1.), as_number).cast(pl.Float32).alias('rating'), value('time', pl.col('row'), as_moment).alias('time'))
-            numbers.join(users, on='user').join(ids, on='item').select('u', 'i', 'rating', 'time', 'row').write_parquet(f'{d}/{n:06}.parquet')
-        if not len(users): raise DataError('holds no usable interaction', path)
+            value = lambda meaning, other, read: (
+                read(pl.col(meaning)) if meaning in part.columns else other.cast(pl.Float64)
+            )
+            numbers = part.with_columns(
+                value('rating', pl.lit(1.0), as_number).cast(pl.Float32).alias('rating'),
+                value('time', pl.col('row'), as_moment).alias('time'),
+            )
+            numbers.join(users, on='user').join(ids, on='item').select(
+                'u', 'i', 'rating', 'time', 'row'
+            ).write_parquet(f'{d}/{n:06}.parquet')
+        if not len(users):
+            raise DataError('holds no usable interaction', path)
         last = last_ratings(pl.scan_parquet(f'{d}/*.parquet'))
-        low = .8*last['rating'].max() if liked is None else liked
+        low = 0.8 * last['rating'].max() if liked is None else liked
         likes = last.filter(pl.col('rating') >= low).sort('u', 'time', 'row').select('u', 'i')
     return likes.to_numpy().astype(np.int32), users['user'].to_list()
-def last_ratings(ratings): # polars LazyFrame to DataFrame: u, i, rating, time, row
+
+
+def last_ratings(ratings):  # polars LazyFrame to DataFrame: u, i, rating, time, row
     "Of several ratings of an item by one user, the last."
-    return ratings.sort('u', 'i', 'time', 'row').filter(((pl.col('u') != pl.col('u').shift(-1)) | (pl.col('i') != pl.col('i').shift(-1))).fill_null(True)).collect(engine='streaming')
+    return (
+        ratings.sort('u', 'i', 'time', 'row')
+        .filter(
+            (
+                (pl.col('u') != pl.col('u').shift(-1)) | (pl.col('i') != pl.col('i').shift(-1))
+            ).fill_null(True)
+        )
+        .collect(engine='streaming')
+    )
 
 # %% ../../nbs/shop/01_tables.ipynb #851d6035
 @dataclass(frozen=True, eq=False)
 class Tables:
     "A catalogue, the people in it, and how it was read."
-    catalogue:Catalogue
-    users:Sequence[str] # Names, by row
-    profiles:dict[str, list] # Column of the users' table to a value for each user, or None
-    report:Report
+
+    catalogue: Catalogue
+    users: Sequence[str]  # Names, by row
+    profiles: dict[str, list]  # Column of the users' table to a value for each user, or None
+    report: Report
+
+
 def read_tables(
-    items:str|Path, # Table of items
-    attributes:str|Path|None=None, # Table of facts, long or wide
-    interactions:str|Path|None=None, # Table of who did what
-    users:str|Path|None=None, # Table of what is known of users
-    columns:dict[str, str]|None=None, # Columns you know: 'title' or 'items.title' to a name
-    domain:str='item', # What the items are, in one word
-    liked:float|None=None, # As in `read_shop_likes`
-    item_facts:Sequence[str]=(), # Columns of the item table that hold facts
-    lenient:bool=False, # Leave bad rows out, instead of refusing
-)->Tables:
+    items: str | Path,  # Table of items
+    attributes: str | Path | None = None,  # Table of facts, long or wide
+    interactions: str | Path | None = None,  # Table of who did what
+    users: str | Path | None = None,  # Table of what is known of users
+    columns: dict[str, str] | None = None,  # Columns you know: 'title' or 'items.title' to a name
+    domain: str = 'item',  # What the items are, in one word
+    liked: float | None = None,  # As in `read_shop_likes`
+    item_facts: Sequence[str] = (),  # Columns of the item table that hold facts
+    lenient: bool = False,  # Leave bad rows out, instead of refusing
+) -> Tables:
     "Read, check and join the tables of a catalogue."
     known = {m for role in COLUMNS.values() for m in role}
-    if strange := [k for k in columns or {} if k.rpartition('.')[2] not in known or k.rpartition('.')[0] not in ('', *COLUMNS)]: raise DataError(f'{strange[0]!r} is no meaning of a column', remedy=f'use {", ".join(sorted(known))}')
+    if strange := [
+        k
+        for k in columns or {}
+        if k.rpartition('.')[2] not in known or k.rpartition('.')[0] not in ('', *COLUMNS)
+    ]:
+        raise DataError(
+            f'{strange[0]!r} is no meaning of a column', remedy=f'use {", ".join(sorted(known))}'
+        )
     report = Report()
     things, beside = read_shop_items(items, report, columns, domain, item_facts)
     facts = read_shop_facts(attributes, things, report, columns, beside)
-    likes, names = read_shop_likes(interactions, things, report, columns, liked) if interactions else (np.empty((0, 2), np.int32), [])
+    likes, names = (
+        read_shop_likes(interactions, things, report, columns, liked)
+        if interactions
+        else (np.empty((0, 2), np.int32), [])
+    )
     told = read_profiles(users, names, report, columns) if users else {}
-    if not lenient: report.refuse()
+    if not lenient:
+        report.refuse()
     return Tables(Catalogue(things, facts, likes, len(names)), names, told, report)
-def read_profiles(path, names, report, columns)->dict[str, list]: # Column to a value for each user
+
+
+def read_profiles(
+    path, names, report, columns
+) -> dict[str, list]:  # Column to a value for each user
     "What is known of the users."
     table = pl.concat(checked(path, 'users', report, columns, size=2**31 - 1), how='diagonal')
-    told = pl.DataFrame(dict(user=names), schema=dict(user=pl.String)).join(table, on='user', how='left', maintain_order='left')
+    told = pl.DataFrame(dict(user=names), schema=dict(user=pl.String)).join(
+        table, on='user', how='left', maintain_order='left'
+    )
     return {c: told[c].to_list() for c in table.columns if c not in ('row', 'user')}

@@ -10,76 +10,125 @@ __all__ = ['SHOP_TRAINER', 'ANSWER', 'DRAWS', 'ROW', 'ShopRun', 'shop_run', 'sho
            'compare_runs', 'store_rows', 'plot_row', 'plot_runs', 'draw_comparison']
 
 # %% ../../nbs/shop/07_training.ipynb #d083058a
-import json, tempfile, time
+import json
+import tempfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
+
 import pandas as pd
 import torch
-from ..run.baselines import bm25_scores
-from .dataset import DataSet, load_data
+
 from ..base.core import DataError, Query, claim_plot, write_json
-from ..run.evaluation import Evaluation, as_markdown, evaluate_scores, lightgcn_scores, plot_by_kind, popularity_scores, random_scores, table_of
-from ..run.language import METHODS, LanguageRun, Material, ask_model, fast_settings, prompt_of, trainer_settings, tuned, warm_up_rows
-from .likes import LikedBy
+from ..base.precision import MasterAdamW
+from ..run.baselines import bm25_scores
+from rerec.run.evaluation import (
+    Evaluation,
+    as_markdown,
+    evaluate_scores,
+    lightgcn_scores,
+    plot_by_kind,
+    popularity_scores,
+    random_scores,
+    table_of,
+)
+from rerec.run.language import (
+    METHODS,
+    LanguageRun,
+    Material,
+    ask_model,
+    fast_settings,
+    prompt_of,
+    trainer_settings,
+    tuned,
+    warm_up_rows,
+)
 from ..run.lookup import Snippets, look_up_chances
 from ..run.packing import encode_row, row_loss
 from ..run.policy import load_policy
-from ..base.precision import MasterAdamW
+from rerec.run.runs import (
+    config_of,
+    draw_report,
+    example_answers,
+    figures,
+    open_run,
+    provenance,
+    publish,
+    read_metrics,
+    some,
+    write_report,
+)
+from .dataset import DataSet, load_data
+from .likes import LikedBy
 from .retrieval import Retriever, retrieval_scores
-from ..run.runs import config_of, draw_report, example_answers, figures, open_run, provenance, publish, read_metrics, some, write_report
 
 # %% ../../nbs/shop/07_training.ipynb #0d50b69e
-SHOP_TRAINER = dict(gradient_accumulation_steps=4) # Queries a step, each with eight answers: little memory
+SHOP_TRAINER = dict(
+    gradient_accumulation_steps=4
+)  # Queries a step, each with eight answers: little memory
+
 
 @dataclass(frozen=True)
 class ShopRun(LanguageRun):
     "A data set, a chat model, a warm start, and a way to go on."
-    folder:str = 'runs/shop' # Where the run is kept
-    n_candidates:int = 0 # Items on offer: those of the data set
-    n_test:int = 200 # Queries of the final comparison; each is asked before and after
-    n_validation:int = 30 # Queries of a learning curve, if the trainer is told to evaluate
-    answers:int = 1280 # Answers sampled in reinforcement
-    warm:str = 'queries' # A key of `WARM_STARTS`
-    max_new_tokens:int = 64 # Longest answer; a demonstration has about 40 tokens
-    trainer:dict = field(default_factory=lambda: dict(SHOP_TRAINER)) # Fields of ReRecConfig
+
+    folder: str = 'runs/shop'  # Where the run is kept
+    n_candidates: int = 0  # Items on offer: those of the data set
+    n_test: int = 200  # Queries of the final comparison; each is asked before and after
+    n_validation: int = 30  # Queries of a learning curve, if the trainer is told to evaluate
+    answers: int = 1280  # Answers sampled in reinforcement
+    warm: str = 'queries'  # A key of `WARM_STARTS`
+    max_new_tokens: int = 64  # Longest answer; a demonstration has about 40 tokens
+    trainer: dict = field(default_factory=lambda: dict(SHOP_TRAINER))  # Fields of ReRecConfig
 
 # %% ../../nbs/shop/07_training.ipynb #c984e823
-def shop_run(folder:str|Path)->ShopRun: # Its settings
+def shop_run(folder: str | Path) -> ShopRun:  # Its settings
     "Read the settings of a run as it was begun."
-    file = Path(folder)/'config.json'
+    file = Path(folder) / 'config.json'
     if not file.is_file():
         raise DataError('is no run', folder, remedy='`rerec runs` lists those there are')
     known = {f.name for f in fields(ShopRun)}
     settings = json.loads(file.read_text(encoding='utf-8'))['settings']
-    if 'warm_rows' not in settings or not (Path(settings['data'])/'data.json').is_file():
-        raise DataError(f"was not trained on a data set, or {settings.get('data')} has moved", folder,
-            remedy='train with --data FOLDER, a folder that `rerec data build` made')
+    if 'warm_rows' not in settings or not (Path(settings['data']) / 'data.json').is_file():
+        raise DataError(
+            f'was not trained on a data set, or {settings.get("data")} has moved',
+            folder,
+            remedy='train with --data FOLDER, a folder that `rerec data build` made',
+        )
     return ShopRun(**{k: v for k, v in settings.items() if k in known} | dict(folder=str(folder)))
 
 # %% ../../nbs/shop/07_training.ipynb #dcf72856
-def shop_snippets(run:ShopRun, data:DataSet)->Snippets:
+def shop_snippets(run: ShopRun, data: DataSet) -> Snippets:
     "Make what prompts tell of a data set."
     return Snippets(data.catalogue, data.titles, run.told, likes=LikedBy(data.sources))
 
 # %% ../../nbs/shop/07_training.ipynb #4539af08
 def shop_material(
-    run:ShopRun, # Sizes and seed
-    data:DataSet, # Catalogue, queries, taste
-    part:str='test', # Queries that are asked at the end
-)->Material:
+    run: ShopRun,  # Sizes and seed
+    data: DataSet,  # Catalogue, queries, taste
+    part: str = 'test',  # Queries that are asked at the end
+) -> Material:
     "Choose the queries of a run, and what prompts tell."
     test = some(data.parts[part], run.n_test, run.seed)
     validation = some(data.parts['validation'], run.n_validation, run.seed)
     snippets = shop_snippets(run, data)
-    return Material(data.catalogue, data.titles, snippets, tuple(data.parts['train']), validation, test, data.taste)
+    return Material(
+        data.catalogue,
+        data.titles,
+        snippets,
+        tuple(data.parts['train']),
+        validation,
+        test,
+        data.taste,
+    )
 
 # %% ../../nbs/shop/07_training.ipynb #cdbb6c63
 def ranked(
-    data:DataSet, # Graphs
-    queries:Sequence[Query], # With candidates
-    seed:int=0, # Of ties
-)->dict[str, Evaluation]: # By name
+    data: DataSet,  # Graphs
+    queries: Sequence[Query],  # With candidates
+    seed: int = 0,  # Of ties
+) -> dict[str, Evaluation]:  # By name
     "Rank candidates without a model: by chance, fame, taste, words, and by the search that would have found them."
     scorers = dict(
         random=random_scores(seed),
@@ -88,58 +137,73 @@ def ranked(
         BM25=bm25_scores(data.catalogue),
         retriever=retrieval_scores(Retriever(data)),
     )
-    return {name: evaluate_scores(score, queries, data.catalogue, seed=seed) for name, score in scorers.items()}
+    return {
+        name: evaluate_scores(score, queries, data.catalogue, seed=seed)
+        for name, score in scorers.items()
+    }
 
 # %% ../../nbs/shop/07_training.ipynb #c797337f
-def device()->str:
+def device() -> str:
     "Where models compute."
     return 'cuda' if torch.cuda.is_available() else 'cpu'
 
 # %% ../../nbs/shop/07_training.ipynb #820b2ae6
-def reading_settings()->dict: # For `load_policy`
+def reading_settings() -> dict:  # For `load_policy`
     "16-bit weights, and the attention that reads prompts fastest: one and a half times as fast as the one that learns fastest on a CPU."
     return fast_settings() | dict(attn_implementation='sdpa')
 
 # %% ../../nbs/shop/07_training.ipynb #6e0dcded
 def before(
-    run:ShopRun, # Whose warm start is done
-    material:Material, # Test queries
-)->Evaluation:
+    run: ShopRun,  # Whose warm start is done
+    material: Material,  # Test queries
+) -> Evaluation:
     "Ask the model that reinforcement began with."
-    model, tok = load_policy(str(run.start/'model'), **reading_settings())
+    model, tok = load_policy(str(run.start / 'model'), **reading_settings())
     return ask_model(run, material, model.to(device()), tok, material.test)
 
 # %% ../../nbs/shop/07_training.ipynb #de0c1bd9
 def report(
-    run:ShopRun, # Its settings
-    folder:Path, # Of the run
-    result:dict, # What result.json will hold
-    found:dict[str, Evaluation], # By name
-    test:Sequence[Query], # Asked
-    data:DataSet, # Asked about
+    run: ShopRun,  # Its settings
+    folder: Path,  # Of the run
+    result: dict,  # What result.json will hold
+    found: dict[str, Evaluation],  # By name
+    test: Sequence[Query],  # Asked
+    data: DataSet,  # Asked about
 ):
     "What happened, on one page with pictures."
-    tables = {metric: as_markdown(table_of(found, metric)) for metric in ('accuracy', 'ndcg', 'ftr')}
+    tables = {
+        metric: as_markdown(table_of(found, metric)) for metric in ('accuracy', 'ndcg', 'ftr')
+    }
     examples = example_answers(found['before'], found[run.method], test, data.catalogue)
-    write_report(folder, folder.name, asdict(run), result, tables, examples, draw_report(folder, found, [], None))
+    write_report(
+        folder,
+        folder.name,
+        asdict(run),
+        result,
+        tables,
+        examples,
+        draw_report(folder, found, [], None),
+    )
 
 # %% ../../nbs/shop/07_training.ipynb #e2da046d
-ANSWER = 40 # Tokens of an answer, as demonstrations have
-DRAWS = 2 # Times that queries of a step are drawn, on average: seen, not known beforehand
+ANSWER = 40  # Tokens of an answer, as demonstrations have
+DRAWS = 2  # Times that queries of a step are drawn, on average: seen, not known beforehand
+
 
 @dataclass(frozen=True)
 class Pace:
     "How fast a machine is with a model, in seconds."
-    token:float # To learn a token
-    step:float # For an optimizer step
-    read:float # To read a prompt
-    reread:float # The same with the attention of training
-    write:float # To write an answer
+
+    token: float  # To learn a token
+    step: float  # For an optimizer step
+    read: float  # To read a prompt
+    reread: float  # The same with the attention of training
+    write: float  # To write an answer
 
 # %% ../../nbs/shop/07_training.ipynb #88b6edd0
 def seconds(
-    do:Callable, # Called without arguments
-)->float: # Seconds of the clock
+    do: Callable,  # Called without arguments
+) -> float:  # Seconds of the clock
     "Measure how long a call takes."
     began = time.perf_counter()
     do()
@@ -149,43 +213,58 @@ def seconds(
 
 # %% ../../nbs/shop/07_training.ipynb #4dc337fb
 def learning_pace(
-    model, # Of a fresh start
-    tokenizer, # Its own
-    rows:Sequence, # Packed rows of the warm start
-)->tuple[float, float]: # (seconds for a token, for an optimizer step)
+    model,  # Of a fresh start
+    tokenizer,  # Its own
+    rows: Sequence,  # Packed rows of the warm start
+) -> tuple[float, float]:  # (seconds for a token, for an optimizer step)
     "Measure learning on a short, a middling and a long row."
     model.get_input_embeddings().weight.requires_grad_(False)
-    chosen = [encode_row(tokenizer, rows[k]) for k in (0, 0, len(rows)//2, len(rows) - 1)]
+    chosen = [encode_row(tokenizer, rows[k]) for k in (0, 0, len(rows) // 2, len(rows) - 1)]
+
     def learn(row):
-        ids, weights = (torch.tensor([row[k]], device=model.device) for k in ('input_ids', 'weights'))
+        ids, weights = (
+            torch.tensor([row[k]], device=model.device) for k in ('input_ids', 'weights')
+        )
         row_loss(model, ids, weights)[0].backward()
+
     taken = [seconds(lambda: learn(row)) for row in chosen]
-    optimizer = MasterAdamW([p for p in model.parameters() if p.requires_grad], lr=0., weight_decay=0.)
+    optimizer = MasterAdamW(
+        [p for p in model.parameters() if p.requires_grad], lr=0.0, weight_decay=0.0
+    )
     steps = [seconds(optimizer.step) for _ in range(2)]
     model.zero_grad()
-    return sum(taken[1:])/sum(len(row['input_ids']) for row in chosen[1:]), steps[1] # the first call of each is slow
+    return sum(taken[1:]) / sum(len(row['input_ids']) for row in chosen[1:]), steps[
+        1
+    ]  # the first call of each is slow
 
 # %% ../../nbs/shop/07_training.ipynb #cb3f228e
 def answering_pace(
-    model, # Any
-    tokenizer, # Its own
-    prompts:Sequence[str], # As they are asked
-)->tuple[float, float]: # Seconds for one of them: (to read it, to write an answer of the usual length)
+    model,  # Any
+    tokenizer,  # Its own
+    prompts: Sequence[str],  # As they are asked
+) -> tuple[
+    float, float
+]:  # Seconds for one of them: (to read it, to write an answer of the usual length)
     "Measure reading prompts together and answering them."
-    asked = tokenizer(list(prompts), return_tensors='pt', padding=True, add_special_tokens=False).to(model.device)
+    asked = tokenizer(
+        list(prompts), return_tensors='pt', padding=True, add_special_tokens=False
+    ).to(model.device)
     asked = {k: asked[k] for k in ('input_ids', 'attention_mask')}
+
     @torch.no_grad()
-    def answer(n): model.generate(**asked, max_new_tokens=n, min_new_tokens=n, do_sample=False)
+    def answer(n):
+        model.generate(**asked, max_new_tokens=n, min_new_tokens=n, do_sample=False)
+
     read = seconds(lambda: answer(1))
     both = seconds(lambda: answer(ANSWER))
-    return read/len(prompts), max(0., both - read)/len(prompts)
+    return read / len(prompts), max(0.0, both - read) / len(prompts)
 
 # %% ../../nbs/shop/07_training.ipynb #d6eb7594
 def measure_pace(
-    run:ShopRun, # Its model
-    material:Material, # Queries to ask
-    rows:Sequence, # Packed rows of the warm start
-)->Pace:
+    run: ShopRun,  # Its model
+    material: Material,  # Queries to ask
+    rows: Sequence,  # Packed rows of the warm start
+) -> Pace:
     "Measure a machine in less than a minute."
     model, tok = load_policy(run.model, **fast_settings(run.n_candidates))
     model = model.to(device())
@@ -200,87 +279,101 @@ def measure_pace(
 
 # %% ../../nbs/shop/07_training.ipynb #03bfa0d1
 def reinforcement_seconds(
-    settings:dict, # Fields of ReRecConfig
-    run:ShopRun, # Answers and steps
-    pace:Pace, # Of the machine
-    prompt_tokens:float, # Mean length of a prompt
-)->float:
+    settings: dict,  # Fields of ReRecConfig
+    run: ShopRun,  # Answers and steps
+    pace: Pace,  # Of the machine
+    prompt_tokens: float,  # Mean length of a prompt
+) -> float:
     "Estimate sampling and learning."
     draws = DRAWS if settings['refill'] else 1
-    per_draw = settings['per_device_train_batch_size']*settings['gradient_accumulation_steps']
-    answers = min(run.answers, run.steps*draws*per_draw)
+    per_draw = settings['per_device_train_batch_size'] * settings['gradient_accumulation_steps']
+    answers = min(run.answers, run.steps * draws * per_draw)
     siblings = settings['num_generations'] if settings.get('share_prompt', True) else 1
-    sampling = answers*(pace.write + pace.reread/siblings)
-    learning = answers/draws*(ANSWER + prompt_tokens/siblings)*pace.token
-    return sampling + learning + answers/draws/per_draw*pace.step
+    sampling = answers * (pace.write + pace.reread / siblings)
+    learning = answers / draws * (ANSWER + prompt_tokens / siblings) * pace.token
+    return sampling + learning + answers / draws / per_draw * pace.step
 
 # %% ../../nbs/shop/07_training.ipynb #4d73a9a3
 def estimate_minutes(
-    run:ShopRun, # Sizes
-    pace:Pace, # Of the machine
-    row_tokens:int, # Tokens of all rows of the warm start; 0 if it is done
-    n_rows:int, # How many rows
-    prompt_tokens:float, # Mean length of a prompt
-)->dict[str, float]: # Stage to minutes
+    run: ShopRun,  # Sizes
+    pace: Pace,  # Of the machine
+    row_tokens: int,  # Tokens of all rows of the warm start; 0 if it is done
+    n_rows: int,  # How many rows
+    prompt_tokens: float,  # Mean length of a prompt
+) -> dict[str, float]:  # Stage to minutes
     "Foretell how long each stage of a run will take."
-    stages = {'warm start': row_tokens*pace.token + n_rows/4*pace.step}
+    stages = {'warm start': row_tokens * pace.token + n_rows / 4 * pace.step}
     if run.method in METHODS:
-        stages['reinforcement'] = reinforcement_seconds(trainer_settings(run) | run.trainer, run, pace, prompt_tokens)
+        stages['reinforcement'] = reinforcement_seconds(
+            trainer_settings(run) | run.trainer, run, pace, prompt_tokens
+        )
     if run.method == 'SFT':
-        stages['supervised learning'] = run.answers*((ANSWER + prompt_tokens)*pace.token + pace.step/4)
+        stages['supervised learning'] = run.answers * (
+            (ANSWER + prompt_tokens) * pace.token + pace.step / 4
+        )
     rounds = 1 if run.method in ('untuned', 'warm start') else 2
-    stages['tests'] = rounds*run.n_test*(pace.read + pace.write)
-    return {stage: taken/60 for stage, taken in stages.items() if taken}
+    stages['tests'] = rounds * run.n_test * (pace.read + pace.write)
+    return {stage: taken / 60 for stage, taken in stages.items() if taken}
 
 # %% ../../nbs/shop/07_training.ipynb #a0a62fef
 def announce(
-    minutes:dict[str, float], # Stage to what it will take
-)->str: # One line
+    minutes: dict[str, float],  # Stage to what it will take
+) -> str:  # One line
     "Put an estimate into one line."
     threads = torch.get_num_threads()
-    where = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{threads} thread{'s'*(threads > 1)}"
+    where = (
+        torch.cuda.get_device_name()
+        if torch.cuda.is_available()
+        else f'{threads} thread{"s" * (threads > 1)}'
+    )
     parts = ', '.join(f'{taken:.0f} {stage}' for stage, taken in minutes.items())
     return f'about {sum(minutes.values()):.0f} minutes on {where}: {parts}'
 
 # %% ../../nbs/shop/07_training.ipynb #8fbd234a
 def foretell(
-    run:ShopRun, # What will be done
-    material:Material, # What with
-)->dict[str, float]: # Stage to minutes
+    run: ShopRun,  # What will be done
+    material: Material,  # What with
+) -> dict[str, float]:  # Stage to minutes
     "Measure the machine, and estimate the minutes of each stage."
-    is_left = run.method != 'untuned' and not (run.start/'model').exists()
+    is_left = run.method != 'untuned' and not (run.start / 'model').exists()
     rows = warm_up_rows(run if is_left else replace(run, warm_rows=12), material)
     pace = measure_pace(run, material, rows)
     tok = load_policy(run.model, **fast_settings())[1]
     row_tokens = sum(len(encode_row(tok, row)['input_ids']) for row in rows)
     ask = prompt_of(run, material.snippets)
-    lengths = [len(tok(ask(q, material.catalogue)[0]['content'])['input_ids']) for q in material.test]
+    lengths = [
+        len(tok(ask(q, material.catalogue)[0]['content'])['input_ids']) for q in material.test
+    ]
     run = replace(run, n_test=len(material.test))
-    return estimate_minutes(run, pace, is_left*row_tokens, is_left*len(rows), sum(lengths)/len(lengths))
+    return estimate_minutes(
+        run, pace, is_left * row_tokens, is_left * len(rows), sum(lengths) / len(lengths)
+    )
 
 # %% ../../nbs/shop/07_training.ipynb #4cd1c21f
-def conclusion(result:dict)->str: # Of result.json
+def conclusion(result: dict) -> str:  # Of result.json
     "Say in one line what a run was worth."
     known = result['accuracies']
     gap, low, high = result['over_retriever']
     verdict = 'better than' if low > 0 else 'worse than' if high < 0 else 'not told apart from'
-    return (f"accuracy {result['warm_start_accuracy']:.3f} -> {result['accuracy']:.3f} of at most {result['ceiling']:.3f}; "
-        f"BM25 {known['BM25']:.3f}, first place of the search {known['retriever']:.3f}: "
-        f"{verdict} the search, {gap:+.3f} [{low:+.3f}, {high:+.3f}]")
+    return (
+        f'accuracy {result["warm_start_accuracy"]:.3f} -> {result["accuracy"]:.3f} of at most {result["ceiling"]:.3f}; '
+        f'BM25 {known["BM25"]:.3f}, first place of the search {known["retriever"]:.3f}: '
+        f'{verdict} the search, {gap:+.3f} [{low:+.3f}, {high:+.3f}]'
+    )
 
 # %% ../../nbs/shop/07_training.ipynb #d084ef59
 def result_of(
-    run:ShopRun, # Method and seed
-    material:Material, # What was asked
-    found:dict[str, Evaluation], # By name
-)->dict: # For result.json
+    run: ShopRun,  # Method and seed
+    material: Material,  # What was asked
+    found: dict[str, Evaluation],  # By name
+) -> dict:  # For result.json
     "Gather the figures of a run."
     chances = look_up_chances(material.test, material.snippets)
     gap = found[run.method].compare(found['retriever']).loc[('all', 'all')]
     return dict(
         method=run.method,
         seed=run.seed,
-        ceiling=sum(chances)/len(chances),
+        ceiling=sum(chances) / len(chances),
         over_retriever=[float(gap[c]) for c in ('accuracy', 'accuracy_low', 'accuracy_high')],
         **figures(found, 'before', run.method),
         provenance=provenance(),
@@ -288,14 +381,14 @@ def result_of(
 
 # %% ../../nbs/shop/07_training.ipynb #0c0778a9
 def train_shop(
-    run:ShopRun, # What to do
-    say:Callable=lambda text: None, # Told how long it will take, for instance `print`
-)->dict: # What result.json holds
+    run: ShopRun,  # What to do
+    say: Callable = lambda text: None,  # Told how long it will take, for instance `print`
+) -> dict:  # What result.json holds
     "Warm start, fine-tuning and test on a data set."
     began, data = time.time(), load_data(run.data)
     run = replace(run, n_candidates=run.n_candidates or data.about['settings']['n_candidates'])
     if run.method in METHODS:
-        config_of(run, trainer_settings(run)) # a mistake is told before the warm start
+        config_of(run, trainer_settings(run))  # a mistake is told before the warm start
     folder = open_run(run)
     material = shop_material(run, data)
     foretold = foretell(run, material)
@@ -308,137 +401,233 @@ def train_shop(
     first = judged if run.method in ('untuned', 'warm start') else before(run, material)
     found = ranked(data, material.test, run.seed) | {'before': first, run.method: judged}
     for name, evaluation in found.items():
-        evaluation.save(folder/'answers'/f"{'test' if name == run.method else name}.json")
-    minutes = dict(foretold=foretold, training=(trained - started)/60, tests=(time.time() - trained)/60)
-    result = result_of(run, material, found) | dict(minutes=minutes, seconds=time.time() - began, data=data.about['files'])
-    if (folder/'metrics.jsonl').exists():
+        evaluation.save(folder / 'answers' / f'{"test" if name == run.method else name}.json')
+    minutes = dict(
+        foretold=foretold, training=(trained - started) / 60, tests=(time.time() - trained) / 60
+    )
+    result = result_of(run, material, found) | dict(
+        minutes=minutes, seconds=time.time() - began, data=data.about['files']
+    )
+    if (folder / 'metrics.jsonl').exists():
         report(run, folder, result, found, material.test, data)
-    write_json(folder/'result.json', result)
+    write_json(folder / 'result.json', result)
     return result
 
 # %% ../../nbs/shop/07_training.ipynb #dc33e1be
 def bench_announcement(
-    data:str|Path, # A data set
-    model:str='smollm2', # As in `ShopRun`
-    **sizes, # Of the run, where they differ
-)->list[dict]: # A row for each stage
+    data: str | Path,  # A data set
+    model: str = 'smollm2',  # As in `ShopRun`
+    **sizes,  # Of the run, where they differ
+) -> list[dict]:  # A row for each stage
     "Make a short run, and compare what was foretold with what it took."
     few = dict(warm_rows=36, answers=96, n_test=16) | sizes
     with tempfile.TemporaryDirectory() as folder:
         run = ShopRun(str(data), model, folder=f'{folder}/run', **few)
         minutes = train_shop(run)['minutes']
-        warm = json.loads((run.start/'warm.json').read_text(encoding='utf-8'))['seconds']/60
-    spent = {'warm start': warm, 'reinforcement': minutes['training'] - warm, 'tests': minutes['tests']}
+        warm = json.loads((run.start / 'warm.json').read_text(encoding='utf-8'))['seconds'] / 60
+    spent = {
+        'warm start': warm,
+        'reinforcement': minutes['training'] - warm,
+        'tests': minutes['tests'],
+    }
     pairs = [(stage, minutes['foretold'][stage], spent[stage]) for stage in spent]
     pairs.append(('all', sum(minutes['foretold'].values()), sum(spent.values())))
-    return [dict(
-        name='announced',
-        input=stage,
-        ours=f'{foretold:.1f} minutes foretold',
-        theirs=f'{taken:.1f} minutes taken',
-        ratio=foretold/taken,
-        asked='0.75 to 1.25 on a quiet machine' if stage == 'all' else '',
-    ) for stage, foretold, taken in pairs]
+    return [
+        dict(
+            name='announced',
+            input=stage,
+            ours=f'{foretold:.1f} minutes foretold',
+            theirs=f'{taken:.1f} minutes taken',
+            ratio=foretold / taken,
+            asked='0.75 to 1.25 on a quiet machine' if stage == 'all' else '',
+        )
+        for stage, foretold, taken in pairs
+    ]
 
 # %% ../../nbs/shop/07_training.ipynb #a7229531
 def run_model(
-    folder:str|Path, # Of a run
-): # (model with nothing left to merge, tokenizer), on the GPU if there is one
+    folder: str | Path,  # Of a run
+):  # (model with nothing left to merge, tokenizer), on the GPU if there is one
     "Load the model of a run, ready to answer."
-    where, run = Path(folder)/'model', shop_run(folder)
+    where, run = Path(folder) / 'model', shop_run(folder)
     if not where.exists():
-        raise DataError('has no model yet', folder, remedy='let the training finish: `rerec train` with --resume')
-    if not (where/'adapter_config.json').exists():
+        raise DataError(
+            'has no model yet',
+            folder,
+            remedy='let the training finish: `rerec train` with --resume',
+        )
+    if not (where / 'adapter_config.json').exists():
         model, tok = load_policy(str(where), **reading_settings())
         return model.to(device()), tok
     from peft import PeftModel
-    base = run.start/'model'
+
+    base = run.start / 'model'
     if not base.exists():
-        raise DataError('the warm start it was learned on is gone', where, remedy=f'bring back {run.start}')
+        raise DataError(
+            'the warm start it was learned on is gone', where, remedy=f'bring back {run.start}'
+        )
     model, tok = load_policy(str(base), **reading_settings() | dict(dtype='float32'))
-    return PeftModel.from_pretrained(model, where).merge_and_unload().to(device(), torch.bfloat16), tok
+    return PeftModel.from_pretrained(model, where).merge_and_unload().to(
+        device(), torch.bfloat16
+    ), tok
 
 # %% ../../nbs/shop/07_training.ipynb #0e8b0b78
 def export_run(
-    folder:str|Path, # Of a run
-    out:str|Path, # To make
-    apart:bool=False, # Base and adapter, instead of one merged model
-)->Path: # The folder
+    folder: str | Path,  # Of a run
+    out: str | Path,  # To make
+    apart: bool = False,  # Base and adapter, instead of one merged model
+) -> Path:  # The folder
     "Write a model that vLLM or `transformers serve` reads."
     if not apart:
         model, tok = run_model(folder)
         return publish(out, lambda p: (model.save_pretrained(p), tok.save_pretrained(p)))
     import shutil
-    parts = dict(base=shop_run(folder).start/'model', adapter=Path(folder)/'model')
+
+    parts = dict(base=shop_run(folder).start / 'model', adapter=Path(folder) / 'model')
     if gone := [p for p in parts.values() if not p.exists()]:
         raise DataError('is missing', gone[0], remedy='export the merged model')
-    if not (parts['adapter']/'adapter_config.json').exists():
-        raise DataError('is no adapter: all weights were trained', parts['adapter'], remedy='export the whole model')
-    return publish(out, lambda p: [shutil.copytree(v, p/n) for n, v in parts.items()])
+    if not (parts['adapter'] / 'adapter_config.json').exists():
+        raise DataError(
+            'is no adapter: all weights were trained',
+            parts['adapter'],
+            remedy='export the whole model',
+        )
+    return publish(out, lambda p: [shutil.copytree(v, p / n) for n, v in parts.items()])
 
 # %% ../../nbs/shop/07_training.ipynb #adb37ae6
 def evaluate_run(
-    folder:str|Path, # Of a run
-    data:str|Path|None=None, # Another data set than that of the training
-    part:str='test', # Of the data set
-    most:int=0, # Queries, at random; 0 takes all
-)->Evaluation: # Also stored with the run
+    folder: str | Path,  # Of a run
+    data: str | Path | None = None,  # Another data set than that of the training
+    part: str = 'test',  # Of the data set
+    most: int = 0,  # Queries, at random; 0 takes all
+) -> Evaluation:  # Also stored with the run
     "Ask the model of a run."
     run = shop_run(folder)
     known = load_data(data or run.data)
     run = replace(run, n_test=most or len(known.parts[part]))
     material = shop_material(run, known, part)
     judged = ask_model(run, material, *run_model(folder), material.test)
-    judged.save(Path(folder)/'answers'/f'{Path(data or run.data).name}-{part}-{len(material.test)}.json')
+    judged.save(
+        Path(folder) / 'answers' / f'{Path(data or run.data).name}-{part}-{len(material.test)}.json'
+    )
     return judged
 
 # %% ../../nbs/shop/07_training.ipynb #dce0509b
 def list_runs(
-    base:str|Path='runs', # Where runs are kept
-)->pd.DataFrame: # Indexed by name
+    base: str | Path = 'runs',  # Where runs are kept
+) -> pd.DataFrame:  # Indexed by name
     "The runs of a folder, the newest last."
-    found = sorted(Path(base).glob('**/config.json'), key=lambda p: p.stat().st_mtime) if Path(base).is_dir() else ()
-    lines = {p.parent.relative_to(base).as_posix(): run_line(p.parent) for p in found if 'settings' in json.loads(p.read_text(encoding='utf-8'))}
+    found = (
+        sorted(Path(base).glob('**/config.json'), key=lambda p: p.stat().st_mtime)
+        if Path(base).is_dir()
+        else ()
+    )
+    lines = {
+        p.parent.relative_to(base).as_posix(): run_line(p.parent)
+        for p in found
+        if 'settings' in json.loads(p.read_text(encoding='utf-8'))
+    }
     return pd.DataFrame.from_dict(lines, orient='index')
-def run_line(folder:Path)->dict: # A row of the table
+
+
+def run_line(folder: Path) -> dict:  # A row of the table
     "What a run is, and how far it got."
-    told, done = json.loads((folder/'config.json').read_text(encoding='utf-8'))['settings'], folder/'result.json'
+    told, done = (
+        json.loads((folder / 'config.json').read_text(encoding='utf-8'))['settings'],
+        folder / 'result.json',
+    )
     result = json.loads(done.read_text(encoding='utf-8')) if done.is_file() else {}
-    logged = [r['step'] for r in read_metrics(folder)] if (folder/'metrics.jsonl').exists() else []
-    state = 'done' if result else f"step {logged[-1]} of {told.get('steps')}" if logged else 'begun'
-    return dict(data=Path(told.get('data', 'small world')).name, model=Path(told.get('model', 'small policy')).name, method=told.get('method', 'ReRec'), seed=told.get('seed'), state=state, before=result.get('warm_start_accuracy'), accuracy=result.get('accuracy'), seconds=result.get('seconds'))
-def answers_of(folder:str|Path)->Evaluation: # To the test part
+    logged = (
+        [r['step'] for r in read_metrics(folder)] if (folder / 'metrics.jsonl').exists() else []
+    )
+    state = 'done' if result else f'step {logged[-1]} of {told.get("steps")}' if logged else 'begun'
+    return dict(
+        data=Path(told.get('data', 'small world')).name,
+        model=Path(told.get('model', 'small policy')).name,
+        method=told.get('method', 'ReRec'),
+        seed=told.get('seed'),
+        state=state,
+        before=result.get('warm_start_accuracy'),
+        accuracy=result.get('accuracy'),
+        seconds=result.get('seconds'),
+    )
+
+
+def answers_of(folder: str | Path) -> Evaluation:  # To the test part
     "What a run answered at its end."
-    file = Path(folder)/'answers'/'test.json'
-    if not file.is_file(): raise DataError('has no answers to its test', folder, remedy='let the training finish: `rerec train` with --resume')
+    file = Path(folder) / 'answers' / 'test.json'
+    if not file.is_file():
+        raise DataError(
+            'has no answers to its test',
+            folder,
+            remedy='let the training finish: `rerec train` with --resume',
+        )
     return Evaluation.load(file)
+
+
 def compare_runs(
-    a:str|Path, # A run
-    b:str|Path, # Another
-)->pd.DataFrame: # By domain and kind: queries, accuracies, and the paired difference with its interval
+    a: str | Path,  # A run
+    b: str | Path,  # Another
+) -> (
+    pd.DataFrame
+):  # By domain and kind: queries, accuracies, and the paired difference with its interval
     "What the first run has over the second."
     first, second = answers_of(a), answers_of(b)
-    try: gap = first.compare(second)
-    except ValueError as e: raise DataError(f'was asked other queries than {b}: {e}', a, remedy='compare runs of one data set, seed and number of test queries') from None
-    means = {f'accuracy of {n}': e.table()['accuracy'] for n,e in (('the first', first), ('the second', second))}
-    return pd.DataFrame(dict(queries=gap['n'], **means, difference=gap['accuracy'], low=gap['accuracy_low'], high=gap['accuracy_high']))
+    try:
+        gap = first.compare(second)
+    except ValueError as e:
+        raise DataError(
+            f'was asked other queries than {b}: {e}',
+            a,
+            remedy='compare runs of one data set, seed and number of test queries',
+        ) from None
+    means = {
+        f'accuracy of {n}': e.table()['accuracy']
+        for n, e in (('the first', first), ('the second', second))
+    }
+    return pd.DataFrame(
+        dict(
+            queries=gap['n'],
+            **means,
+            difference=gap['accuracy'],
+            low=gap['accuracy_low'],
+            high=gap['accuracy_high'],
+        )
+    )
 
 # %% ../../nbs/shop/07_training.ipynb #30b0c258
-ROW = ('method', 'seed', 'warm_start_accuracy', 'accuracy', 'gain', 'over_retriever', 'ceiling', 'accuracies', 'minutes', 'seconds', 'provenance')
+ROW = (
+    'method',
+    'seed',
+    'warm_start_accuracy',
+    'accuracy',
+    'gain',
+    'over_retriever',
+    'ceiling',
+    'accuracies',
+    'minutes',
+    'seconds',
+    'provenance',
+)
+
 
 def store_rows(
-    runs:Sequence[str|Path], # Folders of finished runs
-    out:str|Path, # JSON file, such as results/shop.json
-)->list[dict]:
+    runs: Sequence[str | Path],  # Folders of finished runs
+    out: str | Path,  # JSON file, such as results/shop.json
+) -> list[dict]:
     "Keep the figures of runs, with their settings, in one file."
     rows = []
     for folder in map(Path, runs):
-        result = json.loads((folder/'result.json').read_text(encoding='utf-8'))
-        settings = json.loads((folder/'config.json').read_text(encoding='utf-8'))['settings']
-        warm = folder/'warm'/'warm.json'
+        result = json.loads((folder / 'result.json').read_text(encoding='utf-8'))
+        settings = json.loads((folder / 'config.json').read_text(encoding='utf-8'))['settings']
+        warm = folder / 'warm' / 'warm.json'
         spent = json.loads(warm.read_text(encoding='utf-8')) if warm.is_file() else {}
         name = Path(settings['data']).name
-        kept = {k: v for k, v in settings.items() if k not in ('data', 'folder', 'warm_folder', 'resume')}
+        kept = {
+            k: v
+            for k, v in settings.items()
+            if k not in ('data', 'folder', 'warm_folder', 'resume')
+        }
         row = dict(data=name, settings=kept | dict(model=Path(settings['model']).name))
         row |= {k: result[k] for k in ROW}
         row['warm_seconds'] = spent.get('seconds')
@@ -448,12 +637,18 @@ def store_rows(
 
 # %% ../../nbs/shop/07_training.ipynb #bd782f8a
 def plot_row(
-    row:dict, # As from `store_rows`
-    claim:str, # What the reader should see
-): # (figure, axes) of matplotlib
+    row: dict,  # As from `store_rows`
+    claim: str,  # What the reader should see
+):  # (figure, axes) of matplotlib
     "Draw the accuracy of a run beside its rivals and its ceiling."
     fig, ax = claim_plot(claim, '', 'accuracy on the test queries')
-    shown = {'random': 'chance', 'BM25': 'BM25', 'retriever': 'search', 'before': 'warm start', row['method']: row['method']}
+    shown = {
+        'random': 'chance',
+        'BM25': 'BM25',
+        'retriever': 'search',
+        'before': 'warm start',
+        row['method']: row['method'],
+    }
     ax.bar(list(shown.values()), [row['accuracies'][name] for name in shown], color='.6')
     ax.axhline(row['ceiling'], ls=':', color='0')
     ax.annotate('ceiling of the prompts', (0, row['ceiling']), fontsize=7, va='top')
@@ -461,26 +656,42 @@ def plot_row(
 
 # %% ../../nbs/shop/07_training.ipynb #a2593adc
 def plot_runs(
-    runs:Sequence[str|Path], # Folders
-    claim:str, # What the reader should see
-    key:str='reward', # What was logged
-): # (figure, axes) of matplotlib
+    runs: Sequence[str | Path],  # Folders
+    claim: str,  # What the reader should see
+    key: str = 'reward',  # What was logged
+):  # (figure, axes) of matplotlib
     "One logged figure of several runs over steps."
     fig, ax = claim_plot(claim, 'step', key)
-    for folder, style in zip(runs, ('-', '--', ':', '-.')*len(runs)):
-        points = [(r['step'], r[key]) for r in (read_metrics(folder) if (Path(folder)/'metrics.jsonl').exists() else ()) if key in r]
-        if points: ax.plot(*zip(*points), style, color='0', marker='.', label=Path(folder).name)
-    if ax.lines: ax.legend(frameon=False, fontsize=7)
+    for folder, style in zip(runs, ('-', '--', ':', '-.') * len(runs)):
+        points = [
+            (r['step'], r[key])
+            for r in (read_metrics(folder) if (Path(folder) / 'metrics.jsonl').exists() else ())
+            if key in r
+        ]
+        if points:
+            ax.plot(*zip(*points), style, color='0', marker='.', label=Path(folder).name)
+    if ax.lines:
+        ax.legend(frameon=False, fontsize=7)
     return fig, ax
+
+
 def draw_comparison(
-    a:str|Path, # A run
-    b:str|Path, # Another
-    folder:str|Path, # For the pictures; made if missing
-)->list[Path]: # Files
+    a: str | Path,  # A run
+    b: str | Path,  # Another
+    folder: str | Path,  # For the pictures; made if missing
+) -> list[Path]:  # Files
     "Accuracy by kind of query, and reward over steps, of two runs."
     from matplotlib import pyplot as plt
+
     Path(folder).mkdir(parents=True, exist_ok=True)
-    drawn = dict(accuracy=plot_by_kind({str(r): answers_of(r) for r in (a, b)}, 'Accuracy on the same queries'), reward=plot_runs((a, b), 'Reward while training'))
-    files = [Path(folder)/f'{n}.png' for n in drawn]
-    for file, (fig, _) in zip(files, drawn.values()): fig.savefig(file, dpi=110, bbox_inches='tight'); plt.close(fig)
+    drawn = dict(
+        accuracy=plot_by_kind(
+            {str(r): answers_of(r) for r in (a, b)}, 'Accuracy on the same queries'
+        ),
+        reward=plot_runs((a, b), 'Reward while training'),
+    )
+    files = [Path(folder) / f'{n}.png' for n in drawn]
+    for file, (fig, _) in zip(files, drawn.values()):
+        fig.savefig(file, dpi=110, bbox_inches='tight')
+        plt.close(fig)
     return files

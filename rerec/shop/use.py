@@ -7,131 +7,334 @@ __all__ = ['RECOMMEND', 'EVALUATE', 'add_command', 'add_recommend', 'run_recomme
            'run_runs', 'run_compare', 'add_app', 'run_app', 'run_export_model']
 
 # %% ../../nbs/shop/10_use.ipynb #d2c6dcf4
-import argparse, json
+import argparse
+import json
 from pathlib import Path
+
 from ..base.core import DataError
 
 # %% ../../nbs/shop/10_use.ipynb #f388568c
 def add_command(
-    commands, # Of argparse
-    name:str, # As it is typed
-    about:str, # One line
-    examples:str, # Shown under --help
-    run, # Called with the flags
-)->argparse.ArgumentParser: # To add flags to
+    commands,  # Of argparse
+    name: str,  # As it is typed
+    about: str,  # One line
+    examples: str,  # Shown under --help
+    run,  # Called with the flags
+) -> argparse.ArgumentParser:  # To add flags to
     "A command with examples in its help."
-    p = commands.add_parser(name, help=about, description=about, epilog='examples:\n' + examples, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    p = commands.add_parser(
+        name,
+        help=about,
+        description=about,
+        epilog='examples:\n' + examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
     p.set_defaults(run=run)
     return p
 
 # %% ../../nbs/shop/10_use.ipynb #51d21cb3
-RECOMMEND = '''  rerec recommend --run runs/my-shop "a war film with Tom Hanks"
+RECOMMEND = """  rerec recommend --run runs/my-shop "a war film with Tom Hanks"
   rerec recommend --run runs/my-shop "something new" --user u17 --json
   rerec recommend --run runs/my-shop "more of this" --liked "Heat (1995)" --liked Alien
   rerec recommend --run runs/my-shop --file wishes.txt --out answers.jsonl
-'''
+"""
+
+
 def add_recommend(commands):
     "Flags of `rerec recommend`."
-    p = add_command(commands, 'recommend', 'ask a trained model: items, why, and its reasoning', RECOMMEND, run_recommend)
+    p = add_command(
+        commands,
+        'recommend',
+        'ask a trained model: items, why, and its reasoning',
+        RECOMMEND,
+        run_recommend,
+    )
     p.add_argument('query', nargs='?', default='', help='what is wanted, in words')
-    p.add_argument('--run', dest='folder', required=True, metavar='RUN', help='folder of a run that `rerec train --data` made')
+    p.add_argument(
+        '--run',
+        dest='folder',
+        required=True,
+        metavar='RUN',
+        help='folder of a run that `rerec train --data` made',
+    )
     p.add_argument('--data', help='the data set, if it has moved')
     p.add_argument('--user', help='who asks, as in the table of interactions')
-    p.add_argument('--liked', action='append', default=[], metavar='TITLE', help='something liked, as often as needed')
-    p.add_argument('--candidate', action='append', default=[], metavar='TITLE', help='the choice, if it is given, as often as needed (default: retrieved)')
-    p.add_argument('--candidates', type=int, default=0, metavar='N', help='items to retrieve (default: as many as in training)')
-    p.add_argument('--file', help='wishes: .txt with one a line, or .csv, .jsonl with columns query, user, liked, candidates')
+    p.add_argument(
+        '--liked',
+        action='append',
+        default=[],
+        metavar='TITLE',
+        help='something liked, as often as needed',
+    )
+    p.add_argument(
+        '--candidate',
+        action='append',
+        default=[],
+        metavar='TITLE',
+        help='the choice, if it is given, as often as needed (default: retrieved)',
+    )
+    p.add_argument(
+        '--candidates',
+        type=int,
+        default=0,
+        metavar='N',
+        help='items to retrieve (default: as many as in training)',
+    )
+    p.add_argument(
+        '--file',
+        help='wishes: .txt with one a line, or .csv, .jsonl with columns query, user, liked, candidates',
+    )
     p.add_argument('--json', action='store_true', help='JSON, one line for each wish')
     p.add_argument('--out', help='file for the JSON lines, instead of printing them')
+
+
 def run_recommend(a):
     "`rerec recommend`"
+    from rerec.base.core import write_atomic
     from rerec.shop.assistant import Assistant, as_wish, read_wishes
     from rerec.shop.dataset import load_data
-    from rerec.base.core import write_atomic
     from rerec.shop.training import run_model, shop_run
-    if bool(a.file)==bool(a.query or a.user or a.liked): raise DataError('is needed: a query, a user or liked items, or --file', 'one of two', remedy='see `rerec recommend --help`')
+
+    if bool(a.file) == bool(a.query or a.user or a.liked):
+        raise DataError(
+            'is needed: a query, a user or liked items, or --file',
+            'one of two',
+            remedy='see `rerec recommend --help`',
+        )
     run = shop_run(a.folder)
     data = load_data(a.data or run.data)
-    wishes = read_wishes(a.file, data) if a.file else [as_wish(data, a.query, a.user, a.liked, a.candidate)] # mistakes are told before a model is loaded
-    found = Assistant(run, data, *run_model(a.folder)).recommend(wishes, a.candidates, progress=bool(a.file))
-    if a.out: return print(write_atomic(a.out, ''.join(json.dumps(r.as_dict(), ensure_ascii=False) + '\n' for r in found)))
-    for r in found: print(json.dumps(r.as_dict(), ensure_ascii=False) if a.json else (f'\n{r.query.text}\n' if a.file else '') + r.as_text())
+    wishes = (
+        read_wishes(a.file, data)
+        if a.file
+        else [as_wish(data, a.query, a.user, a.liked, a.candidate)]
+    )  # mistakes are told before a model is loaded
+    found = Assistant(run, data, *run_model(a.folder)).recommend(
+        wishes, a.candidates, progress=bool(a.file)
+    )
+    if a.out:
+        return print(
+            write_atomic(
+                a.out, ''.join(json.dumps(r.as_dict(), ensure_ascii=False) + '\n' for r in found)
+            )
+        )
+    for r in found:
+        print(
+            json.dumps(r.as_dict(), ensure_ascii=False)
+            if a.json
+            else (f'\n{r.query.text}\n' if a.file else '') + r.as_text()
+        )
 
 # %% ../../nbs/shop/10_use.ipynb #0aed230a
-EVALUATE = '''  rerec evaluate --run runs/my-shop                        the whole test part
+EVALUATE = """  rerec evaluate --run runs/my-shop                        the whole test part
   rerec evaluate --run runs/my-shop --data other-shop      what carries over
   rerec evaluate --data my-shop --model smollm2 --name untuned    a model as it comes, as a run to compare with
-'''
+"""
+
+
 def add_evaluate(commands):
     "Flags of `rerec evaluate`."
-    p = add_command(commands, 'evaluate', 'accuracy, NDCG and FTR with intervals, by domain and kind of query', EVALUATE, run_evaluate)
+    p = add_command(
+        commands,
+        'evaluate',
+        'accuracy, NDCG and FTR with intervals, by domain and kind of query',
+        EVALUATE,
+        run_evaluate,
+    )
     p.add_argument('--run', dest='folder', metavar='RUN', help='a run')
-    p.add_argument('--model', default='smollm2', help="without --run: a name on the hub, a folder, or 'smollm2'")
+    p.add_argument(
+        '--model',
+        default='smollm2',
+        help="without --run: a name on the hub, a folder, or 'smollm2'",
+    )
     p.add_argument('--data', help='a data set (default: that of the run)')
-    p.add_argument('--part', default='test', choices=('train', 'validation', 'test'), help='of the data set (default test)')
-    p.add_argument('--queries', type=int, default=0, metavar='N', help='that many at random (default: all of the part; 200 without --run)')
-    p.add_argument('--name', default='untuned', help='without --run: name of the run that is made (default untuned)')
-    p.add_argument('--out', default='runs', help='without --run: where runs are kept (default runs)')
+    p.add_argument(
+        '--part',
+        default='test',
+        choices=('train', 'validation', 'test'),
+        help='of the data set (default test)',
+    )
+    p.add_argument(
+        '--queries',
+        type=int,
+        default=0,
+        metavar='N',
+        help='that many at random (default: all of the part; 200 without --run)',
+    )
+    p.add_argument(
+        '--name',
+        default='untuned',
+        help='without --run: name of the run that is made (default untuned)',
+    )
+    p.add_argument(
+        '--out', default='runs', help='without --run: where runs are kept (default runs)'
+    )
     p.add_argument('--json', action='store_true', help='print JSON instead of a table')
+
+
 def run_evaluate(a):
     "`rerec evaluate`"
-    if not a.folder and not a.data: raise DataError('is needed: --run, or --data and --model', 'one of two', remedy='see `rerec evaluate --help`')
+    if not a.folder and not a.data:
+        raise DataError(
+            'is needed: --run, or --data and --model',
+            'one of two',
+            remedy='see `rerec evaluate --help`',
+        )
     from rerec.shop.training import ShopRun, answers_of, evaluate_run, train_shop
-    if not a.folder: train_shop(ShopRun(a.data, a.model, folder=f'{a.out}/{a.name}', method='untuned', n_test=a.queries or 200, resume=True))
-    found = evaluate_run(a.folder, a.data, a.part, a.queries) if a.folder else answers_of(f'{a.out}/{a.name}')
-    print(json.dumps(dict(accuracy=found.accuracy, ndcg=found.ndcg, ftr=None if found.ftr != found.ftr else found.ftr, queries=len(found.rows), by=found.by())) if a.json else found.table().round(3).to_string())
+
+    if not a.folder:
+        train_shop(
+            ShopRun(
+                a.data,
+                a.model,
+                folder=f'{a.out}/{a.name}',
+                method='untuned',
+                n_test=a.queries or 200,
+                resume=True,
+            )
+        )
+    found = (
+        evaluate_run(a.folder, a.data, a.part, a.queries)
+        if a.folder
+        else answers_of(f'{a.out}/{a.name}')
+    )
+    print(
+        json.dumps(
+            dict(
+                accuracy=found.accuracy,
+                ndcg=found.ndcg,
+                ftr=None if found.ftr != found.ftr else found.ftr,
+                queries=len(found.rows),
+                by=found.by(),
+            )
+        )
+        if a.json
+        else found.table().round(3).to_string()
+    )
 
 # %% ../../nbs/shop/10_use.ipynb #0086288d
 def add_runs(commands):
     "Flags of `rerec runs` and `rerec compare`."
-    p = add_command(commands, 'runs', 'list the runs of a folder', '  rerec runs\n  rerec runs experiments --json\n', run_runs)
+    p = add_command(
+        commands,
+        'runs',
+        'list the runs of a folder',
+        '  rerec runs\n  rerec runs experiments --json\n',
+        run_runs,
+    )
     p.add_argument('base', nargs='?', default='runs', help='where runs are kept (default runs)')
     p.add_argument('--json', action='store_true', help='print JSON instead of a table')
-    p = add_command(commands, 'compare', 'what one run has over another, with paired intervals', '  rerec compare runs/my-shop runs/untuned\n  rerec compare runs/a runs/b --out comparison\n', run_compare)
-    p.add_argument('a', help='a run'); p.add_argument('b', help='another, asked the same test queries')
+    p = add_command(
+        commands,
+        'compare',
+        'what one run has over another, with paired intervals',
+        '  rerec compare runs/my-shop runs/untuned\n  rerec compare runs/a runs/b --out comparison\n',
+        run_compare,
+    )
+    p.add_argument('a', help='a run')
+    p.add_argument('b', help='another, asked the same test queries')
     p.add_argument('--out', help='folder for pictures')
     p.add_argument('--json', action='store_true', help='print JSON instead of a table')
+
+
 def run_runs(a):
     "`rerec runs`"
-    if not Path(a.base).is_dir(): raise DataError('there is no such folder', a.base, remedy='`rerec train` makes a first run')
+    if not Path(a.base).is_dir():
+        raise DataError('there is no such folder', a.base, remedy='`rerec train` makes a first run')
     from rerec.shop.training import list_runs
+
     table = list_runs(a.base)
-    if a.json: return print(table.rename_axis('run').reset_index().to_json(orient='records', indent=1) if len(table) else '[]')
-    print(table.round(3).fillna('').to_string() if len(table) else f'{a.base} holds no run yet -> `rerec train` makes one')
+    if a.json:
+        return print(
+            table.rename_axis('run').reset_index().to_json(orient='records', indent=1)
+            if len(table)
+            else '[]'
+        )
+    print(
+        table.round(3).fillna('').to_string()
+        if len(table)
+        else f'{a.base} holds no run yet -> `rerec train` makes one'
+    )
+
+
 def run_compare(a):
     "`rerec compare`"
     from rerec.shop.training import compare_runs, draw_comparison
+
     table = compare_runs(a.a, a.b)
-    print(table.reset_index().to_json(orient='records', indent=1) if a.json else table.round(3).to_string())
+    print(
+        table.reset_index().to_json(orient='records', indent=1)
+        if a.json
+        else table.round(3).to_string()
+    )
     gap, low, high = table.loc[('all', 'all'), ['difference', 'low', 'high']]
-    if not a.json: print(f'\n{a.a} minus {a.b}: {gap:+.3f} [{low:+.3f}, {high:+.3f}]: ' + ('within noise' if low <= 0 <= high else 'better' if gap > 0 else 'worse'))
-    if a.out: print(*draw_comparison(a.a, a.b, a.out), sep='\n')
+    if not a.json:
+        print(
+            f'\n{a.a} minus {a.b}: {gap:+.3f} [{low:+.3f}, {high:+.3f}]: '
+            + ('within noise' if low <= 0 <= high else 'better' if gap > 0 else 'worse')
+        )
+    if a.out:
+        print(*draw_comparison(a.a, a.b, a.out), sep='\n')
 
 # %% ../../nbs/shop/10_use.ipynb #ad8e35cd
 def add_app(commands):
     "Flags of `rerec app` and `rerec export`."
-    p = add_command(commands, 'app', 'a web page to ask on', '  rerec app --run runs/my-shop\n  rerec app --run runs/my-shop --port 8000\n', run_app)
+    p = add_command(
+        commands,
+        'app',
+        'a web page to ask on',
+        '  rerec app --run runs/my-shop\n  rerec app --run runs/my-shop --port 8000\n',
+        run_app,
+    )
     p.add_argument('--run', dest='folder', required=True, metavar='RUN', help='folder of a run')
     p.add_argument('--data', help='the data set, if it has moved')
-    p.add_argument('--host', default='127.0.0.1', help='address to listen at (default 127.0.0.1: this machine alone)')
+    p.add_argument(
+        '--host',
+        default='127.0.0.1',
+        help='address to listen at (default 127.0.0.1: this machine alone)',
+    )
     p.add_argument('--port', type=int, default=7860, help='default 7860')
-    p = add_command(commands, 'export', 'the model of a run, for vLLM or `transformers serve`', '  rerec export runs/my-shop --out served\n  rerec export runs/my-shop --out served --adapter\n', run_export_model)
+    p = add_command(
+        commands,
+        'export',
+        'the model of a run, for vLLM or `transformers serve`',
+        '  rerec export runs/my-shop --out served\n  rerec export runs/my-shop --out served --adapter\n',
+        run_export_model,
+    )
     p.add_argument('folder', help='a run')
     p.add_argument('--out', required=True, help='folder to make')
-    p.add_argument('--adapter', action='store_true', help='base and adapter apart, instead of one merged model')
+    p.add_argument(
+        '--adapter', action='store_true', help='base and adapter apart, instead of one merged model'
+    )
+
+
 def run_app(a):
     "`rerec app`"
     import importlib.util
-    if not importlib.util.find_spec('gradio'): raise ImportError("gradio is missing: pip install 'rerec[app]'")
-    from rerec.shop.page import serve
+
+    if not importlib.util.find_spec('gradio'):
+        raise ImportError("gradio is missing: pip install 'rerec[app]'")
     from rerec.shop.assistant import Assistant
+    from rerec.shop.page import serve
+
     assistant = Assistant.load(a.folder, a.data)
     print(f'http://{a.host}:{a.port} (Ctrl-C ends it)', flush=True)
     serve(assistant, a.host, a.port)
+
+
 def run_export_model(a):
     "`rerec export`"
     from rerec.shop.training import export_run
-    if Path(a.out).exists() and any(Path(a.out).iterdir()): raise DataError('is there already and not empty', a.out, remedy='choose another --out')
+
+    if Path(a.out).exists() and any(Path(a.out).iterdir()):
+        raise DataError('is there already and not empty', a.out, remedy='choose another --out')
     export_run(a.folder, a.out, a.adapter)
-    vllm = f'vllm serve {a.out}/base --enable-lora --lora-modules rerec={a.out}/adapter' if a.adapter else f'vllm serve {a.out}'
-    print(f'{a.out}: serve it with\n  {vllm}' + ('' if a.adapter else f'\n  transformers serve {a.out}'))
+    vllm = (
+        f'vllm serve {a.out}/base --enable-lora --lora-modules rerec={a.out}/adapter'
+        if a.adapter
+        else f'vllm serve {a.out}'
+    )
+    print(
+        f'{a.out}: serve it with\n  {vllm}'
+        + ('' if a.adapter else f'\n  transformers serve {a.out}')
+    )

@@ -9,233 +9,355 @@ __all__ = ['NDCG', 'RIVALS', 'PARTS', 'SWEPT', 'ELSEWHERE', 'PUBLISHED', 'METHOD
            'drawn_tests', 'in_new_words', 'difference', 'hits_of', 'methods_table']
 
 # %% ../../nbs/study/02_comparison.ipynb #ee718b21
-import json, random, shutil, time
+import json
+import random
+import shutil
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
+
 import numpy as np
 import pandas as pd
 from transformers import PrinterCallback
-from ..run.baselines import bm25_scores, histories, sasrec_scores, train_sasrec
-from ..base.core import write_json
-from ..run.evaluation import Evaluation, evaluate, evaluate_scores, known, learning_curve, lightgcn_scores, popularity_scores, random_scores, sheet, slug
-from ..method.graphs import AttributeGraph
-from ..base.metrics import both_ways
-from ..method.official import MARK, OfficialReward, official_method
-from ..run.policy import save_policy, warm_start, warm_start_config
-from ..method.rewards import DualGraphReward
-from ..run.runs import MINI_TRAINER, MiniRun, MiniSetup, as_rows, learn_taste, mini_setup, provenance, publish, task_metrics, warm_up
-from .credit import reasoning_quality
-from ..method.trainer import ReRecConfig, ReRecTrainer, TaskMetrics, TaskTrainer
-from ..run.world import LIKED, NOUN, Demonstrator, MiniQuery, Parts, World, mini_prompt, mini_world, split_mini, with_new_text
 
+from ..base.core import write_json
+from ..base.metrics import both_ways
+from ..method.facts import AttributeGraph
+from ..method.official import MARK, OfficialReward, official_method
+from ..method.rewards import DualGraphReward
+from ..method.trainer import ReRecConfig, ReRecTrainer, TaskMetrics, TaskTrainer
+from ..run.baselines import bm25_scores, histories, sasrec_scores, train_sasrec
+from rerec.run.evaluation import (
+    evaluate,
+    evaluate_scores,
+    known,
+    learning_curve,
+    lightgcn_scores,
+    popularity_scores,
+    random_scores,
+    sheet,
+    slug,
+)
+from ..run.policy import save_policy, warm_start, warm_start_config
+from rerec.run.runs import (
+    MINI_TRAINER,
+    MiniRun,
+    MiniSetup,
+    as_rows,
+    learn_taste,
+    mini_setup,
+    provenance,
+    publish,
+    task_metrics,
+    warm_up,
+)
+from rerec.run.world import (
+    LIKED,
+    NOUN,
+    Demonstrator,
+    MiniQuery,
+    Parts,
+    World,
+    mini_prompt,
+    mini_world,
+    split_mini,
+    with_new_text,
+)
+from .credit import reasoning_quality
 
 # %% ../../nbs/study/02_comparison.ipynb #89260ff2
 @dataclass(frozen=True)
 class Method:
     "A way to fine-tune, as what differs from the embedded job."
-    trainer:str = 'rerec' # 'rerec'; TRL's 'grpo' or 'rloo'; 'sft' on bare answers, or on 'reasons'
-    settings:dict = field(default_factory=dict) # Of the trainer
-    weights:tuple[float, float] = (.3, .2) # w1 and w2 of the reward
-    reward:str = 'dual_graph' # Or 'official', with its term for the form
-    only:dict = field(default_factory=dict) # Training queries: their domain or kinds, if not all
+
+    trainer: str = (
+        'rerec'  # 'rerec'; TRL's 'grpo' or 'rloo'; 'sft' on bare answers, or on 'reasons'
+    )
+    settings: dict = field(default_factory=dict)  # Of the trainer
+    weights: tuple[float, float] = (0.3, 0.2)  # w1 and w2 of the reward
+    reward: str = 'dual_graph'  # Or 'official', with its term for the form
+    only: dict = field(default_factory=dict)  # Training queries: their domain or kinds, if not all
 
 # %% ../../nbs/study/02_comparison.ipynb #11076ca8
-NDCG = (0., 0.) # no shaping
+NDCG = (0.0, 0.0)  # no shaping
 RIVALS = {
     'SFT': Method('sft'),
     'SFT on reasons': Method('reasons'),
     'GRPO': Method('grpo', dict(loss_type='grpo'), NDCG),
     'REINFORCE++': Method('grpo', dict(loss_type='grpo', scale_rewards='batch'), NDCG),
     'RLOO': Method('rloo', {}, NDCG),
-    'DAPO': Method('grpo', dict(loss_type='dapo', epsilon_high=.28), NDCG),
-    'Dr. GRPO': Method('grpo', dict(loss_type='dr_grpo', scale_rewards='none'), NDCG)}
-
+    'DAPO': Method('grpo', dict(loss_type='dapo', epsilon_high=0.28), NDCG),
+    'Dr. GRPO': Method('grpo', dict(loss_type='dr_grpo', scale_rewards='none'), NDCG),
+}
 
 # %% ../../nbs/study/02_comparison.ipynb #85d6f8e4
 PARTS = {
     'ReRec': Method(),
-    'without RAAE': Method(settings=dict(w_penalty=0., baseline='response')),
-    'without QAS': Method(weights=(0., .2)),
-    'without PAS': Method(weights=(.3, 0.)),
-    'without curriculum': Method(settings=dict(order='none'))}
+    'without RAAE': Method(settings=dict(w_penalty=0.0, baseline='response')),
+    'without QAS': Method(weights=(0.0, 0.2)),
+    'without PAS': Method(weights=(0.3, 0.0)),
+    'without curriculum': Method(settings=dict(order='none')),
+}
 SWEPT = {
     'baseline over answers': Method(settings=dict(baseline='response')),
-    'penalty 0.25': Method(settings=dict(w_penalty=.25)),
-    'penalty 1': Method(settings=dict(w_penalty=1.)),
-    'fixed penalty': Method(settings=dict(fixed_penalty=.5)),
+    'penalty 0.25': Method(settings=dict(w_penalty=0.25)),
+    'penalty 1': Method(settings=dict(w_penalty=1.0)),
+    'fixed penalty': Method(settings=dict(fixed_penalty=0.5)),
     'NDCG alone': Method(weights=NDCG),
-    'tau 0.15': Method(settings=dict(tau=.15)),
-    'tau 0.5': Method(settings=dict(tau=.5)),
+    'tau 0.15': Method(settings=dict(tau=0.15)),
+    'tau 0.5': Method(settings=dict(tau=0.5)),
     'G 4': Method(settings=dict(num_generations=4)),
     'G 16': Method(settings=dict(num_generations=16, per_device_eval_batch_size=16)),
     'hard to easy': Method(settings=dict(order='hard_to_easy')),
     'random order': Method(settings=dict(order='random')),
-    'difficulty by NDCG@1': Method(settings=dict(difficulty='ndcg@1'))}
+    'difficulty by NDCG@1': Method(settings=dict(difficulty='ndcg@1')),
+}
 ELSEWHERE = {
     'films only': Method(only=dict(domain=['movie'])),
     'books only': Method(only=dict(domain=['book'])),
-    'simple kinds only': Method(only=dict(kind=['explicit', 'implicit']))}
-PUBLISHED = {'official': Method(settings=official_method(), weights=(.01, .01), reward='official')}
+    'simple kinds only': Method(only=dict(kind=['explicit', 'implicit'])),
+}
+PUBLISHED = {
+    'official': Method(settings=official_method(), weights=(0.01, 0.01), reward='official')
+}
 METHODS = RIVALS | PARTS | SWEPT | ELSEWHERE | PUBLISHED
 
 # %% ../../nbs/study/02_comparison.ipynb #f284b921
 @dataclass(frozen=True)
 class Setting:
     "A job to compare methods on, as what differs from the embedded one."
-    run:dict = field(default_factory=dict) # Fields of `MiniRun`; if any, the job has a warm start of its own
-    answer:int = 48 # Longest answer, in tokens
-    n_train:int|None = None # Training queries, if not all
-    next_item:bool = False # Test on held-out likes
-SETTINGS = dict(embedded=Setting(), epochs=Setting(n_train=320), next=Setting(next_item=True),
-    slips=Setting(dict(demonstrator=dict(slips=.3, believes=0., halves=0., looks=5)), answer=96),
-    ten=Setting(dict(n_candidates=10)),
-    lists=Setting(dict(demonstrator=dict(lists=3)), answer=64))
 
+    run: dict = field(
+        default_factory=dict
+    )  # Fields of `MiniRun`; if any, the job has a warm start of its own
+    answer: int = 48  # Longest answer, in tokens
+    n_train: int | None = None  # Training queries, if not all
+    next_item: bool = False  # Test on held-out likes
+
+
+SETTINGS = dict(
+    embedded=Setting(),
+    epochs=Setting(n_train=320),
+    next=Setting(next_item=True),
+    slips=Setting(dict(demonstrator=dict(slips=0.3, believes=0.0, halves=0.0, looks=5)), answer=96),
+    ten=Setting(dict(n_candidates=10)),
+    lists=Setting(dict(demonstrator=dict(lists=3)), answer=64),
+)
 
 # %% ../../nbs/study/02_comparison.ipynb #34819358
 def without_last(
-    world:World, # With the likes of each user, oldest first
-)->tuple[World, list[tuple[int, list[int]]]]: # (world without them, (user, history of one domain with the held-out item last))
+    world: World,  # With the likes of each user, oldest first
+) -> tuple[
+    World, list[tuple[int, list[int]]]
+]:  # (world without them, (user, history of one domain with the held-out item last))
     "Hold out the last film and the last book of every user who liked at least three."
     liked = {}
-    for u,i in world.likes: liked.setdefault((u, world.items[i].domain), []).append(i)
-    held = [(u, rows) for (u,_),rows in liked.items() if len(rows) > 2]
-    gone = {(u, rows[-1]) for u,rows in held}
+    for u, i in world.likes:
+        liked.setdefault((u, world.items[i].domain), []).append(i)
+    held = [(u, rows) for (u, _), rows in liked.items() if len(rows) > 2]
+    gone = {(u, rows[-1]) for u, rows in held}
     return replace(world, likes=tuple(l for l in world.likes if l not in gone)), held
-
 
 # %% ../../nbs/study/02_comparison.ipynb #87a7ffde
 def next_queries(
-    world:World, # Its items
-    held:list[tuple[int, list[int]]], # As from `without_last`
-    n:int, # How many
-    seed:int=0, # Of the draw
-)->tuple[MiniQuery, ...]:
+    world: World,  # Its items
+    held: list[tuple[int, list[int]]],  # As from `without_last`
+    n: int,  # How many
+    seed: int = 0,  # Of the draw
+) -> tuple[MiniQuery, ...]:
     "What did this user like next? The two likes before are named."
     rng, out, name = random.Random(f'next {seed}'), [], lambda j: world.items[j].title
-    for u,rows in rng.sample(held, min(n, len(held))):
+    for u, rows in rng.sample(held, min(n, len(held))):
         *history, a, b, truth = rows
         domain, liked = world.items[truth].domain, set(rows)
         offered = rng.sample([j for j in world.rows[domain] if j not in liked], 4) + [truth]
         text = rng.choice(LIKED).format(a=name(a), b=name(b), n=rng.choice(NOUN[domain]))
-        out.append(MiniQuery(f'next-{seed}-{u}-{domain}', text, 'interest', domain, (truth,), tuple(rng.sample(offered, 5)), history=(*history, a, b), user=u, anchors=(a, b)))
+        out.append(
+            MiniQuery(
+                f'next-{seed}-{u}-{domain}',
+                text,
+                'interest',
+                domain,
+                (truth,),
+                tuple(rng.sample(offered, 5)),
+                history=(*history, a, b),
+                user=u,
+                anchors=(a, b),
+            )
+        )
     return tuple(out)
 
-
 # %% ../../nbs/study/02_comparison.ipynb #b4afc468
-LOOKS = dict(eval_steps=10, save_steps=10) # twice as often as the embedded job, to see how fast
+LOOKS = dict(eval_steps=10, save_steps=10)  # twice as often as the embedded job, to see how fast
+
+
 def config_of(
-    method:Method, # What differs
-    folder:str|Path, # For checkpoints
-    steps:int, # Of reinforcement
-    seed:int, # Of sampling and order
-    answer:int=48, # Longest answer, in tokens
-): # (trainer class, its settings)
+    method: Method,  # What differs
+    folder: str | Path,  # For checkpoints
+    steps: int,  # Of reinforcement
+    seed: int,  # Of sampling and order
+    answer: int = 48,  # Longest answer, in tokens
+):  # (trainer class, its settings)
     "Trainer and settings of a method, everything else being that of the embedded job."
     from trl import GRPOConfig, RLOOConfig, RLOOTrainer
-    class RLOOTask(TaskMetrics, RLOOTrainer): "RLOO with task metrics."
-    trainer, config = dict(rerec=(ReRecTrainer, ReRecConfig), grpo=(TaskTrainer, GRPOConfig), rloo=(RLOOTask, RLOOConfig))[method.trainer]
-    same = {k: v for k,v in (MINI_TRAINER | LOOKS).items() if method.trainer=='rerec' or k!='tau'}
-    if method.trainer=='rerec': same |= dict(w1=method.weights[0], w2=method.weights[1])
-    return trainer, config(output_dir=str(folder), max_steps=steps, seed=seed, **{**same, 'max_completion_length': answer, **method.settings})
 
+    class RLOOTask(TaskMetrics, RLOOTrainer):
+        "RLOO with task metrics."
+
+    trainer, config = dict(
+        rerec=(ReRecTrainer, ReRecConfig),
+        grpo=(TaskTrainer, GRPOConfig),
+        rloo=(RLOOTask, RLOOConfig),
+    )[method.trainer]
+    same = {
+        k: v for k, v in (MINI_TRAINER | LOOKS).items() if method.trainer == 'rerec' or k != 'tau'
+    }
+    if method.trainer == 'rerec':
+        same |= dict(w1=method.weights[0], w2=method.weights[1])
+    return trainer, config(
+        output_dir=str(folder),
+        max_steps=steps,
+        seed=seed,
+        **{**same, 'max_completion_length': answer, **method.settings},
+    )
 
 # %% ../../nbs/study/02_comparison.ipynb #2cf1d12c
 def narrowed(
-    queries, # Training queries
-    only:dict, # Field to its allowed values
-)->tuple: # Those that fit
+    queries,  # Training queries
+    only: dict,  # Field to its allowed values
+) -> tuple:  # Those that fit
     "Training queries of some domains or kinds, to see what carries over to the others."
-    return tuple(q for q in queries if all(getattr(q, f) in values for f,values in only.items()))
-
+    return tuple(q for q in queries if all(getattr(q, f) in values for f, values in only.items()))
 
 # %% ../../nbs/study/02_comparison.ipynb #14a6bc80
 def told(
-    queries, # Training queries
-    demo:Demonstrator, # Writes the reasons
-    reasons:bool, # Or else bare answers
-    seed:int=0, # Of the writing
-    tries:int=50, # A demonstrator that is never right has nothing to show
-)->list[tuple[str, str]]: # (prompt, completion)
+    queries,  # Training queries
+    demo: Demonstrator,  # Writes the reasons
+    reasons: bool,  # Or else bare answers
+    seed: int = 0,  # Of the writing
+    tries: int = 50,  # A demonstrator that is never right has nothing to show
+) -> list[tuple[str, str]]:  # (prompt, completion)
     "What supervised learning is told of each query."
     rng, out = random.Random(f'told {seed}'), []
     for q in queries:
         answer = f'Answer : {demo.world.items[q.truth[0]].title}'
         written = (demo.write(q, rng) for _ in range(tries)) if reasons else [answer]
-        if found := next((t for t in written if t.endswith(answer)), None): out.append((mini_prompt(q, demo.world), found))
+        if found := next((t for t in written if t.endswith(answer)), None):
+            out.append((mini_prompt(q, demo.world), found))
     return out
-
 
 # %% ../../nbs/study/02_comparison.ipynb #4adce4b5
 def fine_tune(
-    method:Method, # How
-    model, # The warm start; trained in place
-    run:MiniRun, # Steps, seed, and the folder for checkpoints
-    setup:MiniSetup, # Queries, titles, tokenizer
-    items, # Embedding of each item, for PAS
-    answer:int=48, # Longest answer, in tokens
-)->tuple[object, list[dict]]: # (model, log)
+    method: Method,  # How
+    model,  # The warm start; trained in place
+    run: MiniRun,  # Steps, seed, and the folder for checkpoints
+    setup: MiniSetup,  # Queries, titles, tokenizer
+    items,  # Embedding of each item, for PAS
+    answer: int = 48,  # Longest answer, in tokens
+) -> tuple[object, list[dict]]:  # (model, log)
     "Train a policy by one of the methods."
-    world, steps, queries = setup.world, Path(run.folder)/'checkpoints', narrowed(setup.parts.train, method.only)
-    if method.trainer in ('sft', 'reasons'): return supervise(method, model, run, setup)
+    world, steps, queries = (
+        setup.world,
+        Path(run.folder) / 'checkpoints',
+        narrowed(setup.parts.train, method.only),
+    )
+    if method.trainer in ('sft', 'reasons'):
+        return supervise(method, model, run, setup)
     trainer, config = config_of(method, steps, run.steps, run.seed, answer)
     w1, w2 = method.weights
-    if method.reward == 'official': reward = OfficialReward(world, items, setup.titles, MARK, w1, w2)
-    else: reward = DualGraphReward(AttributeGraph.from_catalogue(world), items, setup.titles, w1=w1, w2=w2)
-    check = task_metrics(setup.parts.validation, world, setup.titles, prompt=mini_prompt, batch_size=150, max_new_tokens=answer)
-    more = dict(titles=setup.titles) if method.trainer=='rerec' else {}
-    t = trainer(model=model, args=config, reward_funcs=reward, train_dataset=as_rows(queries, world, mini_prompt), processing_class=setup.tokenizer, evaluator=check, **more)
+    if method.reward == 'official':
+        reward = OfficialReward(world, items, setup.titles, MARK, w1, w2)
+    else:
+        reward = DualGraphReward(
+            AttributeGraph.from_catalogue(world), items, setup.titles, w1=w1, w2=w2
+        )
+    check = task_metrics(
+        setup.parts.validation,
+        world,
+        setup.titles,
+        prompt=mini_prompt,
+        batch_size=150,
+        max_new_tokens=answer,
+    )
+    more = dict(titles=setup.titles) if method.trainer == 'rerec' else {}
+    t = trainer(
+        model=model,
+        args=config,
+        reward_funcs=reward,
+        train_dataset=as_rows(queries, world, mini_prompt),
+        processing_class=setup.tokenizer,
+        evaluator=check,
+        **more,
+    )
     t.remove_callback(PrinterCallback)
     t.train()
     return t.model, t.state.log_history
 
 # %% ../../nbs/study/02_comparison.ipynb #a6e8b7e4
 def supervise(
-    method:Method, # 'sft' or 'reasons'
-    model, # The warm start; trained in place
-    run:MiniRun, # Steps of reinforcement whose budget it gets
-    setup:MiniSetup, # Queries and tokenizer
-)->tuple[object, list[dict]]: # (model, log)
+    method: Method,  # 'sft' or 'reasons'
+    model,  # The warm start; trained in place
+    run: MiniRun,  # Steps of reinforcement whose budget it gets
+    setup: MiniSetup,  # Queries and tokenizer
+) -> tuple[object, list[dict]]:  # (model, log)
     "Supervised learning with as many rows as reinforcement has answers."
-    rows = told(narrowed(setup.parts.train, method.only), Demonstrator(setup.world, **run.demonstrator), method.trainer=='reasons', run.seed)
-    batches = run.steps*MINI_TRAINER['per_device_train_batch_size']//32
+    rows = told(
+        narrowed(setup.parts.train, method.only),
+        Demonstrator(setup.world, **run.demonstrator),
+        method.trainer == 'reasons',
+        run.seed,
+    )
+    batches = run.steps * MINI_TRAINER['per_device_train_batch_size'] // 32
     settings = {'learning_rate': 1e-3, 'save_strategy': 'no', **method.settings}
-    return model, warm_start(model, setup.tokenizer, rows, warm_start_config(Path(run.folder)/'checkpoints', batches, run.seed, **settings))
-
+    return model, warm_start(
+        model,
+        setup.tokenizer,
+        rows,
+        warm_start_config(Path(run.folder) / 'checkpoints', batches, run.seed, **settings),
+    )
 
 # %% ../../nbs/study/02_comparison.ipynb #3667a41f
-SCORERS = { # name: (world, LightGCN, seed) -> score(query, rows)
+SCORERS = {  # name: (world, LightGCN, seed) -> score(query, rows)
     'random': lambda world, taste, seed: random_scores(seed),
     'popularity': lambda world, taste, seed: popularity_scores(world),
     'BM25': lambda world, taste, seed: bm25_scores(world),
     'LightGCN': lambda world, taste, seed: lightgcn_scores(taste.users, taste.items, world),
-    'SASRec': lambda world, taste, seed: sasrec_scores(train_sasrec(histories(world), len(world), seed=seed), world)}
-def judge_scores(score, setup:MiniSetup)->dict: # test, unseen: sheets
-    return {n: sheet(evaluate_scores(score, getattr(setup.parts, n), setup.world)) for n in ('test', 'unseen')} | dict(reasoning={})
+    'SASRec': lambda world, taste, seed: sasrec_scores(
+        train_sasrec(histories(world), len(world), seed=seed), world
+    ),
+}
+
+
+def judge_scores(score, setup: MiniSetup) -> dict:  # test, unseen: sheets
+    return {
+        n: sheet(evaluate_scores(score, getattr(setup.parts, n), setup.world))
+        for n in ('test', 'unseen')
+    } | dict(reasoning={})
 
 # %% ../../nbs/study/02_comparison.ipynb #59710db3
 def job_queries(
-    setting:Setting, # The job
-    run:MiniRun, # Seed and sizes
-    world:World, # The whole one
-    parts:Parts, # Of the embedded job
-    repeats:bool=False, # Leave repeated texts in the test part
-)->tuple[World, Parts]: # (the world that methods may see, queries for each purpose)
+    setting: Setting,  # The job
+    run: MiniRun,  # Seed and sizes
+    world: World,  # The whole one
+    parts: Parts,  # Of the embedded job
+    repeats: bool = False,  # Leave repeated texts in the test part
+) -> tuple[World, Parts]:  # (the world that methods may see, queries for each purpose)
     "Adapt world and queries of the embedded job to another job."
     known = (*parts.demos, *parts.train, *parts.validation)
-    parts = replace(parts, train=parts.train[:setting.n_train])
-    if not setting.next_item: return world, parts
+    parts = replace(parts, train=parts.train[: setting.n_train])
+    if not setting.next_item:
+        return world, parts
     world, held = without_last(world)
     test = next_queries(world, held, run.sizes['test'], run.seed)
     return world, replace(parts, test=test if repeats else with_new_text(test, known))
 
 # %% ../../nbs/study/02_comparison.ipynb #20fa1c01
 def set_up(
-    setting:Setting, # The job
-    run:MiniRun, # Seed, sizes, and where the warm start is kept
-)->tuple[MiniSetup, object]: # (world, queries, tokenizer; LightGCN)
+    setting: Setting,  # The job
+    run: MiniRun,  # Seed, sizes, and where the warm start is kept
+) -> tuple[MiniSetup, object]:  # (world, queries, tokenizer; LightGCN)
     "What all methods of a job and seed start from."
     setup = mini_setup(run)
     folder = Path(run.folder, 'next' if setting.next_item else '')
@@ -245,73 +367,111 @@ def set_up(
 
 # %% ../../nbs/study/02_comparison.ipynb #a9deccb8
 def run_method(
-    name:str, # A key of METHODS or SCORERS, or 'warm start'
-    seed:int, # Of everything
-    setting:str='embedded', # A key of SETTINGS
-    base:MiniRun=MiniRun(), # Sizes and steps
-    folder:str|Path='runs/evidence', # Warm starts and trained policies are kept here
-    out:str|Path='../results/methods', # Where the row is stored; a stored one is not made again
-)->dict: # The row
+    name: str,  # A key of METHODS or SCORERS, or 'warm start'
+    seed: int,  # Of everything
+    setting: str = 'embedded',  # A key of SETTINGS
+    base: MiniRun = MiniRun(),  # Sizes and steps
+    folder: str | Path = 'runs/evidence',  # Warm starts and trained policies are kept here
+    out: str
+    | Path = '../results/methods',  # Where the row is stored; a stored one is not made again
+) -> dict:  # The row
     "Warm start, fine-tuning and both test parts for one method, seed and job."
-    if name not in {**METHODS, **SCORERS, 'warm start': None}: raise ValueError(f'no method is called {name!r}; there are {", ".join([*METHODS, *SCORERS])}')
-    job, path = SETTINGS[setting], Path(out)/f'{setting}-{slug(name)}-{seed}.json'
-    if path.exists(): return json.loads(path.read_text())
-    run = replace(base, seed=seed, folder=f'{folder}/{setting if job.run else "embedded"}/{seed}', **job.run)
+    if name not in {**METHODS, **SCORERS, 'warm start': None}:
+        raise ValueError(
+            f'no method is called {name!r}; there are {", ".join([*METHODS, *SCORERS])}'
+        )
+    job, path = SETTINGS[setting], Path(out) / f'{setting}-{slug(name)}-{seed}.json'
+    if path.exists():
+        return json.loads(path.read_text())
+    run = replace(
+        base, seed=seed, folder=f'{folder}/{setting if job.run else "embedded"}/{seed}', **job.run
+    )
     (setup, taste), log = set_up(job, run), []
     began = time.time()
-    if name in SCORERS: judged = judge_scores(SCORERS[name](setup.world, taste, seed), setup)
+    if name in SCORERS:
+        judged = judge_scores(SCORERS[name](setup.world, taste, seed), setup)
     else:
         model, trial = warm_up(run, setup), replace(run, folder=f'{run.folder}/{path.stem}')
         if name != 'warm start':
             model, log = fine_tune(METHODS[name], model, trial, setup, taste.items, job.answer)
-            publish(Path(trial.folder)/'model', lambda p: save_policy(model, setup.tokenizer, p))
-            shutil.rmtree(Path(trial.folder)/'checkpoints', ignore_errors=True)
+            publish(Path(trial.folder) / 'model', lambda p: save_policy(model, setup.tokenizer, p))
+            shutil.rmtree(Path(trial.folder) / 'checkpoints', ignore_errors=True)
         judged = judge_policy(model, setup, job.answer)
     curve = learning_curve(log, MINI_TRAINER['per_device_train_batch_size'])
-    row = dict(method=name, seed=seed, setting=setting, steps=run.steps, tokens=curve[-1]['tokens'], **judged, curve=curve, seconds=time.time() - began, provenance=provenance())
+    row = dict(
+        method=name,
+        seed=seed,
+        setting=setting,
+        steps=run.steps,
+        tokens=curve[-1]['tokens'],
+        **judged,
+        curve=curve,
+        seconds=time.time() - began,
+        provenance=provenance(),
+    )
     write_json(path, row)
     return row
 
-
 # %% ../../nbs/study/02_comparison.ipynb #b008a8e6
-def judge_policy(model, setup:MiniSetup, answer:int=48)->dict: # test, unseen: sheets; reasoning: shares
+def judge_policy(
+    model, setup: MiniSetup, answer: int = 48
+) -> dict:  # test, unseen: sheets; reasoning: shares
     "Both test parts, and the quality of the reasoning on the first."
     asked = dict(prompt=mini_prompt, batch_size=150, max_new_tokens=answer, progress=False)
-    found = {n: evaluate(model, setup.tokenizer, getattr(setup.parts, n), setup.world, setup.titles, **asked) for n in ('test', 'unseen')}
-    quality = reasoning_quality(list(found['test'].rows.text), setup.parts.test, setup.world, setup.titles)
-    return {n: sheet(e) for n,e in found.items()} | dict(reasoning={k: known(v) for k,v in quality.items()})
+    found = {
+        n: evaluate(
+            model, setup.tokenizer, getattr(setup.parts, n), setup.world, setup.titles, **asked
+        )
+        for n in ('test', 'unseen')
+    }
+    quality = reasoning_quality(
+        list(found['test'].rows.text), setup.parts.test, setup.world, setup.titles
+    )
+    return {n: sheet(e) for n, e in found.items()} | dict(
+        reasoning={k: known(v) for k, v in quality.items()}
+    )
 
 # %% ../../nbs/study/02_comparison.ipynb #20fa1c04
 def restricted(
-    found:dict, # As from `sheet`
-    drawn:Sequence[MiniQuery], # The queries it is of, in order
-    kept:Collection[str], # Identities of those that shall remain
-)->dict: # The same of fewer queries; means that cannot be taken apart stand under drawn
+    found: dict,  # As from `sheet`
+    drawn: Sequence[MiniQuery],  # The queries it is of, in order
+    kept: Collection[str],  # Identities of those that shall remain
+) -> dict:  # The same of fewer queries; means that cannot be taken apart stand under drawn
     "Restrict stored hits to some of their queries."
-    strings = dict(hits=1, kinds=2, domains=1) # characters of each query
-    told = {name: ''.join(getattr(q, field)[:size] for q in drawn) for name, field, size in (('kinds', 'kind', 2), ('domains', 'domain', 1))}
-    if any(found[name] != text for name, text in told.items()): raise ValueError('the row is of other queries')
+    strings = dict(hits=1, kinds=2, domains=1)  # characters of each query
+    told = {
+        name: ''.join(getattr(q, field)[:size] for q in drawn)
+        for name, field, size in (('kinds', 'kind', 2), ('domains', 'domain', 1))
+    }
+    if any(found[name] != text for name, text in told.items()):
+        raise ValueError('the row is of other queries')
     places = [k for k, q in enumerate(drawn) if q.id in kept]
-    fewer = {name: ''.join(found[name][size*k:size*(k + 1)] for k in places) for name, size in strings.items()}
+    fewer = {
+        name: ''.join(found[name][size * k : size * (k + 1)] for k in places)
+        for name, size in strings.items()
+    }
     means = {name: value for name, value in found.items() if name not in strings}
-    accuracy = fewer['hits'].count('1')/len(places)
+    accuracy = fewer['hits'].count('1') / len(places)
     return fewer | dict(accuracy=accuracy, drawn=dict(queries=len(drawn), **means))
 
 # %% ../../nbs/study/02_comparison.ipynb #20fa1c06
 @lru_cache
 def drawn_parts(
-    seed:int, # Of the queries
-    n_candidates:int, # Items on offer
-)->tuple[World, Parts]: # Of the embedded job's sizes
+    seed: int,  # Of the queries
+    n_candidates: int,  # Items on offer
+) -> tuple[World, Parts]:  # Of the embedded job's sizes
     "Draw the queries of a seed, repeated texts in the test parts included."
     world = mini_world()
     return world, split_mini(world, seed, MiniRun().sizes, n_candidates, repeats=True)
 
+
 @lru_cache
 def drawn_tests(
-    setting:str, # A key of SETTINGS
-    seed:int, # Of the queries
-)->dict[str, tuple[tuple[MiniQuery, ...], frozenset[str]]]: # Part: (queries as drawn, identities of those in new words)
+    setting: str,  # A key of SETTINGS
+    seed: int,  # Of the queries
+) -> dict[
+    str, tuple[tuple[MiniQuery, ...], frozenset[str]]
+]:  # Part: (queries as drawn, identities of those in new words)
     "Draw the test queries of a job again, and tell which of them are in new words."
     job = SETTINGS[setting]
     run = replace(MiniRun(), seed=seed, **job.run)
@@ -319,54 +479,87 @@ def drawn_tests(
     known = (*parts.demos, *parts.train, *parts.validation)
     _, drawn = job_queries(job, run, world, parts, repeats=True)
     tests = dict(test=drawn.test, unseen=drawn.unseen)
-    return {name: (queries, frozenset(q.id for q in with_new_text(queries, known))) for name, queries in tests.items()}
+    return {
+        name: (queries, frozenset(q.id for q in with_new_text(queries, known)))
+        for name, queries in tests.items()
+    }
 
 # %% ../../nbs/study/02_comparison.ipynb #20fa1c07
 def in_new_words(
-    row:dict, # As from `run_method`, whenever it was stored
-)->dict: # The same, of the present test parts
+    row: dict,  # As from `run_method`, whenever it was stored
+) -> dict:  # The same, of the present test parts
     "Restrict a stored row to test queries in words that neither training nor validation has."
     tests = drawn_tests(row['setting'], row['seed'])
     stored_since = all(len(row[part]['hits']) == len(kept) for part, (_, kept) in tests.items())
-    if stored_since: return row
+    if stored_since:
+        return row
     return row | {part: restricted(row[part], drawn, kept) for part, (drawn, kept) in tests.items()}
 
 # %% ../../nbs/study/02_comparison.ipynb #7d781aff
 def difference(
-    ours:list[dict], # Rows of one method
-    theirs:list[dict], # Of another, over the same seeds
-    part:str='test', # Or 'unseen'
-    kind:str|None=None, # Only queries of this kind
-    domain:str|None=None, # Only queries of this domain
-    n:int=4000, # Resamples, and as many with the two methods exchanged
-)->tuple[float, float, float]: # Mean difference of accuracy with its 95 % interval
+    ours: list[dict],  # Rows of one method
+    theirs: list[dict],  # Of another, over the same seeds
+    part: str = 'test',  # Or 'unseen'
+    kind: str | None = None,  # Only queries of this kind
+    domain: str | None = None,  # Only queries of this domain
+    n: int = 4000,  # Resamples, and as many with the two methods exchanged
+) -> tuple[float, float, float]:  # Mean difference of accuracy with its 95 % interval
     "Paired two-stage bootstrap: over seeds, and over the queries of each."
     a, b = ({r['seed']: hits_of(r, part, kind, domain) for r in rows} for rows in (ours, theirs))
     seeds = sorted(a.keys() & b.keys())
-    if not seeds: raise ValueError('the two methods have no seed in common')
+    if not seeds:
+        raise ValueError('the two methods have no seed in common')
     apart, sizes = [a[s] - b[s] for s in seeds], np.array([len(a[s]) for s in seeds])
-    def resampled(*values): # -1, 0, 1, in the order in which they are drawn
-        rng, shares = np.random.default_rng(0), np.array([[(d==v).mean() for v in values] for d in apart])
+
+    def resampled(*values):  # -1, 0, 1, in the order in which they are drawn
+        rng, shares = (
+            np.random.default_rng(0),
+            np.array([[(d == v).mean() for v in values] for d in apart]),
+        )
         picked = rng.integers(len(seeds), size=(n, len(seeds)))
-        counts = rng.multinomial(sizes[picked], shares[picked]) # resampled queries of each seed picked
-        return ((counts[..., 2] - counts[..., 0])/sizes[picked]).mean(1)
-    return float(np.mean([d.mean() for d in apart])), *both_ways(resampled(-1, 0, 1), resampled(1, 0, -1))
-def hits_of(row:dict, part:str, kind:str|None, domain:str|None=None)->np.ndarray: # 0 or 1 for each query
+        counts = rng.multinomial(
+            sizes[picked], shares[picked]
+        )  # resampled queries of each seed picked
+        return ((counts[..., 2] - counts[..., 0]) / sizes[picked]).mean(1)
+
+    return float(np.mean([d.mean() for d in apart])), *both_ways(
+        resampled(-1, 0, 1), resampled(1, 0, -1)
+    )
+
+
+def hits_of(
+    row: dict, part: str, kind: str | None, domain: str | None = None
+) -> np.ndarray:  # 0 or 1 for each query
     "What a row says of each query; of one kind or domain where one is named."
     found, kinds = row[part], row[part]['kinds']
-    asked = [(kind is None or kinds[2*i:2*i + 2]==kind[:2]) and (domain is None or found['domains'][i]==domain[0]) for i in range(len(found['hits']))]
+    asked = [
+        (kind is None or kinds[2 * i : 2 * i + 2] == kind[:2])
+        and (domain is None or found['domains'][i] == domain[0])
+        for i in range(len(found['hits']))
+    ]
     return np.array([int(h) for h in found['hits']], float)[asked]
-
 
 # %% ../../nbs/study/02_comparison.ipynb #5df0f06e
 def methods_table(
-    rows:list[dict], # Of several methods and seeds
-    against:str='ReRec', # The method the others are compared with
-)->pd.DataFrame: # One line for each method
+    rows: list[dict],  # Of several methods and seeds
+    against: str = 'ReRec',  # The method the others are compared with
+) -> pd.DataFrame:  # One line for each method
     "Accuracy on both test parts, and the difference to one method with its interval."
-    of = {m: [r for r in rows if r['method']==m] for m in dict.fromkeys(r['method'] for r in rows)}
+    of = {
+        m: [r for r in rows if r['method'] == m] for m in dict.fromkeys(r['method'] for r in rows)
+    }
+
     def line(m):
         d, low, high = difference(of[m], of[against])
         means = {p: float(np.mean([r[p]['accuracy'] for r in of[m]])) for p in ('test', 'unseen')}
-        return dict(seeds=len(of[m]), **means, difference=d, low=low, high=high, told_apart=bool(low > 0 or high < 0), tokens=int(np.mean([r['tokens'] for r in of[m]])))
+        return dict(
+            seeds=len(of[m]),
+            **means,
+            difference=d,
+            low=low,
+            high=high,
+            told_apart=bool(low > 0 or high < 0),
+            tokens=int(np.mean([r['tokens'] for r in of[m]])),
+        )
+
     return pd.DataFrame({m: line(m) for m in of}).T

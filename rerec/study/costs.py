@@ -9,7 +9,10 @@ __all__ = ['fresh', 'CATALOGUE', 'GROUPS', 'LENGTHS', 'GROWTHS', 'PARTS', 'COSTS
            'measure_costs']
 
 # %% ../../nbs/study/06_costs.ipynb #c0575a04
-import re, tempfile, time, tracemalloc
+import re
+import tempfile
+import time
+import tracemalloc
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -17,294 +20,558 @@ from itertools import count
 from math import ceil
 from pathlib import Path
 from unittest.mock import patch
+
 import numpy as np
 import torch
 from accelerate.optimizer import AcceleratedOptimizer
 from transformers import PrinterCallback, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
-from ..method.advantages import reasoning_aware_advantages
-from .speed import bench, movie_sized, movielens_sized, ratio_of
+
 from ..base.core import Item, claim_plot
+from ..base.titles import TitleIndex
+from ..method.advantages import reasoning_aware_advantages
 from ..method.curriculum import Curriculum
 from ..method.facts import AttributeGraph
 from ..method.graphs import train_lightgcn
-from ..run.policy import load_policy
 from ..method.rewards import DualGraphReward, dual_graph_terms
-from ..run.runs import MINI_TRAINER, REAL_TRAINER, MiniRun, adapter, as_rows, mini_setup, warm_up
 from ..method.segments import segment
-from ..base.titles import TitleIndex
 from ..method.trainer import ReRecConfig, ReRecTrainer
+from ..run.policy import load_policy
+from rerec.run.runs import (
+    MINI_TRAINER,
+    REAL_TRAINER,
+    MiniRun,
+    adapter,
+    as_rows,
+    mini_setup,
+    warm_up,
+)
 from ..run.world import mini_prompt, mini_world, write_queries
+from .speed import bench, movie_sized, movielens_sized, ratio_of
 
 # %% ../../nbs/study/06_costs.ipynb #c0575a07
 def exponent(
-    sizes:Sequence[float], # How much there is
-    seconds:Sequence[float], # What each costs
-)->float: # 0: does not grow; 1: linear
+    sizes: Sequence[float],  # How much there is
+    seconds: Sequence[float],  # What each costs
+) -> float:  # 0: does not grow; 1: linear
     "Slope of the costs on logarithmic axes, by least squares."
     x, y = np.log(sizes), np.log(seconds)
-    if np.ptp(x)==0: raise ValueError('one size alone has no slope')
-    return float(((x - x.mean())*(y - y.mean())).sum()/((x - x.mean())**2).sum())
+    if np.ptp(x) == 0:
+        raise ValueError('one size alone has no slope')
+    return float(((x - x.mean()) * (y - y.mean())).sum() / ((x - x.mean()) ** 2).sum())
 
 # %% ../../nbs/study/06_costs.ipynb #c0575a10
 def growth(
-    make:Callable, # Size to a call without arguments; what it prepares is not timed
-    sizes:Sequence[int], # Smallest first
-    repeats:int=5, # How often each is called
-)->list[float]: # Median processor seconds for each size
+    make: Callable,  # Size to a call without arguments; what it prepares is not timed
+    sizes: Sequence[int],  # Smallest first
+    repeats: int = 5,  # How often each is called
+) -> list[float]:  # Median processor seconds for each size
     "Time the same call at growing sizes."
     calls, spent = [make(n) for n in sizes], []
-    for f in calls: f()
+    for f in calls:
+        f()
     for _ in range(repeats):
         for f in calls:
-            began = time.process_time(); f()
+            began = time.process_time()
+            f()
             spent.append(time.process_time() - began)
     return np.median(np.reshape(spent, (repeats, -1)), axis=0).tolist()
 
 # %% ../../nbs/study/06_costs.ipynb #1d64f7b0
-def invented(n:int, seed:int=0)->list[str]: # `n` of them, none twice, two words of six letters each
+def invented(
+    n: int, seed: int = 0
+) -> list[str]:  # `n` of them, none twice, two words of six letters each
     "Titles that are no words of any language."
     rng = np.random.default_rng(seed)
     letters = np.array(list('bcdfghklmnprstvz')), np.array(list('aeiou'))
-    side = ceil(n**.5)
-    words = [w.capitalize() for w in dict.fromkeys(''.join(rng.choice(letters[j % 2]) for j in range(6)) for _ in range(4*side + 50))]
-    return [f'{words[i // side]} {words[side + i % side]}' for i in rng.permutation(side*side)[:n]]
-def told(titles:list[str], n:int, lines:int=5, seed:int=0)->list[str]: # `n` answers of so many lines and the recommendation
+    side = ceil(n**0.5)
+    words = [
+        w.capitalize()
+        for w in dict.fromkeys(
+            ''.join(rng.choice(letters[j % 2]) for j in range(6)) for _ in range(4 * side + 50)
+        )
+    ]
+    return [
+        f'{words[i // side]} {words[side + i % side]}' for i in rng.permutation(side * side)[:n]
+    ]
+
+
+def told(
+    titles: list[str], n: int, lines: int = 5, seed: int = 0
+) -> list[str]:  # `n` answers of so many lines and the recommendation
     "Answers that weigh some titles and end in one of them."
     rng = np.random.default_rng(seed)
     chosen = rng.integers(len(titles), size=(n, lines))
-    return ['\n'.join(f'I thought about {titles[i]}, which is rather dark and slow.' for i in row) + f'\nAnswer: {titles[row[0]]}' for row in chosen]
+    return [
+        '\n'.join(f'I thought about {titles[i]}, which is rather dark and slow.' for i in row)
+        + f'\nAnswer: {titles[row[0]]}'
+        for row in chosen
+    ]
 
 # %% ../../nbs/study/06_costs.ipynb #f39a50c2
 def bench_search(
-    data=None, # Not used: titles are invented
-    n_titles:int=100_000, # In the catalogue
-    n_answers:int=10_000, # Cut by ours
-    n_regex:int=30, # Searched by the regular expression
-    n_loop:int=30, # Searched title by title
-)->list[dict]: # A row for each other way
+    data=None,  # Not used: titles are invented
+    n_titles: int = 100_000,  # In the catalogue
+    n_answers: int = 10_000,  # Cut by ours
+    n_regex: int = 30,  # Searched by the regular expression
+    n_loop: int = 30,  # Searched title by title
+) -> list[dict]:  # A row for each other way
     "Segments and titles of answers against a regular expression of all titles and against a search for each."
     titles = invented(n_titles)
     answers, began = told(titles, n_answers), time.perf_counter()
-    index = TitleIndex([Item(t) for t in titles]); built = time.perf_counter() - began
+    index = TitleIndex([Item(t) for t in titles])
+    built = time.perf_counter() - began
     whole = re.compile('|'.join(map(re.escape, titles)))
-    def cut(few): return [[i for s in segment(a, index) for i in s.items] for a in few]
-    def matched(few): return [set(whole.findall(a)) for a in few]
-    def looped(few): return [{t for t in titles if t in a} for a in few]
+
+    def cut(few):
+        return [[i for s in segment(a, index) for i in s.items] for a in few]
+
+    def matched(few):
+        return [set(whole.findall(a)) for a in few]
+
+    def looped(few):
+        return [{t for t in titles if t in a} for a in few]
+
     a, *_ = ratio_of(lambda: cut(answers), lambda: None, 3)
     rows = []
-    for name,theirs,n in (('regex of all titles', matched, n_regex), ('one search a title', looped, n_loop)):
+    for name, theirs, n in (
+        ('regex of all titles', matched, n_regex),
+        ('one search a title', looped, n_loop),
+    ):
         few = answers[:n]
-        if theirs(few)!=[{titles[i] for i in found} for found in cut(few)]: raise AssertionError(f'{name} finds other titles')
+        if theirs(few) != [{titles[i] for i in found} for found in cut(few)]:
+            raise AssertionError(f'{name} finds other titles')
         b, *_ = ratio_of(lambda: theirs(few), lambda: None, 1)
-        rows.append(dict(name='search', input=f'{n_titles:,} titles', ours=f'{a/n_answers*1e6:.0f} us an answer', theirs=f'{name}, {b/n*1e3:.1f} ms', ratio=b/n/(a/n_answers), built=built, asked=''))
+        rows.append(
+            dict(
+                name='search',
+                input=f'{n_titles:,} titles',
+                ours=f'{a / n_answers * 1e6:.0f} us an answer',
+                theirs=f'{name}, {b / n * 1e3:.1f} ms',
+                ratio=b / n / (a / n_answers),
+                built=built,
+                asked='',
+            )
+        )
     return rows
 
 # %% ../../nbs/study/06_costs.ipynb #c0575a14
 def table_bytes(
-    n_items:int, # Items 0 to n - 1
-    facts:Sequence[tuple[int, str, str]], # (item, relation, value), in memory already
-)->tuple[int, int]: # (kept, peak while building), in bytes
+    n_items: int,  # Items 0 to n - 1
+    facts: Sequence[tuple[int, str, str]],  # (item, relation, value), in memory already
+) -> tuple[int, int]:  # (kept, peak while building), in bytes
     "What the table of facts takes, with all that it computes once and keeps."
     tracemalloc.start()
     try:
         graph = AttributeGraph.from_facts(n_items, facts)
         graph.split, graph.degrees
         return tracemalloc.get_traced_memory()
-    finally: tracemalloc.stop()
+    finally:
+        tracemalloc.stop()
 
 # %% ../../nbs/study/06_costs.ipynb #c0575a15
 def bench_memory(
-    data=None, # Not used: facts are simulated
-    sizes:Sequence[int]=(10_000, 30_000, 100_000, 300_000, 1_000_000), # Facts
-)->list[dict]:
+    data=None,  # Not used: facts are simulated
+    sizes: Sequence[int] = (10_000, 30_000, 100_000, 300_000, 1_000_000),  # Facts
+) -> list[dict]:
     "Bytes of growing tables: ten facts an item, three facts a value; dense tables would hold a byte a cell."
-    table_bytes(1, [(0, 'relation', 'value')]) # the first call pays for what libraries load late
-    kept, peak = zip(*(table_bytes(n//10, movie_sized(n//10, n, n//3)) for n in sizes))
-    dense, pairs = [n//10*(n//3) for n in sizes], [(n//10)**2 for n in sizes]
-    return [dict(name='memory', input=f'{sizes[-1]:,} facts', ours=f'{kept[-1]/1e6:.0f} MB, peak {peak[-1]/1e6:.0f}', theirs=f'dense, {dense[-1]/1e6:,.0f} MB', ratio=dense[-1]/kept[-1],
-        sizes=list(sizes), kept=list(kept), peak=list(peak), dense=dense, pairs=pairs, asked='linear')]
+    table_bytes(1, [(0, 'relation', 'value')])  # the first call pays for what libraries load late
+    kept, peak = zip(*(table_bytes(n // 10, movie_sized(n // 10, n, n // 3)) for n in sizes))
+    dense, pairs = [n // 10 * (n // 3) for n in sizes], [(n // 10) ** 2 for n in sizes]
+    return [
+        dict(
+            name='memory',
+            input=f'{sizes[-1]:,} facts',
+            ours=f'{kept[-1] / 1e6:.0f} MB, peak {peak[-1] / 1e6:.0f}',
+            theirs=f'dense, {dense[-1] / 1e6:,.0f} MB',
+            ratio=dense[-1] / kept[-1],
+            sizes=list(sizes),
+            kept=list(kept),
+            peak=list(peak),
+            dense=dense,
+            pairs=pairs,
+            asked='linear',
+        )
+    ]
 
 # %% ../../nbs/study/06_costs.ipynb #c0575a18
-fresh = count() # A number in front makes each text a new one, which nobody remembers having read
-def _index(n): return TitleIndex([Item(t) for t in invented(n)])
-def _read(answers, index): return [segment(f'{next(fresh)}. {a}', index) for a in answers]
+fresh = count()  # A number in front makes each text a new one, which nobody remembers having read
+
+
+def _index(n):
+    return TitleIndex([Item(t) for t in invented(n)])
+
+
+def _read(answers, index):
+    return [segment(f'{next(fresh)}. {a}', index) for a in answers]
+
+
 def _build_index(n):
     items = [Item(t) for t in invented(n)]
     return lambda: TitleIndex(items)
+
+
 def _read_with(n):
     index, answers = _index(n), told(invented(n), 100)
     return lambda: _read(answers, index)
-def _read_long(n_tokens): # Lines of ten words
-    index, answers = _index(1_000), told(invented(1_000), 5, lines=n_tokens//10)
+
+
+def _read_long(n_tokens):  # Lines of ten words
+    index, answers = _index(1_000), told(invented(1_000), 5, lines=n_tokens // 10)
     return lambda: _read(answers, index)
 
 # %% ../../nbs/study/06_costs.ipynb #c0575a19
-def _reward(n_items, n_answers): # Lists of 5, one right item each; ten facts an item
-    table, items = AttributeGraph.from_facts(n_items, movie_sized(n_items, 10*n_items, 3*n_items)), torch.randn(n_items, 64)
+def _reward(n_items, n_answers):  # Lists of 5, one right item each; ten facts an item
+    table, items = (
+        AttributeGraph.from_facts(n_items, movie_sized(n_items, 10 * n_items, 3 * n_items)),
+        torch.randn(n_items, 64),
+    )
     places, truth = torch.randint(n_items, (n_answers, 5)), torch.randint(n_items, (n_answers, 1))
     return lambda: dual_graph_terms(table, items, places, truth)
-def _advantages(group, tokens): # 32 prompts
-    b = 32*group
-    args = torch.rand(b), torch.rand(b, tokens) < .3, torch.ones(b, tokens, dtype=torch.bool)
+
+
+def _advantages(group, tokens):  # 32 prompts
+    b = 32 * group
+    args = torch.rand(b), torch.rand(b, tokens) < 0.3, torch.ones(b, tokens, dtype=torch.bool)
     return lambda: reasoning_aware_advantages(*args, group)
-def _epoch(n_queries): # Every query played 8 times and counted, and the next epoch planned
+
+
+def _epoch(n_queries):  # Every query played 8 times and counted, and the next epoch planned
     plan, rng = Curriculum(n_queries), np.random.default_rng(0)
+
     def play():
         rows = np.repeat(plan.take(plan.left), 8)
         plan.update(rows, rng.random(len(rows)))
-        plan.take(1); plan.drawn = 0
+        plan.take(1)
+        plan.drawn = 0
+
     return play
-def _likes(n): # Two batches an epoch, whatever the size
-    graph = movielens_sized(n//50, n//100, n)
-    return lambda: train_lightgcn(graph, epochs=1, batch_size=ceil(len(graph)/2))
+
+
+def _likes(n):  # Two batches an epoch, whatever the size
+    graph = movielens_sized(n // 50, n // 100, n)
+    return lambda: train_lightgcn(graph, epochs=1, batch_size=ceil(len(graph) / 2))
+
+
 def _table(n):
-    facts = movie_sized(n//10, n, n//3)
-    return lambda: AttributeGraph.from_facts(n//10, facts)
+    facts = movie_sized(n // 10, n, n // 3)
+    return lambda: AttributeGraph.from_facts(n // 10, facts)
 
 # %% ../../nbs/study/06_costs.ipynb #c0575a20
-CATALOGUE, GROUPS, LENGTHS = (1_000, 3_000, 10_000, 30_000, 100_000), (4, 8, 16, 32, 64), (250, 500, 1_000, 2_000, 4_000)
-GROWTHS = ( # (what, of what there is more, sizes, size to a call, largest exponent claimed)
+CATALOGUE, GROUPS, LENGTHS = (
+    (1_000, 3_000, 10_000, 30_000, 100_000),
+    (4, 8, 16, 32, 64),
+    (250, 500, 1_000, 2_000, 4_000),
+)
+GROWTHS = (  # (what, of what there is more, sizes, size to a call, largest exponent claimed)
     ('title index', 'titles', CATALOGUE, _build_index, 1.2),
-    ('segments', 'titles', CATALOGUE, _read_with, .35),
+    ('segments', 'titles', CATALOGUE, _read_with, 0.35),
     ('segments', 'tokens', LENGTHS, _read_long, 1.2),
-    ('rewards', 'items', CATALOGUE, lambda n: _reward(n, 1_024), .8),
-    ('rewards', 'answers a prompt', GROUPS, lambda g: _reward(4_000, 128*g), 1.2),
+    ('rewards', 'items', CATALOGUE, lambda n: _reward(n, 1_024), 0.8),
+    ('rewards', 'answers a prompt', GROUPS, lambda g: _reward(4_000, 128 * g), 1.2),
     ('advantages', 'answers a prompt', GROUPS, lambda g: _advantages(g, 500), 1.2),
     ('advantages', 'tokens', LENGTHS, lambda t: _advantages(8, t), 1.2),
     ('curriculum', 'queries', CATALOGUE, _epoch, 1.2),
     ('LightGCN epoch', 'likes', (10_000, 30_000, 100_000, 300_000), _likes, 1.3),
-    ('table of facts', 'facts', (10_000, 30_000, 100_000, 300_000, 1_000_000), _table, 1.3))
+    ('table of facts', 'facts', (10_000, 30_000, 100_000, 300_000, 1_000_000), _table, 1.3),
+)
+
+
 def bench_growth(
-    data=None, # Not used: sizes are simulated
-    growths:Sequence[tuple]=GROWTHS, # As `GROWTHS`
-    repeats:int=5, # As in `growth`
-)->list[dict]: # A row for each
+    data=None,  # Not used: sizes are simulated
+    growths: Sequence[tuple] = GROWTHS,  # As `GROWTHS`
+    repeats: int = 5,  # As in `growth`
+) -> list[dict]:  # A row for each
     "Seconds and exponent of every part of the method in every direction."
     rows = []
-    for what,axis,sizes,make,most in growths:
+    for what, axis, sizes, make, most in growths:
         seconds = growth(make, sizes, repeats)
-        rows.append(dict(name='growth', input=axis, ours=f'{what}, {sizes[0]:,} to {sizes[-1]:,}', theirs=f'{seconds[0]*1e3:.2f} to {seconds[-1]*1e3:.1f} ms', ratio=exponent(sizes, seconds), asked=f'<= {most}',
-            what=what, most=most, sizes=list(sizes), seconds=seconds))
+        rows.append(
+            dict(
+                name='growth',
+                input=axis,
+                ours=f'{what}, {sizes[0]:,} to {sizes[-1]:,}',
+                theirs=f'{seconds[0] * 1e3:.2f} to {seconds[-1] * 1e3:.1f} ms',
+                ratio=exponent(sizes, seconds),
+                asked=f'<= {most}',
+                what=what,
+                most=most,
+                sizes=list(sizes),
+                seconds=seconds,
+            )
+        )
     return rows
 
 # %% ../../nbs/study/06_costs.ipynb #c0575a24
 class Clock:
     "Seconds of each part; a part inside another is not counted twice."
-    def __init__(self): self.seconds, self.inside = Counter(), []
-    def wrap(self, f:Callable, part:str)->Callable: # Does what `f` does
+
+    def __init__(self):
+        self.seconds, self.inside = Counter(), []
+
+    def wrap(self, f: Callable, part: str) -> Callable:  # Does what `f` does
         def timed(*args, **kwargs):
-            began = time.perf_counter(); self.inside.append(0.)
-            try: return f(*args, **kwargs)
+            began = time.perf_counter()
+            self.inside.append(0.0)
+            try:
+                return f(*args, **kwargs)
             finally:
                 spent = time.perf_counter() - began
                 self.seconds[part] += spent - self.inside.pop()
-                if self.inside: self.inside[-1] += spent
+                if self.inside:
+                    self.inside[-1] += spent
+
         return timed
 
 # %% ../../nbs/study/06_costs.ipynb #c0575a27
-PARTS = dict(generation=['_generate'], loss=['compute_loss', '_clip_grad_norm'], reward=['_calculate_rewards'], segmentation=['_solved'],
-    advantage=['_token_advantages'], curriculum=['_mark']) # Methods of the trainer; what is left is TRL and transformers around them
+PARTS = dict(
+    generation=['_generate'],
+    loss=['compute_loss', '_clip_grad_norm'],
+    reward=['_calculate_rewards'],
+    segmentation=['_solved'],
+    advantage=['_token_advantages'],
+    curriculum=['_mark'],
+)  # Methods of the trainer; what is left is TRL and transformers around them
+
+
 def step_parts(
-    trainer, # Of TRL
-)->list[dict[str, float]]: # Seconds by part of each step but the first; 'rest' completes the step
+    trainer,  # Of TRL
+) -> list[
+    dict[str, float]
+]:  # Seconds by part of each step but the first; 'rest' completes the step
     "Train, and see where the time of each step goes."
     clock, seen = Clock(), []
+
     class Ends(TrainerCallback):
-        def on_step_end(self, *args, **kwargs): seen.append(dict(clock.seconds, whole=time.perf_counter()))
-    owners = [(trainer, m, part) for part,methods in PARTS.items() for m in methods if hasattr(trainer, m)]
+        def on_step_end(self, *args, **kwargs):
+            seen.append(dict(clock.seconds, whole=time.perf_counter()))
+
+    owners = [
+        (trainer, m, part)
+        for part, methods in PARTS.items()
+        for m in methods
+        if hasattr(trainer, m)
+    ]
     owners += [(trainer.accelerator, 'backward', 'loss'), (AcceleratedOptimizer, 'step', 'loss')]
-    watch = Ends(); trainer.add_callback(watch)
+    watch = Ends()
+    trainer.add_callback(watch)
     with ExitStack() as stack:
-        for owner,name,part in owners: stack.enter_context(patch.object(owner, name, clock.wrap(getattr(owner, name), part)))
+        for owner, name, part in owners:
+            stack.enter_context(patch.object(owner, name, clock.wrap(getattr(owner, name), part)))
         trainer.train()
     trainer.remove_callback(watch)
-    steps = [{k: b[k] - a[k] for k in b} for a,b in zip(seen, seen[1:])]
-    return [s | dict(rest=s['whole'] - sum(v for k,v in s.items() if k!='whole')) for s in steps]
+    steps = [{k: b[k] - a[k] for k in b} for a, b in zip(seen, seen[1:])]
+    return [s | dict(rest=s['whole'] - sum(v for k, v in s.items() if k != 'whole')) for s in steps]
 
 # %% ../../nbs/study/06_costs.ipynb #98df2022
 def step_trainers(
-    folder:str|Path, # For the warm start
-    steps:int=6, # Of each call of `train`
-    warm_steps:int=200, # Supervised steps before
-): # (ReRecTrainer, GRPOTrainer)
+    folder: str | Path,  # For the warm start
+    steps: int = 6,  # Of each call of `train`
+    warm_steps: int = 200,  # Supervised steps before
+):  # (ReRecTrainer, GRPOTrainer)
     "Two trainers that differ in nothing but the method."
-    run = MiniRun(folder=str(folder), warm_steps=warm_steps, sizes=dict(demos=2000, train=400, validation=20, test=20, unseen=10))
+    run = MiniRun(
+        folder=str(folder),
+        warm_steps=warm_steps,
+        sizes=dict(demos=2000, train=400, validation=20, test=20, unseen=10),
+    )
     setup = mini_setup(run)
     rows = as_rows(setup.parts.train, setup.world, mini_prompt)
-    reward = DualGraphReward(AttributeGraph.from_catalogue(setup.world), torch.randn(len(setup.world), 32), setup.titles)
-    same = {k: v for k,v in MINI_TRAINER.items() if k in ('per_device_train_batch_size', 'num_generations', 'max_completion_length', 'use_cpu', 'bf16', 'gradient_checkpointing', 'beta', 'report_to', 'disable_tqdm')}
-    same |= dict(output_dir=str(folder), save_strategy='no', max_steps=steps, learning_rate=0., loss_type='dapo', logging_steps=1)
-    def make(cls, config, **more): return cls(model=warm_up(run, setup), args=config(**same), reward_funcs=reward, train_dataset=rows, processing_class=setup.tokenizer, **more)
+    reward = DualGraphReward(
+        AttributeGraph.from_catalogue(setup.world), torch.randn(len(setup.world), 32), setup.titles
+    )
+    same = {
+        k: v
+        for k, v in MINI_TRAINER.items()
+        if k
+        in (
+            'per_device_train_batch_size',
+            'num_generations',
+            'max_completion_length',
+            'use_cpu',
+            'bf16',
+            'gradient_checkpointing',
+            'beta',
+            'report_to',
+            'disable_tqdm',
+        )
+    }
+    same |= dict(
+        output_dir=str(folder),
+        save_strategy='no',
+        max_steps=steps,
+        learning_rate=0.0,
+        loss_type='dapo',
+        logging_steps=1,
+    )
+
+    def make(cls, config, **more):
+        return cls(
+            model=warm_up(run, setup),
+            args=config(**same),
+            reward_funcs=reward,
+            train_dataset=rows,
+            processing_class=setup.tokenizer,
+            **more,
+        )
+
     both = make(ReRecTrainer, ReRecConfig, titles=setup.titles), make(GRPOTrainer, GRPOConfig)
-    for t in both: t.remove_callback(PrinterCallback)
+    for t in both:
+        t.remove_callback(PrinterCallback)
     return both
 
 # %% ../../nbs/study/06_costs.ipynb #5a85da44
 def typical_step(
-    steps:Sequence[dict[str, float]], # As from `step_parts`
-)->tuple[dict[str, float], float]: # (median seconds by part, share of their sum that is neither generation nor loss)
+    steps: Sequence[dict[str, float]],  # As from `step_parts`
+) -> tuple[
+    dict[str, float], float
+]:  # (median seconds by part, share of their sum that is neither generation nor loss)
     "What a step takes, and how much of it beside writing and learning."
     parts = {k: float(np.median([s[k] for s in steps])) for k in steps[0]}
-    return parts, 1 - (parts['generation'] + parts['loss'])/sum(v for k,v in parts.items() if k!='whole')
+    return parts, 1 - (parts['generation'] + parts['loss']) / sum(
+        v for k, v in parts.items() if k != 'whole'
+    )
 
 # %% ../../nbs/study/06_costs.ipynb #c0575a31
-def bench_split(data=None, rounds:int=4, steps:int=10, warm_steps:int=900)->list[dict]: # Each trains `rounds` times so many steps; `data` is not used
+def bench_split(
+    data=None, rounds: int = 4, steps: int = 10, warm_steps: int = 900
+) -> list[dict]:  # Each trains `rounds` times so many steps; `data` is not used
     "Parts of a step of the embedded job, ours and plain GRPO in turns; the ratio is the share that is neither generation nor loss."
     found = [[], []]
     with tempfile.TemporaryDirectory() as d:
         both = step_trainers(d, steps, warm_steps)
         for _ in range(rounds):
-            for trainer,rows in zip(both, found): rows += step_parts(trainer)
-        ids = [tuple(r[m.bool()].tolist()) for r,m in zip(both[0].last_batch['completion_ids'], both[0].last_batch['completion_mask'])]
+            for trainer, rows in zip(both, found):
+                rows += step_parts(trainer)
+        ids = [
+            tuple(r[m.bool()].tolist())
+            for r, m in zip(
+                both[0].last_batch['completion_ids'], both[0].last_batch['completion_mask']
+            )
+        ]
     (ours, other), (plain, theirs) = map(typical_step, found)
-    return [dict(name='split', input='embedded job', ours=f'{other:.2%} of {ours["whole"]:.2f} s', theirs=f'plain GRPO, {theirs:.2%} of {plain["whole"]:.2f} s', ratio=other,
-        parts=ours, plain=plain, repeated=1 - len(set(ids))/len(ids), steps=len(found[0]), asked='<= 0.02')]
+    return [
+        dict(
+            name='split',
+            input='embedded job',
+            ours=f'{other:.2%} of {ours["whole"]:.2f} s',
+            theirs=f'plain GRPO, {theirs:.2%} of {plain["whole"]:.2f} s',
+            ratio=other,
+            parts=ours,
+            plain=plain,
+            repeated=1 - len(set(ids)) / len(ids),
+            steps=len(found[0]),
+            asked='<= 0.02',
+        )
+    ]
 
 # %% ../../nbs/study/06_costs.ipynb #1c034066
-def bench_real_split(data=None, steps:int=4, model:str='smollm2', answer:int=64)->list[dict]: # The first step is not counted; `data` is not used
+def bench_real_split(
+    data=None, steps: int = 4, model: str = 'smollm2', answer: int = 64
+) -> list[dict]:  # The first step is not counted; `data` is not used
     "Parts of a step with a real language model and an adapter."
     world, (policy, tok) = mini_world(), load_policy(model, dtype='bfloat16')
-    films, titles = [q for q in write_queries(world, 400, seed=0) if q.domain=='movie'], TitleIndex(world.items)
-    reward = DualGraphReward(AttributeGraph.from_catalogue(world), torch.randn(len(world), 32), titles)
+    films, titles = (
+        [q for q in write_queries(world, 400, seed=0) if q.domain == 'movie'],
+        TitleIndex(world.items),
+    )
+    reward = DualGraphReward(
+        AttributeGraph.from_catalogue(world), torch.randn(len(world), 32), titles
+    )
     with tempfile.TemporaryDirectory() as d:
-        own = dict(output_dir=d, max_steps=steps, save_strategy='no', eval_strategy='no', per_device_train_batch_size=4, gradient_accumulation_steps=4, bf16=True, max_completion_length=answer)
-        found = step_parts(ReRecTrainer(model=policy, args=ReRecConfig(**REAL_TRAINER | own), reward_funcs=reward, train_dataset=as_rows(films, world), processing_class=tok, titles=titles, peft_config=adapter(16)))
+        own = dict(
+            output_dir=d,
+            max_steps=steps,
+            save_strategy='no',
+            eval_strategy='no',
+            per_device_train_batch_size=4,
+            gradient_accumulation_steps=4,
+            bf16=True,
+            max_completion_length=answer,
+        )
+        found = step_parts(
+            ReRecTrainer(
+                model=policy,
+                args=ReRecConfig(**REAL_TRAINER | own),
+                reward_funcs=reward,
+                train_dataset=as_rows(films, world),
+                processing_class=tok,
+                titles=titles,
+                peft_config=adapter(16),
+            )
+        )
     ours, other = typical_step(found)
-    return [dict(name='real split', input=model, ours=f'{other:.2%} of {ours["whole"]:.1f} s', theirs='', ratio=other, parts=ours, steps=len(found), asked='<= 0.02')]
-
+    return [
+        dict(
+            name='real split',
+            input=model,
+            ours=f'{other:.2%} of {ours["whole"]:.1f} s',
+            theirs='',
+            ratio=other,
+            parts=ours,
+            steps=len(found),
+            asked='<= 0.02',
+        )
+    ]
 
 # %% ../../nbs/study/06_costs.ipynb #02ad8ead
-def step_records(trainers, rounds:int=8)->np.ndarray: # Of each step of these trainers: (seconds, longest answer, mean length, which trainer)
+def step_records(
+    trainers, rounds: int = 8
+) -> (
+    np.ndarray
+):  # Of each step of these trainers: (seconds, longest answer, mean length, which trainer)
     "Train them in turns; the first step of each round is left out."
     found, keys = [], ('step_time', 'completions/max_length', 'completions/mean_length')
     for _ in range(rounds):
-        for i,t in enumerate(trainers):
+        for i, t in enumerate(trainers):
             t.train()
-            found += [[float(r[k]) for k in keys] + [i] for r in t.state.log_history if 'step_time' in r][1:]
+            found += [
+                [float(r[k]) for k in keys] + [i] for r in t.state.log_history if 'step_time' in r
+            ][1:]
     return np.array(found)
 
 # %% ../../nbs/study/06_costs.ipynb #cd3ddd2c
 def equal_work(
-    steps, # Rows (seconds, longest, mean length, 0 for ours or 1 for theirs)
-)->tuple[float, float]: # Seconds of ours and of theirs, for answers of the same average lengths
+    steps,  # Rows (seconds, longest, mean length, 0 for ours or 1 for theirs)
+) -> tuple[float, float]:  # Seconds of ours and of theirs, for answers of the same average lengths
     "What a step would take if both sampled answers of the same lengths."
     seconds, longest, mean, theirs = np.asarray(steps, float).T
-    shape = np.stack([np.ones_like(seconds), longest - longest.mean(), mean - mean.mean(), theirs], 1)
+    shape = np.stack(
+        [np.ones_like(seconds), longest - longest.mean(), mean - mean.mean(), theirs], 1
+    )
     a, *_, d = np.linalg.lstsq(shape, seconds, rcond=None)[0]
     return float(a), float(a + d)
 
 # %% ../../nbs/study/06_costs.ipynb #6390a642
-def bench_step(data=None)->list[dict]: # `data` is not used
+def bench_step(data=None) -> list[dict]:  # `data` is not used
     "A ReRecTrainer step against a plain GRPOTrainer step."
-    with tempfile.TemporaryDirectory() as d: ours, plain = equal_work(step_records(step_trainers(d)))
-    return [dict(name='step', input='embedded job', ours=f'{ours:.3f} s', theirs=f'plain GRPO, {plain:.3f} s', ratio=ours/plain, asked='<= 1.05')]
+    with tempfile.TemporaryDirectory() as d:
+        ours, plain = equal_work(step_records(step_trainers(d)))
+    return [
+        dict(
+            name='step',
+            input='embedded job',
+            ours=f'{ours:.3f} s',
+            theirs=f'plain GRPO, {plain:.3f} s',
+            ratio=ours / plain,
+            asked='<= 1.05',
+        )
+    ]
 
 # %% ../../nbs/study/06_costs.ipynb #c0575a35
-COSTS = dict(step=bench_step, split=bench_split, **{'real split': bench_real_split}, search=bench_search, memory=bench_memory, growth=bench_growth)
+COSTS = dict(
+    step=bench_step,
+    split=bench_split,
+    **{'real split': bench_real_split},
+    search=bench_search,
+    memory=bench_memory,
+    growth=bench_growth,
+)
+
+
 def measure_costs(
-    out:str|Path='runs/costs.json', # Where the rows are stored
-    only:Sequence[str]|None=None, # Names in `COSTS`; all if None
-)->list[dict]:
+    out: str | Path = 'runs/costs.json',  # Where the rows are stored
+    only: Sequence[str] | None = None,  # Names in `COSTS`; all if None
+) -> list[dict]:
     "Everything on this page, in full size."
     return bench(list(only or COSTS), out=out, measurements=COSTS)

@@ -8,256 +8,391 @@ __all__ = ['LINE', 'VERDICT', 'Claim', 'claims_of', 'sees_need', 'follows', 'rea
            'credit_of_policy', 'store_credit']
 
 # %% ../../nbs/study/03_credit.ipynb #12f3eace
-import json, re, time
+import json
+import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray as Array
 from torch import Tensor
 from transformers import GenerationConfig
-from ..method.advantages import quiet_groups, reasoning_aware_advantages
+
 from ..base.answers import parse_answer
 from ..base.core import KINDS, write_json
 from ..base.generation import left_pad, prompt_ids, undisturbed
-from ..method.graphs import AttributeGraph, LightGCN
-from ..run.policy import load_policy
-from ..method.rewards import DualGraphReward
-from ..run.runs import MiniRun, mini_setup, provenance
-from ..method.segments import token_starts
 from ..base.titles import UNKNOWN, TitleIndex
+from ..method.advantages import quiet_groups, reasoning_aware_advantages
+from ..method.facts import AttributeGraph
+from ..method.graphs import LightGCN
+from ..method.rewards import DualGraphReward
+from ..method.segments import token_starts
 from ..method.trainer import penalised_tokens
+from ..run.policy import load_policy
+from ..run.runs import MiniRun, mini_setup, provenance
 from ..run.world import MiniQuery, World, mini_prompt
 
 # %% ../../nbs/study/03_credit.ipynb #e835024a
 @dataclass(frozen=True)
 class Claim:
     "One verdict of an answer: an item has a value, or it lacks it."
-    start:int # First character of the line it stands in
-    end:int # One past the last
-    item:int # Row
-    value:str # Of any relation
-    said:bool # Is it said to hold?
-    true:bool # Does the graph agree with what is said?
+
+    start: int  # First character of the line it stands in
+    end: int  # One past the last
+    item: int  # Row
+    value: str  # Of any relation
+    said: bool  # Is it said to hold?
+    true: bool  # Does the graph agree with what is said?
 
 # %% ../../nbs/study/03_credit.ipynb #7c65f244
 LINE, VERDICT = re.compile(r'[^\n]+'), re.compile(r'\s*(.+?) (yes|no)\s*')
+
+
 def claims_of(
-    text:str, # An answer
-    world:World, # What is true
-    titles:TitleIndex, # Of its items
-)->list[Claim]: # In order; lines that do not examine an item state nothing
+    text: str,  # An answer
+    world: World,  # What is true
+    titles: TitleIndex,  # Of its items
+) -> list[Claim]:  # In order; lines that do not examine an item state nothing
     "Every verdict an answer gives on an item."
     out = []
     for line in LINE.finditer(text):
         title, _, verdicts = line[0].strip().partition(' : ')
-        item = titles.resolve(title, cutoff=1.)
-        if title == 'Answer' or item == UNKNOWN: continue
-        values = {v for _,v in world.facts_of[item]}
+        item = titles.resolve(title, cutoff=1.0)
+        if title == 'Answer' or item == UNKNOWN:
+            continue
+        values = {v for _, v in world.facts_of[item]}
         said = [m.groups() for m in map(VERDICT.fullmatch, verdicts.split(' , ')) if m]
-        out += [Claim(*line.span(), item, v, yes == 'yes', (v in values) == (yes == 'yes')) for v,yes in said]
+        out += [
+            Claim(*line.span(), item, v, yes == 'yes', (v in values) == (yes == 'yes'))
+            for v, yes in said
+        ]
     return out
 
 # %% ../../nbs/study/03_credit.ipynb #65de3ea3
 def sees_need(
-    text:str, # An answer
-    query:MiniQuery, # With the conditions its writer had in mind
-)->bool: # Order does not matter
+    text: str,  # An answer
+    query: MiniQuery,  # With the conditions its writer had in mind
+) -> bool:  # Order does not matter
     "Does the answer name the right conditions, and no others?"
     first = re.match(r'\s*need (.*?)\s*\.\s*(?:\n|$)', text)
     words = re.split(r' : (?:not .+? but )?', ' ' + first[1])[-1] if first else ''
-    return {w.strip() for w in words.split(' and ')} == {v for _,v in query.conditions}
+    return {w.strip() for w in words.split(' and ')} == {v for _, v in query.conditions}
+
+
 def follows(
-    text:str, # An answer
-    claims:Sequence[Claim], # Its verdicts
-    titles:TitleIndex, # Of the world's items
-)->bool: # False for a choice that was not examined
+    text: str,  # An answer
+    claims: Sequence[Claim],  # Its verdicts
+    titles: TitleIndex,  # Of the world's items
+) -> bool:  # False for a choice that was not examined
     "Is the first recommendation the candidate that came off best?"
     marks = {}
-    for c in claims: marks[c.item] = marks.get(c.item, 0) + (1 if c.said else -1)
+    for c in claims:
+        marks[c.item] = marks.get(c.item, 0) + (1 if c.said else -1)
     chosen = marks.get(parse_answer(text, titles).first, -1)
     return chosen > 0 and chosen == max(marks.values())
 
 # %% ../../nbs/study/03_credit.ipynb #e03468fb
 def reasoning_quality(
-    texts:Sequence[str], # Answers
-    queries:Sequence[MiniQuery], # Asked
-    world:World, # What is true
-    titles:TitleIndex, # Of its items
-)->dict[str, float]: # Shares from 0 to 1; `true` is NaN if nothing is stated
+    texts: Sequence[str],  # Answers
+    queries: Sequence[MiniQuery],  # Asked
+    world: World,  # What is true
+    titles: TitleIndex,  # Of its items
+) -> dict[str, float]:  # Shares from 0 to 1; `true` is NaN if nothing is stated
     "How much of the reasoning is true, sees what is asked for, and leads to the answer."
     sheets = [claims_of(t, world, titles) for t in texts]
     true = [c.true for s in sheets for c in s]
-    return dict(true=float(np.mean(true)) if true else float('nan'), need=float(np.mean([sees_need(t, q) for t,q in zip(texts, queries)])),
-        follows=float(np.mean([follows(t, s, titles) for t,s in zip(texts, sheets)])))
+    return dict(
+        true=float(np.mean(true)) if true else float('nan'),
+        need=float(np.mean([sees_need(t, q) for t, q in zip(texts, queries)])),
+        follows=float(np.mean([follows(t, s, titles) for t, s in zip(texts, sheets)])),
+    )
 
 # %% ../../nbs/study/03_credit.ipynb #4a275020
 def false_characters(
-    text:str, # An answer
-    query:MiniQuery, # Asked
-    world:World, # What is true
-    titles:TitleIndex, # Of its items
-)->Bool[Array, 'c']: # One for each character
+    text: str,  # An answer
+    query: MiniQuery,  # Asked
+    world: World,  # What is true
+    titles: TitleIndex,  # Of its items
+) -> Bool[Array, 'c']:  # One for each character
     "Which characters stand in a false step."
     wrong, lines = np.zeros(len(text), bool), [m.span() for m in LINE.finditer(text)]
-    if lines and not sees_need(text, query): wrong[slice(*lines[0])] = True
+    if lines and not sees_need(text, query):
+        wrong[slice(*lines[0])] = True
     for c in claims_of(text, world, titles):
-        if not c.true: wrong[c.start:c.end] = True
+        if not c.true:
+            wrong[c.start : c.end] = True
     return wrong
 
 # %% ../../nbs/study/03_credit.ipynb #c4d62cc5
 def auc(
-    advantages:Float[Array, 't'], # One for each token
-    wrong:Bool[Array, 't'], # True for tokens of false steps
-)->float: # 0 to 1; NaN if all are true or all false
+    advantages: Float[Array, 't'],  # One for each token
+    wrong: Bool[Array, 't'],  # True for tokens of false steps
+) -> float:  # 0 to 1; NaN if all are true or all false
     "Chance that a token of a false step has a lower advantage than one of a true step."
     from scipy.stats import rankdata
+
     n, m = int(wrong.sum()), int((~wrong).sum())
-    if not n*m: return float('nan')
-    return float(1 - (rankdata(advantages)[wrong].sum() - n*(n + 1)/2)/(n*m))
+    if not n * m:
+        return float('nan')
+    return float(1 - (rankdata(advantages)[wrong].sum() - n * (n + 1) / 2) / (n * m))
 
 # %% ../../nbs/study/03_credit.ipynb #339de745
 def within_answers(
-    advantages:Sequence[Float[Array, 't']], # One array for each answer
-    wrong:Sequence[Bool[Array, 't']], # In the same order
-)->float: # 0.5 if credit does not tell the steps of an answer apart; NaN if no answer holds both
+    advantages: Sequence[Float[Array, 't']],  # One array for each answer
+    wrong: Sequence[Bool[Array, 't']],  # In the same order
+) -> float:  # 0.5 if credit does not tell the steps of an answer apart; NaN if no answer holds both
     "Mean AUC over the answers that hold both true and false steps."
     known = [x for x in map(auc, advantages, wrong) if not np.isnan(x)]
     return float(np.mean(known)) if known else float('nan')
 
 # %% ../../nbs/study/03_credit.ipynb #e5a2c138
 def credit_shift(
-    rewards:Float[Tensor, 'b'], # One for each answer, siblings side by side
-    penalised:Bool[Tensor, 'b t'], # Tokens in blamed segments
-    mask:Bool[Tensor, 'b t'], # Tokens that belong to the answer
-    group_size:int, # Answers per prompt, G
-    w_penalty:float=.5, # Compared with no penalty
-    **settings, # For `reasoning_aware_advantages`: baseline, floor, ...
-)->dict[str, float]: # In spreads: `blamed`, `moved`, `size`; the share of tokens that are blamed, `share`; NaN if nobody is blamed
+    rewards: Float[Tensor, 'b'],  # One for each answer, siblings side by side
+    penalised: Bool[Tensor, 'b t'],  # Tokens in blamed segments
+    mask: Bool[Tensor, 'b t'],  # Tokens that belong to the answer
+    group_size: int,  # Answers per prompt, G
+    w_penalty: float = 0.5,  # Compared with no penalty
+    **settings,  # For `reasoning_aware_advantages`: baseline, floor, ...
+) -> dict[
+    str, float
+]:  # In spreads: `blamed`, `moved`, `size`; the share of tokens that are blamed, `share`; NaN if nobody is blamed
     "How far the penalty moves the credit of answers that have a blamed step."
-    without, given = (reasoning_aware_advantages(rewards, penalised, mask, group_size, w, **settings).double() for w in (0., w_penalty))
+    without, given = (
+        reasoning_aware_advantages(rewards, penalised, mask, group_size, w, **settings).double()
+        for w in (0.0, w_penalty)
+    )
     bad = penalised & mask
     rest, told = mask & ~bad & bad.any(1, keepdim=True), mask & bad.any(1, keepdim=True)
-    inside = lambda x, where: (x*where).sum(1)/where.sum(1) # mean over some tokens of each answer
+    inside = lambda x, where: (
+        (x * where).sum(1) / where.sum(1)
+    )  # mean over some tokens of each answer
     gap = inside(given, rest) - inside(given, bad)
-    return dict(blamed=gap.nanmean().item(), moved=(given - without).abs()[told].mean().item(), size=without.abs()[told].mean().item(), share=bad[told].double().mean().item())
+    return dict(
+        blamed=gap.nanmean().item(),
+        moved=(given - without).abs()[told].mean().item(),
+        size=without.abs()[told].mean().item(),
+        share=bad[told].double().mean().item(),
+    )
 
 # %% ../../nbs/study/03_credit.ipynb #b0f75d5a
 @dataclass(frozen=True, eq=False)
 class Rollouts:
     "Answers with what training and truth say of their tokens, siblings side by side."
-    kinds:tuple[str, ...] # Kind of each answer's query
-    mask:Bool[Tensor, 'b t'] # Tokens of the answers
-    rewards:Float[Tensor, 'b'] # One for each answer
-    right:Bool[Tensor, 'b'] # Is the first item right?
-    penalised:Bool[Tensor, 'b t'] # Tokens in blamed segments
-    wrong:Bool[Tensor, 'b t'] # Tokens in false steps
-    reasons:Bool[Tensor, 'b t'] # Tokens before the answer is given: the steps
-    group_size:int # Answers to a query, G
-    def of(self, kind:str): return self.where(torch.tensor([k==kind for k in self.kinds])) # one kind of query
-    def where(self, rows:Bool[Tensor, 'b']): # whole groups only
-        cut = {k: getattr(self, k)[rows] for k in ('mask', 'rewards', 'right', 'penalised', 'wrong', 'reasons')}
-        return replace(self, kinds=tuple(k for k,r in zip(self.kinds, rows.tolist()) if r), **cut)
-    def advantages(self, w_penalty:float, **settings): return reasoning_aware_advantages(self.rewards, self.penalised, self.mask, self.group_size, w_penalty, **settings)
+
+    kinds: tuple[str, ...]  # Kind of each answer's query
+    mask: Bool[Tensor, 'b t']  # Tokens of the answers
+    rewards: Float[Tensor, 'b']  # One for each answer
+    right: Bool[Tensor, 'b']  # Is the first item right?
+    penalised: Bool[Tensor, 'b t']  # Tokens in blamed segments
+    wrong: Bool[Tensor, 'b t']  # Tokens in false steps
+    reasons: Bool[Tensor, 'b t']  # Tokens before the answer is given: the steps
+    group_size: int  # Answers to a query, G
+
+    def of(self, kind: str):
+        return self.where(torch.tensor([k == kind for k in self.kinds]))  # one kind of query
+
+    def where(self, rows: Bool[Tensor, 'b']):  # whole groups only
+        cut = {
+            k: getattr(self, k)[rows]
+            for k in ('mask', 'rewards', 'right', 'penalised', 'wrong', 'reasons')
+        }
+        return replace(self, kinds=tuple(k for k, r in zip(self.kinds, rows.tolist()) if r), **cut)
+
+    def advantages(self, w_penalty: float, **settings):
+        return reasoning_aware_advantages(
+            self.rewards, self.penalised, self.mask, self.group_size, w_penalty, **settings
+        )
 
 # %% ../../nbs/study/03_credit.ipynb #03bad0c3
 def read_rollouts(
-    ids:Int[Tensor, 'b t'], # Answers to the queries, siblings side by side, padded on the right
-    mask:Bool[Tensor, 'b t'], # Tokens of the answers
-    tokenizer, # Of the policy
-    queries:Sequence[MiniQuery], # One for each group
-    world:World, # What is true
-    titles:TitleIndex, # Of its items
-    reward:DualGraphReward, # As in training
-)->Rollouts:
+    ids: Int[Tensor, 'b t'],  # Answers to the queries, siblings side by side, padded on the right
+    mask: Bool[Tensor, 'b t'],  # Tokens of the answers
+    tokenizer,  # Of the policy
+    queries: Sequence[MiniQuery],  # One for each group
+    world: World,  # What is true
+    titles: TitleIndex,  # Of its items
+    reward: DualGraphReward,  # As in training
+) -> Rollouts:
     "Reward answers and mark their tokens, as the trainer would, and as the truth would."
-    g, texts, wrong, reasons = len(ids)//len(queries), [], torch.zeros_like(mask), torch.zeros_like(mask)
+    g, texts, wrong, reasons = (
+        len(ids) // len(queries),
+        [],
+        torch.zeros_like(mask),
+        torch.zeros_like(mask),
+    )
     asked = [q for q in queries for _ in range(g)]
-    known = dict(truth=[list(q.truth) for q in asked], candidates=[list(q.candidates) for q in asked])
+    known = dict(
+        truth=[list(q.truth) for q in asked], candidates=[list(q.candidates) for q in asked]
+    )
     for i, (row, n) in enumerate(zip(ids.tolist(), mask.sum(1).tolist())):
         text, starts = token_starts(tokenizer, row[:n])
-        wrong[i, :n] = torch.from_numpy(np.append(false_characters(text, asked[i], world, titles), False)[starts])
-        reasons[i, :n] = starts < len(text[:parse_answer(text, titles, asked[i].candidates).start].rstrip())
+        wrong[i, :n] = torch.from_numpy(
+            np.append(false_characters(text, asked[i], world, titles), False)[starts]
+        )
+        reasons[i, :n] = starts < len(
+            text[: parse_answer(text, titles, asked[i].candidates).start].rstrip()
+        )
         texts.append(text)
-    penalised, firsts = penalised_tokens(ids, mask, tokenizer, titles, known['truth'], known['candidates'])
-    right = torch.tensor([f in t for f,t in zip(firsts, known['truth'])])
-    return Rollouts(tuple(q.kind for q in asked), mask, torch.tensor(reward(completions=texts, **known)), right, penalised, wrong, reasons, g)
+    penalised, firsts = penalised_tokens(
+        ids, mask, tokenizer, titles, known['truth'], known['candidates']
+    )
+    right = torch.tensor([f in t for f, t in zip(firsts, known['truth'])])
+    return Rollouts(
+        tuple(q.kind for q in asked),
+        mask,
+        torch.tensor(reward(completions=texts, **known)),
+        right,
+        penalised,
+        wrong,
+        reasons,
+        g,
+    )
 
 # %% ../../nbs/study/03_credit.ipynb #43609b0a
 def credit_figures(
-    seen:Rollouts, # Of one kind of query, or of all
-    w_penalty:float=.5, # Compared with no penalty
-    **settings, # For `reasoning_aware_advantages`
-)->dict[str, float]: # NaN where there is nothing to tell
+    seen: Rollouts,  # Of one kind of query, or of all
+    w_penalty: float = 0.5,  # Compared with no penalty
+    **settings,  # For `reasoning_aware_advantages`
+) -> dict[str, float]:  # NaN where there is nothing to tell
     "Where the penalty falls in wrong answers, and how hard."
-    bad, none_right = ~seen.right, quiet_groups(seen.right, seen.group_size).repeat_interleave(seen.group_size)
+    bad, none_right = (
+        ~seen.right,
+        quiet_groups(seen.right, seen.group_size).repeat_interleave(seen.group_size),
+    )
     mean = lambda x, among: x[among].double().mean().item()
     said, wrong = seen.reasons & bad[:, None], seen.wrong & seen.reasons
-    steps = [[x[i][said[i]].numpy() for i in bad.nonzero()[:, 0]] for x in (wrong, seen.advantages(w_penalty, **settings), seen.advantages(0., **settings))]
-    shift = lambda s: credit_shift(s.rewards, s.penalised, s.mask, s.group_size, w_penalty, **settings)
-    return dict(answers=len(bad), wrong=mean(bad, slice(None)), none_right=mean(none_right, bad), reward=mean(seen.rewards, bad),
-        false=mean(wrong.any(1), bad), auc=within_answers(steps[1], steps[0]), auc_without=within_answers(steps[2], steps[0]),
-        found=mean(seen.penalised, wrong & said), blame=mean(seen.penalised, said), meant=mean(wrong, seen.penalised & said), untrue=mean(wrong, said),
-        **shift(seen), mixed=shift(seen.where(~none_right))['blamed'], alone=shift(seen.where(none_right))['blamed'])
+    steps = [
+        [x[i][said[i]].numpy() for i in bad.nonzero()[:, 0]]
+        for x in (wrong, seen.advantages(w_penalty, **settings), seen.advantages(0.0, **settings))
+    ]
+    shift = lambda s: credit_shift(
+        s.rewards, s.penalised, s.mask, s.group_size, w_penalty, **settings
+    )
+    return dict(
+        answers=len(bad),
+        wrong=mean(bad, slice(None)),
+        none_right=mean(none_right, bad),
+        reward=mean(seen.rewards, bad),
+        false=mean(wrong.any(1), bad),
+        auc=within_answers(steps[1], steps[0]),
+        auc_without=within_answers(steps[2], steps[0]),
+        found=mean(seen.penalised, wrong & said),
+        blame=mean(seen.penalised, said),
+        meant=mean(wrong, seen.penalised & said),
+        untrue=mean(wrong, said),
+        **shift(seen),
+        mixed=shift(seen.where(~none_right))['blamed'],
+        alone=shift(seen.where(none_right))['blamed'],
+    )
 
 # %% ../../nbs/study/03_credit.ipynb #1cea4c73
 def sample_answers(
-    model, # A small policy
-    tokenizer, # Its tokenizer
-    prompts:Sequence[str], # One for each query
-    group_size:int=8, # Answers to each, G
-    seed:int=0, # Of the sampling
-    max_new_tokens:int=48, # Longest answer
-)->tuple[Int[Tensor, 'b t'], Bool[Tensor, 'b t']]: # (ids, mask), siblings side by side; the end token counts
+    model,  # A small policy
+    tokenizer,  # Its tokenizer
+    prompts: Sequence[str],  # One for each query
+    group_size: int = 8,  # Answers to each, G
+    seed: int = 0,  # Of the sampling
+    max_new_tokens: int = 48,  # Longest answer
+) -> tuple[
+    Int[Tensor, 'b t'], Bool[Tensor, 'b t']
+]:  # (ids, mask), siblings side by side; the end token counts
     "Answers drawn from a model as in training."
-    ids, told = left_pad([prompt_ids(tokenizer, p) for p in prompts for _ in range(group_size)], tokenizer.pad_token_id)
-    config = GenerationConfig(do_sample=True, temperature=1., top_k=0, top_p=1., max_new_tokens=max_new_tokens, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id)
+    ids, told = left_pad(
+        [prompt_ids(tokenizer, p) for p in prompts for _ in range(group_size)],
+        tokenizer.pad_token_id,
+    )
+    config = GenerationConfig(
+        do_sample=True,
+        temperature=1.0,
+        top_k=0,
+        top_p=1.0,
+        max_new_tokens=max_new_tokens,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
     with undisturbed(model), torch.inference_mode():
         torch.manual_seed(seed)
-        new = model.generate(input_ids=ids, attention_mask=told, generation_config=config)[:, ids.shape[1]:]
-    ended = (new==tokenizer.eos_token_id).long()
-    return new.clone(), (ended.cumsum(1) - ended)==0
+        new = model.generate(input_ids=ids, attention_mask=told, generation_config=config)[
+            :, ids.shape[1] :
+        ]
+    ended = (new == tokenizer.eos_token_id).long()
+    return new.clone(), (ended.cumsum(1) - ended) == 0
 
 # %% ../../nbs/study/03_credit.ipynb #e13bf821
 def credit_of_policy(
-    model, # A small policy
-    tokenizer, # Its tokenizer
-    queries:Sequence[MiniQuery], # Asked
-    world:World, # What is true
-    titles:TitleIndex, # Of its items
-    reward:DualGraphReward, # As in training
-    w_penalty:float=.5, # Compared with no penalty
-    group_size:int=8, # Answers to each query, G
-    seed:int=0, # Of the sampling
-    **settings, # For `reasoning_aware_advantages`: floor, baseline, ...
-)->dict[str, dict[str, float]]: # Of `credit_figures`: 'all', and each kind of query
+    model,  # A small policy
+    tokenizer,  # Its tokenizer
+    queries: Sequence[MiniQuery],  # Asked
+    world: World,  # What is true
+    titles: TitleIndex,  # Of its items
+    reward: DualGraphReward,  # As in training
+    w_penalty: float = 0.5,  # Compared with no penalty
+    group_size: int = 8,  # Answers to each query, G
+    seed: int = 0,  # Of the sampling
+    **settings,  # For `reasoning_aware_advantages`: floor, baseline, ...
+) -> dict[str, dict[str, float]]:  # Of `credit_figures`: 'all', and each kind of query
     "What credit a policy's own answers would get, with a penalty and without."
-    ids, mask = sample_answers(model, tokenizer, [mini_prompt(q, world) for q in queries], group_size, seed)
+    ids, mask = sample_answers(
+        model, tokenizer, [mini_prompt(q, world) for q in queries], group_size, seed
+    )
     seen = read_rollouts(ids, mask, tokenizer, queries, world, titles, reward)
     parts = dict(all=seen) | {k: seen.of(k) for k in KINDS if k in seen.kinds}
-    return {k: credit_figures(s, w_penalty, **settings) for k,s in parts.items()}
+    return {k: credit_figures(s, w_penalty, **settings) for k, s in parts.items()}
 
 # %% ../../nbs/study/03_credit.ipynb #6d9f0dae
 def store_credit(
-    folder:str|Path='runs/evidence/embedded', # Runs, one folder for each seed, with a warm start and `lightgcn.safetensors`
-    seeds:Sequence[int]=range(5), # Which
-    out:str|Path='../results/credit.json', # Rows found there are kept
-    policy:str='warm_start', # Folder of the policy in that of its run; {seed} stands for the seed
-    n_queries:int=200, # Of the training part, from the first
-    w_penalty:float=.5, # As in training
-    floor:float=.01, # As in training
-    base:MiniRun=MiniRun(), # Sizes of the job
-)->list[dict]: # One row for each seed
+    folder: str
+    | Path = 'runs/evidence/embedded',  # Runs, one folder for each seed, with a warm start and `lightgcn.safetensors`
+    seeds: Sequence[int] = range(5),  # Which
+    out: str | Path = '../results/credit.json',  # Rows found there are kept
+    policy: str = 'warm_start',  # Folder of the policy in that of its run; {seed} stands for the seed
+    n_queries: int = 200,  # Of the training part, from the first
+    w_penalty: float = 0.5,  # As in training
+    floor: float = 0.01,  # As in training
+    base: MiniRun = MiniRun(),  # Sizes of the job
+) -> list[dict]:  # One row for each seed
     "What credit the answers of stored policies get; for the record."
     rows = json.loads(Path(out).read_text()) if Path(out).exists() else []
     for seed in seeds:
-        began, run = time.time(), Path(folder)/str(seed)
-        setup, (model, tok) = mini_setup(replace(base, seed=seed)), load_policy(run/policy.format(seed=seed))
-        reward = DualGraphReward(AttributeGraph.from_catalogue(setup.world), LightGCN.load(run/'lightgcn.safetensors').items, setup.titles)
-        known = credit_of_policy(model, tok, setup.parts.train[:n_queries], setup.world, setup.titles, reward, w_penalty, seed=seed, floor=floor)
-        found = {k: {name: None if np.isnan(x) else x for name,x in f.items()} for k,f in known.items()} # JSON knows no NaN
-        rows.append(dict(policy=policy, seed=seed, n_queries=n_queries, w_penalty=w_penalty, floor=floor, figures=found, seconds=time.time() - began, provenance=provenance()))
+        began, run = time.time(), Path(folder) / str(seed)
+        setup, (model, tok) = (
+            mini_setup(replace(base, seed=seed)),
+            load_policy(run / policy.format(seed=seed)),
+        )
+        reward = DualGraphReward(
+            AttributeGraph.from_catalogue(setup.world),
+            LightGCN.load(run / 'lightgcn.safetensors').items,
+            setup.titles,
+        )
+        known = credit_of_policy(
+            model,
+            tok,
+            setup.parts.train[:n_queries],
+            setup.world,
+            setup.titles,
+            reward,
+            w_penalty,
+            seed=seed,
+            floor=floor,
+        )
+        found = {
+            k: {name: None if np.isnan(x) else x for name, x in f.items()} for k, f in known.items()
+        }  # JSON knows no NaN
+        rows.append(
+            dict(
+                policy=policy,
+                seed=seed,
+                n_queries=n_queries,
+                w_penalty=w_penalty,
+                floor=floor,
+                figures=found,
+                seconds=time.time() - began,
+                provenance=provenance(),
+            )
+        )
         write_json(out, rows)
     return rows

@@ -6,131 +6,218 @@
 __all__ = ['GRID', 'stored_results', 'true_first_line', 'drawn_answers', 'judge_ways', 'store_ways', 'sweep', 'sweep_row']
 
 # %% ../../nbs/study/08_embedded.ipynb #d86e2e46
-import json, random, shutil, time
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+import json
+import random
+import shutil
+import time
+from dataclasses import replace
 from pathlib import Path
+
 from ..base.answers import parse_answer
-from ..base.core import seed_everything, write_json
-from ..run.evaluation import evaluate
-from ..method.graphs import AttributeGraph
-from ..run.policy import load_policy
+from ..base.core import write_json
+from ..method.facts import AttributeGraph
 from ..method.rewards import DualGraphReward
-from ..run.runs import MINI_TRAINER, MiniRun, MiniSetup, RealRun, as_rows, full_run, learn_taste, mini_setup, provenance, reinforce, task_metrics, train_mini, train_real, warm_up
-from .credit import sample_answers, sees_need
+from ..run.evaluation import evaluate
+from ..run.policy import load_policy
+from rerec.run.runs import (
+    MINI_TRAINER,
+    MiniRun,
+    MiniSetup,
+    as_rows,
+    learn_taste,
+    mini_setup,
+    provenance,
+    reinforce,
+    task_metrics,
+    train_mini,
+    warm_up,
+)
 from ..run.world import Demonstrator, MiniQuery, World, mini_prompt, see_need
+from .credit import sample_answers, sees_need
 
 # %% ../../nbs/study/08_embedded.ipynb #72728f8b
 def stored_results(
-    folder:str|Path='results', # Beside the notebooks
-    pattern:str='mini-*.json', # Which runs
-)->list[dict]: # In the order of their names
+    folder: str | Path = 'results',  # Beside the notebooks
+    pattern: str = 'mini-*.json',  # Which runs
+) -> list[dict]:  # In the order of their names
     "Results of runs that were stored with the notebooks."
     return [json.loads(p.read_text(encoding='utf-8')) for p in sorted(Path(folder).glob(pattern))]
 
 # %% ../../nbs/study/08_embedded.ipynb #24fa1c03
 def true_first_line(
-    query:MiniQuery, # With the conditions its writer had in mind
-    world:World, # Titles of the items it names
-)->str: # As in demonstrations, without the line break
+    query: MiniQuery,  # With the conditions its writer had in mind
+    world: World,  # Titles of the items it names
+) -> str:  # As in demonstrations, without the line break
     "State what a query asks for, as a demonstrator without faults does; of a profile, what it loves."
-    faultless = Demonstrator(world, slips=0., believes=0., halves=0.)
+    faultless = Demonstrator(world, slips=0.0, believes=0.0, halves=0.0)
     opening, _ = see_need(faultless, query, random.Random(0))
     wanted = ' and '.join(value for _, value in query.conditions)
     return f'need {opening}{wanted} .'
 
 # %% ../../nbs/study/08_embedded.ipynb #24fa1c07
 def drawn_answers(
-    model, # A small policy
-    tokenizer, # Its tokenizer
-    setup:MiniSetup, # Test queries, world and titles
-    seed:int=0, # Of the sampling
-    group_size:int=8, # Answers to each query
-)->list[list[tuple[bool, bool]]]: # For each query and answer: (is it right?, does it state the true need?)
+    model,  # A small policy
+    tokenizer,  # Its tokenizer
+    setup: MiniSetup,  # Test queries, world and titles
+    seed: int = 0,  # Of the sampling
+    group_size: int = 8,  # Answers to each query
+) -> list[
+    list[tuple[bool, bool]]
+]:  # For each query and answer: (is it right?, does it state the true need?)
     "Draw answers to the test queries as training does, and judge each."
     queries = setup.parts.test
     prompts = [mini_prompt(q, setup.world) for q in queries]
     ids, mask = sample_answers(model, tokenizer, prompts, group_size, seed)
     texts = [tokenizer.decode(row[seen], skip_special_tokens=True) for row, seen in zip(ids, mask)]
-    def judged(text, query): return parse_answer(text, setup.titles, query.candidates).first in query.truth, sees_need(text, query)
-    return [[judged(t, q) for t in texts[k*group_size:(k + 1)*group_size]] for k, q in enumerate(queries)]
+
+    def judged(text, query):
+        return parse_answer(text, setup.titles, query.candidates).first in query.truth, sees_need(
+            text, query
+        )
+
+    return [
+        [judged(t, q) for t in texts[k * group_size : (k + 1) * group_size]]
+        for k, q in enumerate(queries)
+    ]
 
 # %% ../../nbs/study/08_embedded.ipynb #24fa1c06
 def judge_ways(
-    model, # A small policy
-    tokenizer, # Its tokenizer
-    setup:MiniSetup, # Test queries, world and titles
-    seed:int=0, # Of the drawn answers
-    group_size:int=8, # Answers drawn for each query
-)->dict[str, dict]: # Way: which queries it gets right, and which needs it states, as strings of 0 and 1
+    model,  # A small policy
+    tokenizer,  # Its tokenizer
+    setup: MiniSetup,  # Test queries, world and titles
+    seed: int = 0,  # Of the drawn answers
+    group_size: int = 8,  # Answers drawn for each query
+) -> dict[
+    str, dict
+]:  # Way: which queries it gets right, and which needs it states, as strings of 0 and 1
     "Answer the test queries greedily, from the true first line on, and by several drawn answers."
     world, queries, titles = setup.world, setup.parts.test, setup.titles
     asked = dict(batch_size=150, max_new_tokens=48, progress=False)
-    def with_line(query, catalogue): return mini_prompt(query, catalogue) + true_first_line(query, world) + '\n'
+
+    def with_line(query, catalogue):
+        return mini_prompt(query, catalogue) + true_first_line(query, world) + '\n'
+
     greedy = evaluate(model, tokenizer, queries, world, titles, prompt=mini_prompt, **asked).rows
     told = evaluate(model, tokenizer, queries, world, titles, prompt=with_line, **asked).rows
     drawn = drawn_answers(model, tokenizer, setup, seed, group_size)
-    def digits(found): return ''.join(str(int(x)) for x in found)
+
+    def digits(found):
+        return ''.join(str(int(x)) for x in found)
+
     return {
-        'greedy': dict(hits=digits(greedy.hit), needs=digits(sees_need(t, q) for t, q in zip(greedy.text, queries))),
-        'true first line given': dict(hits=digits(told.hit), needs='1'*len(queries)),
-        'best of the drawn': dict(hits=digits(any(a for a, _ in group) for group in drawn), needs=digits(any(b for _, b in group) for group in drawn)),
+        'greedy': dict(
+            hits=digits(greedy.hit),
+            needs=digits(sees_need(t, q) for t, q in zip(greedy.text, queries)),
+        ),
+        'true first line given': dict(hits=digits(told.hit), needs='1' * len(queries)),
+        'best of the drawn': dict(
+            hits=digits(any(a for a, _ in group) for group in drawn),
+            needs=digits(any(b for _, b in group) for group in drawn),
+        ),
     }
 
 # %% ../../nbs/study/08_embedded.ipynb #24fa1c08
 def store_ways(
-    folder:str|Path, # A finished run of the embedded job
-    out:str|Path='../results/ways.json', # Rows of other seeds found there are kept
-)->dict: # The row: seed, kinds of the queries, ways of the warm start and of ReRec
+    folder: str | Path,  # A finished run of the embedded job
+    out: str | Path = '../results/ways.json',  # Rows of other seeds found there are kept
+) -> dict:  # The row: seed, kinds of the queries, ways of the warm start and of ReRec
     "Judge the ways to answer of a run's policies, before and after reinforcement; for the record."
     began, folder = time.time(), Path(folder)
-    settings = json.loads((folder/'config.json').read_text(encoding='utf-8'))['settings']
+    settings = json.loads((folder / 'config.json').read_text(encoding='utf-8'))['settings']
     run = MiniRun(**settings, folder=str(folder))
     setup = mini_setup(run)
     policies = {'warm start': 'warm_start', 'ReRec': 'model'}
-    ways = {name: judge_ways(*load_policy(folder/where), setup, run.seed) for name, where in policies.items()}
+    ways = {
+        name: judge_ways(*load_policy(folder / where), setup, run.seed)
+        for name, where in policies.items()
+    }
     kinds = [q.kind for q in setup.parts.test]
-    row = dict(seed=run.seed, kinds=kinds, ways=ways, seconds=time.time() - began, provenance=provenance())
+    row = dict(
+        seed=run.seed, kinds=kinds, ways=ways, seconds=time.time() - began, provenance=provenance()
+    )
     rows = json.loads(Path(out).read_text(encoding='utf-8')) if Path(out).exists() else []
     others = [r for r in rows if r['seed'] != run.seed]
     write_json(out, sorted([*others, row], key=lambda r: r['seed']))
     return row
 
 # %% ../../nbs/study/08_embedded.ipynb #4dee7fdf
-GRID = [dict(), dict(w_penalty=0.), dict(w_penalty=1.), dict(w1=0., w2=0.), dict(w1=.6, w2=.4), dict(num_generations=4), dict(learning_rate=1e-3), dict(skip_quiet=True)]
+GRID = [
+    dict(),
+    dict(w_penalty=0.0),
+    dict(w_penalty=1.0),
+    dict(w1=0.0, w2=0.0),
+    dict(w1=0.6, w2=0.4),
+    dict(num_generations=4),
+    dict(learning_rate=1e-3),
+    dict(skip_quiet=True),
+]
+
+
 def sweep(
-    folder:str|Path, # A finished run of the embedded job: its warm start and taste are used
-    grid:list[dict]=GRID, # Settings that differ from the defaults
-    steps:int=40, # Reinforcement steps for each
-    seeds:tuple[int, ...]=(0,), # Of sampling and order
-    out:str|Path='../results/sweep.json', # Rows are stored after each
-)->list[dict]: # Setting, seed, accuracy, reward, seconds
+    folder: str | Path,  # A finished run of the embedded job: its warm start and taste are used
+    grid: list[dict] = GRID,  # Settings that differ from the defaults
+    steps: int = 40,  # Reinforcement steps for each
+    seeds: tuple[int, ...] = (0,),  # Of sampling and order
+    out: str | Path = '../results/sweep.json',  # Rows are stored after each
+) -> list[dict]:  # Setting, seed, accuracy, reward, seconds
     "Try settings one at a time from the same warm start; finished rows are not repeated."
     rows = json.loads(Path(out).read_text()) if Path(out).exists() else []
-    began = json.loads((Path(folder)/'config.json').read_text())['settings']
+    began = json.loads((Path(folder) / 'config.json').read_text())['settings']
     run = MiniRun(**{**began, 'folder': str(folder), 'steps': steps})
     setup = mini_setup(run)
     for seed in seeds:
         for change in grid:
-            if any(r['change']==change and r['seed']==seed and r['steps']==steps for r in rows): continue
+            if any(
+                r['change'] == change and r['seed'] == seed and r['steps'] == steps for r in rows
+            ):
+                continue
             rows.append(sweep_row(run, setup, change, seed))
             write_json(out, rows)
     return rows
 
 # %% ../../nbs/study/08_embedded.ipynb #10d48405
 def sweep_row(
-    run:MiniRun, # Where the warm start is
-    setup, # `MiniSetup` of the run
-    change:dict, # Settings that differ from the defaults
-    seed:int, # Of sampling and order
-)->dict: # Setting, seed, accuracies, seconds
+    run: MiniRun,  # Where the warm start is
+    setup,  # `MiniSetup` of the run
+    change: dict,  # Settings that differ from the defaults
+    seed: int,  # Of sampling and order
+) -> dict:  # Setting, seed, accuracies, seconds
     "One row of a sweep."
     world, titles, began = setup.world, setup.titles, time.time()
     taste, model = learn_taste(run, world), warm_up(run, setup)
-    check = task_metrics(setup.parts.validation, world, titles, prompt=mini_prompt, batch_size=150, max_new_tokens=48)
-    trial = replace(run, seed=seed, folder=f'{run.folder}/sweep', trainer=dict(eval_strategy='no', save_strategy='no', load_best_model_at_end=False, **change))
-    shutil.rmtree(trial.folder, ignore_errors=True); Path(trial.folder).mkdir()
-    reward = lambda c: DualGraphReward(AttributeGraph.from_catalogue(world), taste.items, titles, w1=c.w1, w2=c.w2)
-    trainer = reinforce(trial, model, setup.tokenizer, as_rows(setup.parts.train, world, mini_prompt), reward, titles, None, MINI_TRAINER)
+    check = task_metrics(
+        setup.parts.validation, world, titles, prompt=mini_prompt, batch_size=150, max_new_tokens=48
+    )
+    trial = replace(
+        run,
+        seed=seed,
+        folder=f'{run.folder}/sweep',
+        trainer=dict(
+            eval_strategy='no', save_strategy='no', load_best_model_at_end=False, **change
+        ),
+    )
+    shutil.rmtree(trial.folder, ignore_errors=True)
+    Path(trial.folder).mkdir()
+    reward = lambda c: DualGraphReward(
+        AttributeGraph.from_catalogue(world), taste.items, titles, w1=c.w1, w2=c.w2
+    )
+    trainer = reinforce(
+        trial,
+        model,
+        setup.tokenizer,
+        as_rows(setup.parts.train, world, mini_prompt),
+        reward,
+        titles,
+        None,
+        MINI_TRAINER,
+    )
     log = [r for r in trainer.state.log_history if 'reward' in r]
-    return dict(change=change, seed=seed, steps=run.steps, seconds=time.time() - began, sampled=float(log[-1]['accuracy']), **check(trainer.model, setup.tokenizer), **provenance())
+    return dict(
+        change=change,
+        seed=seed,
+        steps=run.steps,
+        seconds=time.time() - began,
+        sampled=float(log[-1]['accuracy']),
+        **check(trainer.model, setup.tokenizer),
+        **provenance(),
+    )

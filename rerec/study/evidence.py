@@ -9,63 +9,76 @@ __all__ = ['QUESTIONS', 'collect', 'stored_rows', 'over_seeds', 'verdict', 'writ
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+
 import numpy as np
 import pandas as pd
 from scipy.stats import t as student
-from .speed import beside_recbole
-from .comparison import SETTINGS, difference, in_new_words
-from ..base.core import write_atomic
 
+from ..base.core import write_atomic
+from .comparison import SETTINGS, difference, in_new_words
+from .speed import beside_recbole
 
 # %% ../../nbs/study/01_evidence.ipynb #d2310387
 def collect(
-    folder:str|Path, # Rows as `rerec.study.comparison.run_method` stores them
-    out:str|Path='../results/methods.jsonl', # One row a line
-)->int: # How many
+    folder: str | Path,  # Rows as `rerec.study.comparison.run_method` stores them
+    out: str | Path = '../results/methods.jsonl',  # One row a line
+) -> int:  # How many
     "Gather stored rows into one file, in the order of their names."
     rows = [json.loads(p.read_text(encoding='utf-8')) for p in sorted(Path(folder).glob('*.json'))]
-    write_atomic(out, ''.join(json.dumps(r, ensure_ascii=False, allow_nan=False) + '\n' for r in rows))
+    write_atomic(
+        out, ''.join(json.dumps(r, ensure_ascii=False, allow_nan=False) + '\n' for r in rows)
+    )
     return len(rows)
 
+
 def stored_rows(
-    file:str|Path='../results/methods.jsonl', # As `collect` writes it
-    setting:str|None=None, # Only rows of this job
-)->list[dict]: # Rows of the comparison
+    file: str | Path = '../results/methods.jsonl',  # As `collect` writes it
+    setting: str | None = None,  # Only rows of this job
+) -> list[dict]:  # Rows of the comparison
     "Read stored rows; those of the small world without test queries in words that training or validation has."
     rows = [json.loads(line) for line in Path(file).read_text(encoding='utf-8').splitlines()]
     wanted = [r for r in rows if setting in (None, r['setting'])]
     return [in_new_words(r) if r['setting'] in SETTINGS else r for r in wanted]
 
-
 # %% ../../nbs/study/01_evidence.ipynb #138830d8
 def over_seeds(
-    ours:Sequence[dict], # Rows of one method
-    theirs:Sequence[dict], # Of another
-    value:Callable, # Row to a number, or None where it has none
-)->tuple[float, float, float]: # Mean difference with its 95 % interval; NaN bounds for a single seed
+    ours: Sequence[dict],  # Rows of one method
+    theirs: Sequence[dict],  # Of another
+    value: Callable,  # Row to a number, or None where it has none
+) -> tuple[
+    float, float, float
+]:  # Mean difference with its 95 % interval; NaN bounds for a single seed
     "Paired difference of a figure that a run has one of."
     a, b = ({r['seed']: value(r) for r in rows} for rows in (ours, theirs))
-    d = np.array([a[s] - b[s] for s in sorted(a.keys() & b.keys()) if None not in (a[s], b[s])], float)
-    if not len(d): raise ValueError('the two methods have no seed in common')
-    half = student.ppf(.975, len(d) - 1)*d.std(ddof=1)/len(d)**.5 if len(d) > 1 else float('nan')
+    d = np.array(
+        [a[s] - b[s] for s in sorted(a.keys() & b.keys()) if None not in (a[s], b[s])], float
+    )
+    if not len(d):
+        raise ValueError('the two methods have no seed in common')
+    half = (
+        student.ppf(0.975, len(d) - 1) * d.std(ddof=1) / len(d) ** 0.5
+        if len(d) > 1
+        else float('nan')
+    )
     return float(d.mean()), float(d.mean() - half), float(d.mean() + half)
-
 
 # %% ../../nbs/study/01_evidence.ipynb #6ea6ac81
 def verdict(
-    found:tuple[float, float, float], # Difference with its interval
-)->str: # In words
+    found: tuple[float, float, float],  # Difference with its interval
+) -> str:  # In words
     "What an interval allows one to say."
     mean, low, high = found
-    if not (low > 0 or high < 0): return 'within noise'
+    if not (low > 0 or high < 0):
+        return 'within noise'
     return 'better' if mean > 0 else 'worse'
-def written(found:tuple[float, float, float])->str: # '+0.175 [+0.128, +0.225]'
+
+
+def written(found: tuple[float, float, float]) -> str:  # '+0.175 [+0.128, +0.225]'
     "A difference as it is printed."
     return f'{found[0]:+.3f} [{found[1]:+.3f}, {found[2]:+.3f}]'
 
-
 # %% ../../nbs/study/01_evidence.ipynb #d2c89524
-QUESTIONS = ( # (question, ours, theirs, job)
+QUESTIONS = (  # (question, ours, theirs, job)
     ('Does reinforcement improve on the warm start?', 'ReRec', 'warm start', 'embedded'),
     ('Is it better than telling right answers?', 'ReRec', 'SFT', 'embedded'),
     ('... than telling right answers with reasons?', 'ReRec', 'SFT on reasons', 'embedded'),
@@ -74,49 +87,82 @@ QUESTIONS = ( # (question, ours, theirs, job)
     ('... than RLOO?', 'ReRec', 'RLOO', 'embedded'),
     ('Does reasoning-aware credit (RAAE) earn its place?', 'ReRec', 'without RAAE', 'embedded'),
     ('... where verdicts slip, the fault it is made for?', 'ReRec', 'without RAAE', 'slips'),
-    ('... where lists are asked for, and near misses can be made?', 'ReRec', 'without RAAE', 'lists'),
+    (
+        '... where lists are asked for, and near misses can be made?',
+        'ReRec',
+        'without RAAE',
+        'lists',
+    ),
     ('Does query alignment (QAS)?', 'ReRec', 'without QAS', 'embedded'),
     ('Does preference alignment (PAS)?', 'ReRec', 'without PAS', 'embedded'),
     ('Is ReRec better than GRPO where lists are asked for?', 'ReRec', 'GRPO', 'lists'),
     ('Does the curriculum, over five epochs?', 'ReRec', 'without curriculum', 'epochs'),
-    ('Does it know the next item as well as SASRec, untaught?', 'ReRec', 'SASRec', 'next'))
-
+    ('Does it know the next item as well as SASRec, untaught?', 'ReRec', 'SASRec', 'next'),
+)
 
 # %% ../../nbs/study/01_evidence.ipynb #61031e54
 def screen(
-    rows:Sequence[dict], # Of the comparison
-    questions=QUESTIONS, # What to ask
-    least:int=3, # Seeds below which there is no answer yet
-)->pd.DataFrame: # A line for each question that has rows
+    rows: Sequence[dict],  # Of the comparison
+    questions=QUESTIONS,  # What to ask
+    least: int = 3,  # Seeds below which there is no answer yet
+) -> pd.DataFrame:  # A line for each question that has rows
     "What the evidence says, in one table."
     found = {}
     for question, ours, theirs, job in questions:
-        a, b = ([r for r in rows if r['setting']==job and r['method']==m] for m in (ours, theirs))
-        if (seeds := len({r['seed'] for r in a} & {r['seed'] for r in b})) < least: continue
-        d, mean = difference(a, b), lambda name, some: f"{name} {np.mean([r['test']['accuracy'] for r in some]):.3f}"
-        answer = {'better': 'yes', 'worse': 'no: worse', 'within noise': 'not told apart'}[verdict(d)]
-        found[question] = dict(answer=answer, difference=written(d), accuracies=f'{mean(ours, a)}, {mean(theirs, b)}', job=f'{job}, {seeds} seeds')
+        a, b = (
+            [r for r in rows if r['setting'] == job and r['method'] == m] for m in (ours, theirs)
+        )
+        if (seeds := len({r['seed'] for r in a} & {r['seed'] for r in b})) < least:
+            continue
+        d, mean = (
+            difference(a, b),
+            lambda name, some: f'{name} {np.mean([r["test"]["accuracy"] for r in some]):.3f}',
+        )
+        answer = {'better': 'yes', 'worse': 'no: worse', 'within noise': 'not told apart'}[
+            verdict(d)
+        ]
+        found[question] = dict(
+            answer=answer,
+            difference=written(d),
+            accuracies=f'{mean(ours, a)}, {mean(theirs, b)}',
+            job=f'{job}, {seeds} seeds',
+        )
     return pd.DataFrame(found).T
-
 
 # %% ../../nbs/study/01_evidence.ipynb #67cc3966
 def tokens_to(
-    curve:Sequence[dict], # step, tokens, accuracy (None where it was not measured), as from `rerec.study.comparison.learning_curve`
-    accuracy:float, # The level
-)->float: # NaN if it is never reached
+    curve: Sequence[
+        dict
+    ],  # step, tokens, accuracy (None where it was not measured), as from `rerec.study.comparison.learning_curve`
+    accuracy: float,  # The level
+) -> float:  # NaN if it is never reached
     "Tokens sampled when validation accuracy first reached a level."
     seen = [(c['tokens'], c['accuracy']) for c in curve if c['accuracy'] is not None]
     for (n0, a0), (n1, a1) in zip([(0, -np.inf), *seen], seen):
-        if a1 >= accuracy: return float(n1 if a0==-np.inf else n0 + (n1 - n0)*(accuracy - a0)/(a1 - a0))
+        if a1 >= accuracy:
+            return float(n1 if a0 == -np.inf else n0 + (n1 - n0) * (accuracy - a0) / (a1 - a0))
     return float('nan')
-
 
 # %% ../../nbs/study/01_evidence.ipynb #e8cab2d9
 def speed(
-    folder:str|Path='results', # Holds bench.json, recbole.json and costs.json
-)->pd.DataFrame: # A line for each measurement
+    folder: str | Path = 'results',  # Holds bench.json, recbole.json and costs.json
+) -> pd.DataFrame:  # A line for each measurement
     "Stored ratios of speed and memory."
     read = lambda name: json.loads(Path(folder, f'{name}.json').read_text(encoding='utf-8'))
-    rows = [r for r in read('bench') if r['name']!='lightgcn'] + beside_recbole(read('recbole')) + [r for r in read('costs') if r['name'] in ('search', 'memory', 'step')]
-    return pd.DataFrame([dict(measured=f"{r['name']} ({r['input']})", ours=r['ours'], theirs=r['theirs'], ratio=round(r['ratio'], 2), asked=r['asked']) for r in rows]).set_index('measured')
-
+    rows = (
+        [r for r in read('bench') if r['name'] != 'lightgcn']
+        + beside_recbole(read('recbole'))
+        + [r for r in read('costs') if r['name'] in ('search', 'memory', 'step')]
+    )
+    return pd.DataFrame(
+        [
+            dict(
+                measured=f'{r["name"]} ({r["input"]})',
+                ours=r['ours'],
+                theirs=r['theirs'],
+                ratio=round(r['ratio'], 2),
+                asked=r['asked'],
+            )
+            for r in rows
+        ]
+    ).set_index('measured')

@@ -9,98 +9,127 @@ __all__ = ['CHECKS', 'MEASURES', 'read_probes', 'general_texts', 'text_ids', 'ba
            'plot_shares']
 
 # %% ../../nbs/study/04_forgetting.ipynb #1b20ca30
-import hashlib, json, re, time
+import hashlib
+import json
+import re
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import torch
+
 from ..base.core import claim_plot, write_json
 from ..base.generation import generate_answers, undisturbed
-from ..base.metrics import bootstrap, paired_interval, wilson
+from ..base.metrics import paired_interval, wilson
 from ..run.policy import load_policy
 from ..run.runs import provenance
 
 # %% ../../nbs/study/04_forgetting.ipynb #efb3cf4e
 def read_probes(
-    name:str, # File in the package's folder `probes`
-)->list[dict]: # One for each line
+    name: str,  # File in the package's folder `probes`
+) -> list[dict]:  # One for each line
     "Rows of a file of probes."
-    return [json.loads(l) for l in files('rerec').joinpath('probes', name).read_text(encoding='utf-8').splitlines()]
-def general_texts()->list[str]: # Paragraphs of about 70 words
+    return [
+        json.loads(l)
+        for l in files('rerec').joinpath('probes', name).read_text(encoding='utf-8').splitlines()
+    ]
+
+
+def general_texts() -> list[str]:  # Paragraphs of about 70 words
     "Plain English on varied subjects, written for this package."
     return [r['text'] for r in read_probes('text.jsonl')]
 
 # %% ../../nbs/study/04_forgetting.ipynb #8156bc85
 def text_ids(
-    tokenizer, # Of the model
-    texts:Sequence[str], # Plain text
-)->list[list[int]]: # A start token (or the end token, where there is none), then the text
+    tokenizer,  # Of the model
+    texts: Sequence[str],  # Plain text
+) -> list[list[int]]:  # A start token (or the end token, where there is none), then the text
     "Token ids for measuring a loss: every token of the text has one before it."
     first = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
     ids = [tokenizer(t, add_special_tokens=False)['input_ids'] for t in texts]
-    unknown = [i for i,row in enumerate(ids) if tokenizer.unk_token_id in row]
-    if unknown: raise ValueError(f'text {unknown[0]} holds words this tokenizer writes as {tokenizer.unk_token}, which would count as known -> leave it out or use another tokenizer')
+    unknown = [i for i, row in enumerate(ids) if tokenizer.unk_token_id in row]
+    if unknown:
+        raise ValueError(
+            f'text {unknown[0]} holds words this tokenizer writes as {tokenizer.unk_token}, which would count as known -> leave it out or use another tokenizer'
+        )
     return [[first, *row] for row in ids]
 
 # %% ../../nbs/study/04_forgetting.ipynb #686a8c8c
 def batch_nats(
-    model, # In evaluation mode
-    ids:list[list[int]], # Token ids of texts of different lengths
-)->list[float]: # Cost of each text; padding costs nothing
+    model,  # In evaluation mode
+    ids: list[list[int]],  # Token ids of texts of different lengths
+) -> list[float]:  # Cost of each text; padding costs nothing
     "Sum of the negative log-likelihoods of all tokens but the first."
     device, width = next(model.parameters()).device, max(map(len, ids))
-    padded = torch.tensor([row + [0]*(width - len(row)) for row in ids], device=device)
-    mask = torch.tensor([[1]*len(row) + [0]*(width - len(row)) for row in ids], device=device)
+    padded = torch.tensor([row + [0] * (width - len(row)) for row in ids], device=device)
+    mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in ids], device=device)
     logits = model(input_ids=padded, attention_mask=mask).logits[:, :-1].float()
-    nats = torch.nn.functional.cross_entropy(logits.transpose(1, 2), padded[:, 1:], reduction='none')
-    return (nats*mask[:, 1:]).sum(1).tolist()
+    nats = torch.nn.functional.cross_entropy(
+        logits.transpose(1, 2), padded[:, 1:], reduction='none'
+    )
+    return (nats * mask[:, 1:]).sum(1).tolist()
 
 # %% ../../nbs/study/04_forgetting.ipynb #34a82a30
 @dataclass(frozen=True)
 class TextLoss:
     "What texts cost a model."
-    nats:list[float] # Of each text
-    tokens:list[int] # Of each text
-    characters:list[int] # Of each text
+
+    nats: list[float]  # Of each text
+    tokens: list[int]  # Of each text
+    characters: list[int]  # Of each text
+
     @property
-    def per_token(self)->float: return sum(self.nats)/sum(self.tokens)
+    def per_token(self) -> float:
+        return sum(self.nats) / sum(self.tokens)
+
     @property
-    def per_character(self)->float: return sum(self.nats)/sum(self.characters)
+    def per_character(self) -> float:
+        return sum(self.nats) / sum(self.characters)
+
+
 def text_loss(
-    model, # Any causal language model
-    tokenizer, # Its tokenizer
-    texts:Sequence[str], # Plain text
-    batch_size:int=8, # Texts at a time
-)->TextLoss:
+    model,  # Any causal language model
+    tokenizer,  # Its tokenizer
+    texts: Sequence[str],  # Plain text
+    batch_size: int = 8,  # Texts at a time
+) -> TextLoss:
     "Cost of texts in nats; the model is left as it was."
     ids, nats = text_ids(tokenizer, texts), []
     with torch.no_grad(), undisturbed(model):
-        for start in range(0, len(ids), batch_size): nats += batch_nats(model, ids[start:start + batch_size])
+        for start in range(0, len(ids), batch_size):
+            nats += batch_nats(model, ids[start : start + batch_size])
     return TextLoss(nats, [len(row) - 1 for row in ids], [len(t) for t in texts])
 
 # %% ../../nbs/study/04_forgetting.ipynb #d5bae54f
 def named(
-    text:str, # An answer
-    phrase:str, # A word or several
-)->int: # How often; never inside a longer word or number
+    text: str,  # An answer
+    phrase: str,  # A word or several
+) -> int:  # How often; never inside a longer word or number
     "Count a phrase in a text, in any case."
     return len(re.findall(rf'(?<![\w-])(?<!\d[.,]){re.escape(phrase)}(?![\w-]|[.,]\d)', text, re.I))
+
+
 def json_of(
-    text:str, # JSON, bare or in a block of code
-): # What it holds; None if it is no JSON
+    text: str,  # JSON, bare or in a block of code
+):  # What it holds; None if it is no JSON
     "Read an answer that should be JSON."
-    try: return json.loads(re.sub(r'^\s*```(?:json)?|```\s*$', '', text))
-    except ValueError: return None
+    try:
+        return json.loads(re.sub(r'^\s*```(?:json)?|```\s*$', '', text))
+    except ValueError:
+        return None
 
 # %% ../../nbs/study/04_forgetting.ipynb #8234a4ff
-CHECKS = { # name: (text, what the prompt asked for) -> is it so?
+CHECKS = {  # name: (text, what the prompt asked for) -> is it so?
     'lower_case': lambda s: s == s.lower() != s.upper(),
     'capitals': lambda s: s == s.upper() != s.lower(),
     'bullets': lambda s, n: len(re.findall(r'^\s*[*-]\s+\S', s, re.M)) == n,
-    'numbered': lambda s, n: re.findall(r'^\s*(\d+)[.)]\s+\S', s, re.M) == [str(i + 1) for i in range(n)],
+    'numbered': lambda s, n: (
+        re.findall(r'^\s*(\d+)[.)]\s+\S', s, re.M) == [str(i + 1) for i in range(n)]
+    ),
     'starts': lambda s, phrase: re.match(rf'\s*{re.escape(phrase)}(?!\w)', s),
     'ends': lambda s, phrase: re.search(rf'(?<!\w){re.escape(phrase)}\W*$', s),
     'contains': lambda s, phrase, n: named(s, phrase) >= n,
@@ -109,14 +138,21 @@ CHECKS = { # name: (text, what the prompt asked for) -> is it so?
     'words': lambda s, low, high: low <= len(re.findall(r"\w+(?:['’-]\w+)*", s)) <= high,
     'quoted': lambda s: re.fullmatch(r'\s*["“][^"“”]+["”]\s*', s),
     'json_key': lambda s, key: isinstance(json_of(s), dict) and key in json_of(s),
-    'two_parts': lambda s: [bool(p.strip()) for p in re.split(r'^\s*\*\*\*\s*$', s, flags=re.M)] == [True]*2,
+    'two_parts': lambda s: (
+        [bool(p.strip()) for p in re.split(r'^\s*\*\*\*\s*$', s, flags=re.M)] == [True] * 2
+    ),
     'number': lambda s: re.fullmatch(r'\s*-?\d+(?:\.\d+)?\.?\s*', s),
     'title': lambda s: re.search(r'<<[^<>\n]*\w[^<>\n]*>>', s),
     'yes_or_no': lambda s: re.fullmatch(r'\W*(?:yes|no)\W*', s, re.I),
     'question': lambda s: s.count('?') == 1 and s.rstrip().endswith('?'),
     'postscript': lambda s: re.search(r'\S[^\n]*\n\s*P\.\s?S\.\s*\w', s),
-    'answers': lambda s, right, others: any(named(opening(s), a) for a in right) and not any(named(opening(s), a) for a in others)}
-def opening(text:str)->str: # All that counts as an answer to a question
+    'answers': lambda s, right, others: (
+        any(named(opening(s), a) for a in right) and not any(named(opening(s), a) for a in others)
+    ),
+}
+
+
+def opening(text: str) -> str:  # All that counts as an answer to a question
     "The first twelve words of the first line."
     return ' '.join(next((l for l in text.splitlines() if l.strip()), '').split()[:12])
 
@@ -124,135 +160,228 @@ def opening(text:str)->str: # All that counts as an answer to a question
 @dataclass(frozen=True)
 class Probe:
     "A prompt, and what its answer is checked for."
-    kind:str # Groups probes in tables
-    prompt:str # What the model is asked
-    checks:tuple # Of (name in CHECKS, what was asked for ...); all must hold
+
+    kind: str  # Groups probes in tables
+    prompt: str  # What the model is asked
+    checks: tuple  # Of (name in CHECKS, what was asked for ...); all must hold
+
+
 def passes(
-    text:str, # An answer
-    probe:Probe,
-)->bool:
+    text: str,  # An answer
+    probe: Probe,
+) -> bool:
     "Does the answer do all that was asked?"
-    return bool(text.strip()) and all(bool(CHECKS[name](text, *args)) for name,*args in probe.checks)
+    return bool(text.strip()) and all(
+        bool(CHECKS[name](text, *args)) for name, *args in probe.checks
+    )
 
 # %% ../../nbs/study/04_forgetting.ipynb #3a6623c2
-def instruction_probes()->list[Probe]: # Three for each kind
+def instruction_probes() -> list[Probe]:  # Three for each kind
     "Instructions that a program can check."
-    return [Probe(r['kind'], r['prompt'].format(topic), tuple(map(tuple, r['checks']))) for r in read_probes('instructions.jsonl') for topic in r['topics']]
+    return [
+        Probe(r['kind'], r['prompt'].format(topic), tuple(map(tuple, r['checks'])))
+        for r in read_probes('instructions.jsonl')
+        for topic in r['topics']
+    ]
 
 # %% ../../nbs/study/04_forgetting.ipynb #078cddb1
 def passes_loosely(
-    text:str, # An answer
-    probe:Probe,
-)->bool: # True wherever `passes` is
+    text: str,  # An answer
+    probe: Probe,
+) -> bool:  # True wherever `passes` is
     "Does the answer, or what is left of it without politeness, do all that was asked?"
     lines = text.split('\n')
     cut = ['\n'.join(part) for part in (lines, lines[1:], lines[:-1], lines[1:-1])]
     return any(passes(s, probe) for c in cut for s in (c, c.replace('*', '')))
 
 # %% ../../nbs/study/04_forgetting.ipynb #1a15e981
-def knowledge_probes()->list[Probe]: # One for each question
+def knowledge_probes() -> list[Probe]:  # One for each question
     "Simple questions; an answer may name none of the answers to other questions on the same subject."
     rows = read_probes('questions.jsonl')
-    def others(q): return [a for r in rows if r['subject']==q['subject'] for a in r['accept'] if a not in q['accept'] and not named(q['question'], a)]
-    return [Probe(q['subject'], q['question'] + ' Answer in a few words.', (('answers', q['accept'], others(q) + q.get('reject', [])),)) for q in rows]
+
+    def others(q):
+        return [
+            a
+            for r in rows
+            if r['subject'] == q['subject']
+            for a in r['accept']
+            if a not in q['accept'] and not named(q['question'], a)
+        ]
+
+    return [
+        Probe(
+            q['subject'],
+            q['question'] + ' Answer in a few words.',
+            (('answers', q['accept'], others(q) + q.get('reject', [])),),
+        )
+        for q in rows
+    ]
 
 # %% ../../nbs/study/04_forgetting.ipynb #636aae16
 def score_answers(
-    answers:Sequence[str], # In the order of the probes
-    probes:Sequence[Probe],
-)->dict: # share, low, high; hits and loose: a digit for each probe; answers
+    answers: Sequence[str],  # In the order of the probes
+    probes: Sequence[Probe],
+) -> dict:  # share, low, high; hits and loose: a digit for each probe; answers
     "Which probes were passed, and the share with its 95 % interval."
-    strict, loose = ([judge(a, p) for a,p in zip(answers, probes, strict=True)] for judge in (passes, passes_loosely))
+    strict, loose = (
+        [judge(a, p) for a, p in zip(answers, probes, strict=True)]
+        for judge in (passes, passes_loosely)
+    )
     digits = lambda hits: ''.join(str(int(h)) for h in hits)
-    return dict(zip(('share', 'low', 'high'), wilson(sum(strict), len(strict)))) | dict(hits=digits(strict), loose=digits(loose), answers=list(answers))
+    return dict(zip(('share', 'low', 'high'), wilson(sum(strict), len(strict)))) | dict(
+        hits=digits(strict), loose=digits(loose), answers=list(answers)
+    )
 
 # %% ../../nbs/study/04_forgetting.ipynb #9a81abaf
 def fingerprint(
-    texts:Sequence[str], # For the loss
-    sets:dict[str, Sequence[Probe]], # Name to probes
-)->str: # Twelve digits that change with any of them
+    texts: Sequence[str],  # For the loss
+    sets: dict[str, Sequence[Probe]],  # Name to probes
+) -> str:  # Twelve digits that change with any of them
     "What a row was measured with."
-    whole = json.dumps([list(texts), {n: [asdict(p) for p in ps] for n,ps in sets.items()}])
+    whole = json.dumps([list(texts), {n: [asdict(p) for p in ps] for n, ps in sets.items()}])
     return hashlib.sha256(whole.encode()).hexdigest()[:12]
-def all_probes()->dict[str, list[Probe]]: # instructions, knowledge
+
+
+def all_probes() -> dict[str, list[Probe]]:  # instructions, knowledge
     "The two sets of probes that ask for answers."
     return dict(instructions=instruction_probes(), knowledge=knowledge_probes())
 
 # %% ../../nbs/study/04_forgetting.ipynb #1486c6cd
 def probe(
-    model, # Any causal language model of transformers, with an adapter or not
-    tokenizer, # Prompts go through its chat template, if it has one
-    texts:Sequence[str]|None=None, # The package's own if None
-    sets:dict[str, Sequence[Probe]]|None=None, # `all_probes` if None
-    batch_size:int=16, # Prompts at a time
-    max_new_tokens:int=80, # Longest answer
-    progress:bool=False, # Show a bar
-)->dict: # probes, text, and one sheet for each set
+    model,  # Any causal language model of transformers, with an adapter or not
+    tokenizer,  # Prompts go through its chat template, if it has one
+    texts: Sequence[str] | None = None,  # The package's own if None
+    sets: dict[str, Sequence[Probe]] | None = None,  # `all_probes` if None
+    batch_size: int = 16,  # Prompts at a time
+    max_new_tokens: int = 80,  # Longest answer
+    progress: bool = False,  # Show a bar
+) -> dict:  # probes, text, and one sheet for each set
     "Loss on text, instructions followed and questions answered."
-    texts, sets = general_texts() if texts is None else texts, all_probes() if sets is None else sets
+    texts, sets = (
+        general_texts() if texts is None else texts,
+        all_probes() if sets is None else sets,
+    )
     cost = text_loss(model, tokenizer, texts)
-    def ask(ps): return generate_answers(model, tokenizer, [[dict(role='user', content=p.prompt)] for p in ps], batch_size, max_new_tokens, progress)
-    sheets = {n: score_answers(ask(ps), ps) for n,ps in sets.items()}
-    return dict(probes=fingerprint(texts, sets), text=dict(asdict(cost), per_token=cost.per_token, per_character=cost.per_character), **sheets)
+
+    def ask(ps):
+        return generate_answers(
+            model,
+            tokenizer,
+            [[dict(role='user', content=p.prompt)] for p in ps],
+            batch_size,
+            max_new_tokens,
+            progress,
+        )
+
+    sheets = {n: score_answers(ask(ps), ps) for n, ps in sets.items()}
+    return dict(
+        probes=fingerprint(texts, sets),
+        text=dict(asdict(cost), per_token=cost.per_token, per_character=cost.per_character),
+        **sheets,
+    )
 
 # %% ../../nbs/study/04_forgetting.ipynb #d184beef
-MEASURES = {'nats per character': ('text', None), 'instructions': ('instructions', 'hits'), 'instructions, loosely': ('instructions', 'loose'), 'knowledge': ('knowledge', 'hits')}
+MEASURES = {
+    'nats per character': ('text', None),
+    'instructions': ('instructions', 'hits'),
+    'instructions, loosely': ('instructions', 'loose'),
+    'knowledge': ('knowledge', 'hits'),
+}
+
+
 def values_of(
-    row:dict, # From `probe`
-    measure:str, # A key of MEASURES
-)->np.ndarray: # One for each text or probe; their mean is the figure
+    row: dict,  # From `probe`
+    measure: str,  # A key of MEASURES
+) -> np.ndarray:  # One for each text or probe; their mean is the figure
     "The single values behind a figure of a row."
     part, digits = MEASURES[measure]
-    if digits: return np.array([int(h) for h in row[part][digits]], float)
-    return np.array(row['text']['nats'])/np.mean(row['text']['characters'])
+    if digits:
+        return np.array([int(h) for h in row[part][digits]], float)
+    return np.array(row['text']['nats']) / np.mean(row['text']['characters'])
 
 # %% ../../nbs/study/04_forgetting.ipynb #25b58e02
 def forgotten(
-    before:dict, # Row of a model
-    after:dict, # Row of the same model after training
-)->pd.DataFrame: # One line for each measure
+    before: dict,  # Row of a model
+    after: dict,  # Row of the same model after training
+) -> pd.DataFrame:  # One line for each measure
     "What changed, with 95 % intervals over the same texts and probes."
-    if before['probes'] != after['probes']: raise ValueError(f"the rows were measured with different probes ({before['probes']}, {after['probes']}) -> measure both again")
+    if before['probes'] != after['probes']:
+        raise ValueError(
+            f'the rows were measured with different probes ({before["probes"]}, {after["probes"]}) -> measure both again'
+        )
+
     def line(m):
         a, b = values_of(before, m), values_of(after, m)
         change, low, high = paired_interval(b, a)
-        lost = 1 - b.mean()/a.mean() if m != 'nats per character' and a.any() else float('nan')
-        return dict(before=a.mean(), after=b.mean(), change=change, low=low, high=high, lost=lost, told_apart=bool(low > 0 or high < 0))
+        lost = 1 - b.mean() / a.mean() if m != 'nats per character' and a.any() else float('nan')
+        return dict(
+            before=a.mean(),
+            after=b.mean(),
+            change=change,
+            low=low,
+            high=high,
+            lost=lost,
+            told_apart=bool(low > 0 or high < 0),
+        )
+
     return pd.DataFrame({m: line(m) for m in MEASURES}).T
 
 # %% ../../nbs/study/04_forgetting.ipynb #9082faab
 def probe_model(
-    name:str, # On the hub, or a folder (an adapter's too), or 'smollm2'
-    label:str, # What tables call it, such as 'untuned' or 'SFT'
-    out:str|Path='../results/forgetting.json', # Rows of all models
-    dtype:str='bfloat16', # Of the weights: the same for all rows that are compared
-    max_new_tokens:int=80, # Longest answer
-    **probes, # `texts` and `sets` of `probe`, if not the package's own
-)->dict: # The row
+    name: str,  # On the hub, or a folder (an adapter's too), or 'smollm2'
+    label: str,  # What tables call it, such as 'untuned' or 'SFT'
+    out: str | Path = '../results/forgetting.json',  # Rows of all models
+    dtype: str = 'bfloat16',  # Of the weights: the same for all rows that are compared
+    max_new_tokens: int = 80,  # Longest answer
+    **probes,  # `texts` and `sets` of `probe`, if not the package's own
+) -> dict:  # The row
     "Measure a model and store its row; a row that is there is returned, and remade if the probes have changed."
     rows = json.loads(Path(out).read_text()) if Path(out).exists() else []
     texts, sets = probes.get('texts') or general_texts(), probes.get('sets') or all_probes()
-    short = Path(name).name if Path(name).is_absolute() else name # No path of a machine
+    short = Path(name).name if Path(name).is_absolute() else name  # No path of a machine
     for r in rows:
-        if r['model']==label and r['name'] != short: raise ValueError(f"{out}: {label!r} is the row of {r['name']}, not of {short} -> use another label or remove the row")
-        if r['model']==label and r['probes']==fingerprint(texts, sets): return r
+        if r['model'] == label and r['name'] != short:
+            raise ValueError(
+                f'{out}: {label!r} is the row of {r["name"]}, not of {short} -> use another label or remove the row'
+            )
+        if r['model'] == label and r['probes'] == fingerprint(texts, sets):
+            return r
     model, tokenizer = load_policy(name, dtype=dtype)
     began = time.time()
     row = dict(model=label, name=short, dtype=dtype, max_new_tokens=max_new_tokens)
-    row |= probe(model.to('cuda' if torch.cuda.is_available() else 'cpu'), tokenizer, texts, sets, max_new_tokens=max_new_tokens)
+    row |= probe(
+        model.to('cuda' if torch.cuda.is_available() else 'cpu'),
+        tokenizer,
+        texts,
+        sets,
+        max_new_tokens=max_new_tokens,
+    )
     row |= dict(seconds=time.time() - began, provenance=provenance())
     write_json(out, [r for r in rows if r['model'] != label] + [row])
     return row
 
 # %% ../../nbs/study/04_forgetting.ipynb #fa6cf64f
 def plot_shares(
-    rows:Sequence[dict], # From `probe_model`
-    claim:str, # What the reader should see
-): # (figure, axes) of matplotlib
+    rows: Sequence[dict],  # From `probe_model`
+    claim: str,  # What the reader should see
+):  # (figure, axes) of matplotlib
     "Share of probes passed by each model, with intervals."
     fig, ax = claim_plot(claim, 'model', 'share of probes passed', (4.6, 2.5))
-    for k,(n, mark, shade) in enumerate((('instructions', 'o', '.1'), ('knowledge', 's', '.55'))):
-        x, shares = [i + .16*(k - .5) for i in range(len(rows))], np.array([[r[n][s] for s in ('share', 'low', 'high')] for r in rows])
-        ax.errorbar(x, shares[:, 0], [shares[:, 0] - shares[:, 1], shares[:, 2] - shares[:, 0]], fmt=mark, color=shade, capsize=2, label=n)
-    ax.set_xticks(range(len(rows)), [r['model'] for r in rows]); ax.set(ylim=(0, 1), xlim=(-.6, len(rows) - .4)); ax.legend(frameon=False, fontsize=8)
+    for k, (n, mark, shade) in enumerate((('instructions', 'o', '.1'), ('knowledge', 's', '.55'))):
+        x, shares = (
+            [i + 0.16 * (k - 0.5) for i in range(len(rows))],
+            np.array([[r[n][s] for s in ('share', 'low', 'high')] for r in rows]),
+        )
+        ax.errorbar(
+            x,
+            shares[:, 0],
+            [shares[:, 0] - shares[:, 1], shares[:, 2] - shares[:, 0]],
+            fmt=mark,
+            color=shade,
+            capsize=2,
+            label=n,
+        )
+    ax.set_xticks(range(len(rows)), [r['model'] for r in rows])
+    ax.set(ylim=(0, 1), xlim=(-0.6, len(rows) - 0.4))
+    ax.legend(frameon=False, fontsize=8)
     return fig, ax

@@ -7,79 +7,136 @@ __all__ = ['STAGES', 'REAL', 'simulate_shop', 'timed_build', 'built_apart', 'mea
            'stage_table', 'measure_real']
 
 # %% ../../nbs/study/07_scale.ipynb #5455f416
-import json, os, resource, subprocess, sys, tempfile, time
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from unittest.mock import patch
+
 import numpy as np
 import polars as pl
+
 from .. import building
-from ..shop.dataset import Build, build_data
 from ..base.core import write_json
-from .costs import exponent, invented
 from ..run.runs import provenance
+from ..shop.dataset import Build, build_data
+from .costs import exponent, invented
 
 # %% ../../nbs/study/07_scale.ipynb #887b1a21
 def simulate_shop(
-    folder:str|Path, # For items.csv, facts.csv and likes.csv
-    n_items:int, # Items
-    n_likes:int, # Interactions
-    seed:int=0, # Of everything
-    piece:int=5_000_000, # Rows written at a time
+    folder: str | Path,  # For items.csv, facts.csv and likes.csv
+    n_items: int,  # Items
+    n_likes: int,  # Interactions
+    seed: int = 0,  # Of everything
+    piece: int = 5_000_000,  # Rows written at a time
 ):
     "Tables of a shop of a given size."
     folder, rng = Path(folder), np.random.default_rng(seed)
     folder.mkdir(parents=True, exist_ok=True)
-    pl.DataFrame(dict(id=np.arange(n_items), title=invented(n_items, seed))).write_csv(folder/'items.csv')
-    n_facts, values = 6*n_items, lambda n: (rng.pareto(1.2, n)*n_items/200).astype(int).astype(str)
-    pl.DataFrame(dict(id=rng.integers(n_items, size=n_facts), relation=np.array(['made_by', 'genre', 'colour'])[rng.integers(3, size=n_facts)], value=values(n_facts))).write_csv(folder/'facts.csv')
-    users = max(1, n_likes//50)
-    with open(folder/'likes.csv', 'wb') as f:
+    pl.DataFrame(dict(id=np.arange(n_items), title=invented(n_items, seed))).write_csv(
+        folder / 'items.csv'
+    )
+    n_facts, values = (
+        6 * n_items,
+        lambda n: (rng.pareto(1.2, n) * n_items / 200).astype(int).astype(str),
+    )
+    pl.DataFrame(
+        dict(
+            id=rng.integers(n_items, size=n_facts),
+            relation=np.array(['made_by', 'genre', 'colour'])[rng.integers(3, size=n_facts)],
+            value=values(n_facts),
+        )
+    ).write_csv(folder / 'facts.csv')
+    users = max(1, n_likes // 50)
+    with open(folder / 'likes.csv', 'wb') as f:
         for start in range(0, n_likes, piece):
             n = min(piece, n_likes - start)
-            rows = dict(user=rng.integers(users, size=n), id=(n_items*rng.random(n)**2.5).astype(int), rating=rng.integers(1, 6, size=n), time=rng.integers(10**9, size=n))
-            pl.DataFrame(rows).write_csv(f, include_header=start==0)
+            rows = dict(
+                user=rng.integers(users, size=n),
+                id=(n_items * rng.random(n) ** 2.5).astype(int),
+                rating=rng.integers(1, 6, size=n),
+                time=rng.integers(10**9, size=n),
+            )
+            pl.DataFrame(rows).write_csv(f, include_header=start == 0)
 
 # %% ../../nbs/study/07_scale.ipynb #1ef8c0b5
 STAGES = ('read_tables', 'save_tables', 'load_tables', 'learn_early_taste', 'make_queries', 'about')
+
+
 def timed_build(
-    build:Build, # What to build
-)->list[dict]: # stage, seconds, gigabytes at its end
+    build: Build,  # What to build
+) -> list[dict]:  # stage, seconds, gigabytes at its end
     "Build a shop with a clock around each stage, in this process."
     rows = []
+
     def clocked(name, stage):
         def run(*args, **more):
             began = time.monotonic()
             out = stage(*args, **more)
-            rows.append(dict(stage=name, seconds=time.monotonic() - began, gigabytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss*1024/1e9))
+            rows.append(
+                dict(
+                    stage=name,
+                    seconds=time.monotonic() - began,
+                    gigabytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9,
+                )
+            )
             return out
+
         return run
+
     with ExitStack() as patches:
-        for n in STAGES: patches.enter_context(patch.object(building, n, clocked(n, getattr(building, n))))
+        for n in STAGES:
+            patches.enter_context(patch.object(building, n, clocked(n, getattr(building, n))))
         build_data(build, say=lambda text: None)
     return rows
 
 # %% ../../nbs/study/07_scale.ipynb #ff4334b3
 def built_apart(
-    folder:str|Path, # Where the tables are
-    names:Sequence[str], # Files of items, facts and likes
-    **settings, # Of `Build`
-)->dict: # counts, queries, seconds, gigabytes, stages
+    folder: str | Path,  # Where the tables are
+    names: Sequence[str],  # Files of items, facts and likes
+    **settings,  # Of `Build`
+) -> dict:  # counts, queries, seconds, gigabytes, stages
     "Build a shop in a process of its own."
     with tempfile.TemporaryDirectory() as d:
-        build = Build(*(str(Path(folder)/n) for n in names), out=f'{d}/built', **settings)
+        build = Build(*(str(Path(folder) / n) for n in names), out=f'{d}/built', **settings)
         program = 'import json, sys; from rerec.shop.dataset import Build; from rerec.study.scale import timed_build; print(json.dumps(timed_build(Build(**json.loads(sys.argv[1])))))'
-        said = subprocess.run([sys.executable, '-c', program, json.dumps(asdict(build))], capture_output=True, text=True, env=os.environ | dict(PYTHONPATH=str(Path(building.__file__).parents[1])))
-        if said.returncode: raise RuntimeError(said.stderr[-2000:])
-        stages, made = json.loads(said.stdout.splitlines()[-1]), json.loads(Path(f'{d}/built/data.json').read_text(encoding='utf-8'))
-    return made['counts'] | dict(queries=sum(n for kinds in made['queries'].values() for n in kinds.values()), seconds=sum(s['seconds'] for s in stages), gigabytes=max(s['gigabytes'] for s in stages), stages=stages, settings=settings) | provenance()
+        said = subprocess.run(
+            [sys.executable, '-c', program, json.dumps(asdict(build))],
+            capture_output=True,
+            text=True,
+            env=os.environ | dict(PYTHONPATH=str(Path(building.__file__).parents[1])),
+        )
+        if said.returncode:
+            raise RuntimeError(said.stderr[-2000:])
+        stages, made = (
+            json.loads(said.stdout.splitlines()[-1]),
+            json.loads(Path(f'{d}/built/data.json').read_text(encoding='utf-8')),
+        )
+    return (
+        made['counts']
+        | dict(
+            queries=sum(n for kinds in made['queries'].values() for n in kinds.values()),
+            seconds=sum(s['seconds'] for s in stages),
+            gigabytes=max(s['gigabytes'] for s in stages),
+            stages=stages,
+            settings=settings,
+        )
+        | provenance()
+    )
+
+
 def measure_build(
-    sizes, # (items, interactions) of each shop
-    out:str|Path, # JSON file; what is there is kept
-    **settings, # Of `Build`
-)->list[dict]: # All rows of the file
+    sizes,  # (items, interactions) of each shop
+    out: str | Path,  # JSON file; what is there is kept
+    **settings,  # Of `Build`
+) -> list[dict]:  # All rows of the file
     "Build simulated shops of several sizes and store what it took."
     for n_items, n_likes in sizes:
         with tempfile.TemporaryDirectory() as d:
@@ -87,30 +144,58 @@ def measure_build(
             row = built_apart(d, ('items.csv', 'facts.csv', 'likes.csv'), **settings)
         keep(row | dict(items=n_items, likes=n_likes), out)
     return stored_builds(out)
+
+
 def keep(
-    row:dict, # From `built_apart`
-    out:str|Path, # JSON file
+    row: dict,  # From `built_apart`
+    out: str | Path,  # JSON file
 ):
     "Add a row to those that are there, and say it."
-    write_json(out, (json.loads(Path(out).read_text(encoding='utf-8')) if Path(out).exists() else []) + [row])
-    print(f"{row['items']:,} items, {row['likes']:,} likes: {row['seconds']:.0f} s, {row['gigabytes']:.1f} GB")
-def stored_builds(path:str|Path='../results/scale.json')->list[dict]: return sorted(json.loads(Path(path).read_text(encoding='utf-8')), key=lambda r: r['likes']) # rows of `measure_build` or `measure_real`
+    write_json(
+        out,
+        (json.loads(Path(out).read_text(encoding='utf-8')) if Path(out).exists() else []) + [row],
+    )
+    print(
+        f'{row["items"]:,} items, {row["likes"]:,} likes: {row["seconds"]:.0f} s, {row["gigabytes"]:.1f} GB'
+    )
 
+
+def stored_builds(path: str | Path = '../results/scale.json') -> list[dict]:
+    return sorted(
+        json.loads(Path(path).read_text(encoding='utf-8')), key=lambda r: r['likes']
+    )  # rows of `measure_build` or `measure_real`
 
 # %% ../../nbs/study/07_scale.ipynb #b5255f8c
-def stage_table(rows): # DataFrame: a row for each shop, seconds of each stage
+def stage_table(rows):  # DataFrame: a row for each shop, seconds of each stage
     "Builds side by side."
     import pandas as pd
-    line = lambda r: dict(items=r['items'], interactions=r['likes'], **{s['stage']: round(s['seconds'], 1) for s in r['stages'][:len(STAGES)]}, seconds=round(r['seconds']), gigabytes=round(r['gigabytes'], 1), commit=(r['commit'] or '')[:7], device=r['device'])
+
+    line = lambda r: dict(
+        items=r['items'],
+        interactions=r['likes'],
+        **{s['stage']: round(s['seconds'], 1) for s in r['stages'][: len(STAGES)]},
+        seconds=round(r['seconds']),
+        gigabytes=round(r['gigabytes'], 1),
+        commit=(r['commit'] or '')[:7],
+        device=r['device'],
+    )
     return pd.DataFrame([line(r) for r in rows])
 
 # %% ../../nbs/study/07_scale.ipynb #113030a0
-REAL = dict(movie=('items_mllatestsmall.csv.gz', 'attributes.csv.gz', 'interactions_mllatestsmall.csv.gz'), book=('items.csv.gz', 'attributes.csv.gz', 'interactions_librarything.parquet'))
+REAL = dict(
+    movie=('items_mllatestsmall.csv.gz', 'attributes.csv.gz', 'interactions_mllatestsmall.csv.gz'),
+    book=('items.csv.gz', 'attributes.csv.gz', 'interactions_librarything.parquet'),
+)
+
+
 def measure_real(
-    folder:str|Path, # Holds a folder for each domain
-    out:str|Path, # JSON file; what is there is kept
-    **settings, # Of `Build`
-)->list[dict]: # All rows of the file
+    folder: str | Path,  # Holds a folder for each domain
+    out: str | Path,  # JSON file; what is there is kept
+    **settings,  # Of `Build`
+) -> list[dict]:  # All rows of the file
     "Build the real catalogues and store what it took."
-    for domain, names in REAL.items(): keep(built_apart(Path(folder)/domain, names, domain=domain, lenient=True, **settings), out)
+    for domain, names in REAL.items():
+        keep(
+            built_apart(Path(folder) / domain, names, domain=domain, lenient=True, **settings), out
+        )
     return stored_builds(out)

@@ -10,88 +10,145 @@ __all__ = ['SERVICE', 'FIGURES', 'RANX', 'SHAPES', 'MEASUREMENTS', 'ratio_of', '
            'bench', 'as_line']
 
 # %% ../../nbs/study/05_speed.ipynb #2e95a6cb
-import json, os, random, socket, subprocess, sys, tempfile, time
+import json
+import os
+import random
+import socket
+import subprocess
+import sys
+import tempfile
+import time
 from collections.abc import Callable
 from contextlib import contextmanager
 from math import ceil
 from pathlib import Path
+
 import numpy as np
 import torch
 from datasets import Dataset
 from transformers import LlamaConfig, LlamaForCausalLM, PrinterCallback
 from trl import GRPOConfig, GRPOTrainer
-from ..run.baselines import measure_lightgcn, measure_sasrec
+
 from ..base.core import claim_plot, seed_everything, write_json
 from ..base.data import load_benchmark
-from ..method.facts import AttributeGraph
 from ..base.generation import word_tokenizer
-from ..method.graphs import InteractionGraph, LightGCN, rank_metrics, train_lightgcn
 from ..base.metrics import ndcg_at_k, place_hits, precision_at_k, recall_at_k, reciprocal_rank
-from ..method.rewards import dual_graph_terms
-from ..run.runs import provenance
 from ..base.titles import TitleIndex
+from ..method.facts import AttributeGraph
+from ..method.graphs import InteractionGraph, LightGCN, rank_metrics, train_lightgcn
+from ..method.rewards import dual_graph_terms
 from ..method.trainer import SharedPrompt
+from ..run.baselines import measure_lightgcn, measure_sasrec
+from ..run.runs import provenance
 
 # %% ../../nbs/study/05_speed.ipynb #e1548090
 def ratio_of(
-    ours:Callable, # Called without arguments
-    theirs:Callable, # The same work
-    rounds:int=5, # How often each runs
-)->tuple[float, float, float]: # (seconds of ours, seconds of theirs, how many times as long theirs takes), medians
+    ours: Callable,  # Called without arguments
+    theirs: Callable,  # The same work
+    rounds: int = 5,  # How often each runs
+) -> tuple[
+    float, float, float
+]:  # (seconds of ours, seconds of theirs, how many times as long theirs takes), medians
     "Time two ways of doing the same thing in turns."
+
     def timed(f):
-        began = time.perf_counter(); f()
+        began = time.perf_counter()
+        f()
         return time.perf_counter() - began
-    ours(); theirs()
+
+    ours()
+    theirs()
     pairs = np.array([(timed(ours), timed(theirs)) for _ in range(rounds)])
-    return (*np.median(pairs, axis=0).tolist(), float(np.median(pairs[:, 1]/pairs[:, 0])))
+    return (*np.median(pairs, axis=0).tolist(), float(np.median(pairs[:, 1] / pairs[:, 0])))
 
 # %% ../../nbs/study/05_speed.ipynb #e789e4a5
-def movie_sized(n_items:int=3_883, n_facts:int=41_359, n_values:int=15_000, seed:int=0)->list[tuple[int, str, str]]: # (row, relation, value), none twice
+def movie_sized(
+    n_items: int = 3_883, n_facts: int = 41_359, n_values: int = 15_000, seed: int = 0
+) -> list[tuple[int, str, str]]:  # (row, relation, value), none twice
     "Simulated facts of the real graph's size."
     rng, facts = np.random.default_rng(seed), {}
-    chance = 1/np.arange(1., n_values + 1)
+    chance = 1 / np.arange(1.0, n_values + 1)
     while len(facts) < n_facts:
-        for i,v in zip(rng.integers(n_items, size=n_facts), rng.choice(n_values, size=n_facts, p=chance/chance.sum())): facts[int(i), 'relation', f'v{v}'] = None
+        for i, v in zip(
+            rng.integers(n_items, size=n_facts),
+            rng.choice(n_values, size=n_facts, p=chance / chance.sum()),
+        ):
+            facts[int(i), 'relation', f'v{v}'] = None
     return list(facts)[:n_facts]
-def facts_for(data:str|Path|None=None)->tuple[int, list, str]: # (items, facts, which graph it is)
+
+
+def facts_for(
+    data: str | Path | None = None,
+) -> tuple[int, list, str]:  # (items, facts, which graph it is)
     "The facts of a benchmark folder, or simulated ones."
-    if not data: return 3_883, movie_sized(), 'simulated'
+    if not data:
+        return 3_883, movie_sized(), 'simulated'
     catalogue, _ = load_benchmark(data, TitleIndex)
-    return len(catalogue), [(i, str(r), str(v)) for i,r,v in catalogue.facts], Path(data).name
+    return len(catalogue), [(i, str(r), str(v)) for i, r, v in catalogue.facts], Path(data).name
 
 # %% ../../nbs/study/05_speed.ipynb #0d256f89
-def walked_rewards(graph, unit, pairs, w1:float=.3, w2:float=.2)->list[float]: # Of one answer and one truth at a time
+def walked_rewards(
+    graph, unit, pairs, w1: float = 0.3, w2: float = 0.2
+) -> list[float]:  # Of one answer and one truth at a time
     "The reward as a networkx user would write it: items and facts are nodes."
     out = []
-    for p,t in pairs:
+    for p, t in pairs:
         wanted = graph[t]
-        out.append(float(p==t) + w1*len(set(graph[p]) & set(wanted))/len(wanted) + w2*float(unit[p] @ unit[t]))
+        out.append(
+            float(p == t)
+            + w1 * len(set(graph[p]) & set(wanted)) / len(wanted)
+            + w2 * float(unit[p] @ unit[t])
+        )
     return out
 
 # %% ../../nbs/study/05_speed.ipynb #a04ca7ff
-def reward_pairs(n_items:int, facts, n_pairs:int, dim:int=64, seed:int=0): # (ours, theirs, unit embeddings, pairs)
+def reward_pairs(
+    n_items: int, facts, n_pairs: int, dim: int = 64, seed: int = 0
+):  # (ours, theirs, unit embeddings, pairs)
     "Both ways over the same pairs, after checking that they agree."
     import networkx as nx
+
     gen = torch.Generator().manual_seed(seed)
-    have, items = torch.tensor(sorted({i for i,_,_ in facts})), torch.randn(n_items, dim, generator=gen)
+    have, items = (
+        torch.tensor(sorted({i for i, _, _ in facts})),
+        torch.randn(n_items, dim, generator=gen),
+    )
     places, truth = (have[torch.randint(len(have), (n_pairs, 1), generator=gen)] for _ in range(2))
-    pairs, graph = list(zip(places[:, 0].tolist(), truth[:, 0].tolist())), nx.Graph((i, (r, v)) for i,r,v in facts)
-    attributes, unit = AttributeGraph.from_facts(n_items, facts), torch.nn.functional.normalize(items).numpy()
-    ours, theirs = lambda: dual_graph_terms(attributes, items, places, truth), lambda: walked_rewards(graph, unit, pairs)
-    if not np.allclose(ours().total, theirs(), atol=1e-5): raise AssertionError('the two ways disagree')
+    pairs, graph = (
+        list(zip(places[:, 0].tolist(), truth[:, 0].tolist())),
+        nx.Graph((i, (r, v)) for i, r, v in facts),
+    )
+    attributes, unit = (
+        AttributeGraph.from_facts(n_items, facts),
+        torch.nn.functional.normalize(items).numpy(),
+    )
+    ours, theirs = (
+        lambda: dual_graph_terms(attributes, items, places, truth),
+        lambda: walked_rewards(graph, unit, pairs),
+    )
+    if not np.allclose(ours().total, theirs(), atol=1e-5):
+        raise AssertionError('the two ways disagree')
     return ours, theirs, unit, pairs
 
 # %% ../../nbs/study/05_speed.ipynb #29f388c5
-def bench_rewards(data=None, n_pairs:int=100_000)->list[dict]:
+def bench_rewards(data=None, n_pairs: int = 100_000) -> list[dict]:
     "100,000 (answer, truth) pairs against a networkx loop in process."
     n_items, facts, graph = facts_for(data)
     ours, theirs, *_ = reward_pairs(n_items, facts, n_pairs)
     a, b, times = ratio_of(ours, theirs)
-    return [dict(name='rewards', input=graph, ours=f'{n_pairs/a:,.0f} pairs/s', theirs=f'networkx loop, {n_pairs/b:,.0f} pairs/s', ratio=times, asked='>= 15')]
+    return [
+        dict(
+            name='rewards',
+            input=graph,
+            ours=f'{n_pairs / a:,.0f} pairs/s',
+            theirs=f'networkx loop, {n_pairs / b:,.0f} pairs/s',
+            ratio=times,
+            asked='>= 15',
+        )
+    ]
 
 # %% ../../nbs/study/05_speed.ipynb #372088ce
-SERVICE = '''
+SERVICE = """
 import json, sys, networkx, numpy, uvicorn
 from fastapi import FastAPI
 from pydantic import BaseModel
@@ -106,83 +163,168 @@ def reward(pair: Pair):
     p, t = pair.place, pair.truth
     return float(p==t) + .3*len(set(graph[p]) & set(graph[t]))/len(graph[t]) + .2*float(unit[p] @ unit[t])
 uvicorn.run(app, host='127.0.0.1', port=int(sys.argv[2]), log_level='error')
-''' # A process of its own: python -c SERVICE graph.json port
+"""  # A process of its own: python -c SERVICE graph.json port
 
 # %% ../../nbs/study/05_speed.ipynb #3a8e11d0
 @contextmanager
-def served(facts, unit, script:str=SERVICE, patience:float=60):
+def served(facts, unit, script: str = SERVICE, patience: float = 60):
     "A function that asks the service for one pair; the service lives as long as the block."
     import requests
+
     with tempfile.TemporaryDirectory() as d, socket.socket() as free:
         Path(d, 'graph.json').write_text(json.dumps([facts, np.asarray(unit).tolist()]))
-        free.bind(('127.0.0.1', 0)); url = f'http://127.0.0.1:{free.getsockname()[1]}/reward'; free.close()
-        process, began = subprocess.Popen([sys.executable, '-c', script, f'{d}/graph.json', url.split(':')[2].split('/')[0]]), time.time()
-        def ask(p, t): return requests.post(url, json=dict(place=p, truth=t)).json()
+        free.bind(('127.0.0.1', 0))
+        url = f'http://127.0.0.1:{free.getsockname()[1]}/reward'
+        free.close()
+        process, began = (
+            subprocess.Popen(
+                [sys.executable, '-c', script, f'{d}/graph.json', url.split(':')[2].split('/')[0]]
+            ),
+            time.time(),
+        )
+
+        def ask(p, t):
+            return requests.post(url, json=dict(place=p, truth=t)).json()
+
         try:
             while True:
-                try: ask(facts[0][0], facts[0][0]); break
-                except requests.ConnectionError: time.sleep(.1)
-                if process.poll() is not None or time.time() > began + patience: raise RuntimeError('the web service does not answer')
+                try:
+                    ask(facts[0][0], facts[0][0])
+                    break
+                except requests.ConnectionError:
+                    time.sleep(0.1)
+                if process.poll() is not None or time.time() > began + patience:
+                    raise RuntimeError('the web service does not answer')
             yield ask
-        finally: process.terminate(); process.wait()
+        finally:
+            process.terminate()
+            process.wait()
 
 # %% ../../nbs/study/05_speed.ipynb #91c4ab37
-def bench_service(data=None, n_pairs:int=100_000, n_asked:int=1_000)->list[dict]:
+def bench_service(data=None, n_pairs: int = 100_000, n_asked: int = 1_000) -> list[dict]:
     "The same pairs, each asked of a local web service."
-    try: import fastapi, uvicorn
-    except ImportError as e: raise ImportError(f"{e.name} is missing: pip install 'rerec[bench]'") from e
+    try:
+        import fastapi
+        import uvicorn
+    except ImportError as e:
+        raise ImportError(f"{e.name} is missing: pip install 'rerec[bench]'") from e
     n_items, facts, source = facts_for(data)
     ours, _, unit, pairs = reward_pairs(n_items, facts, n_pairs)
     with served(facts, unit) as ask:
         said = [ask(*pair) for pair in pairs[:n_asked]]
-        if not np.allclose(said, ours().total[:n_asked], atol=1e-5): raise AssertionError('the service disagrees')
+        if not np.allclose(said, ours().total[:n_asked], atol=1e-5):
+            raise AssertionError('the service disagrees')
         a, b, times = ratio_of(ours, lambda: [ask(*pair) for pair in pairs[:n_asked]], 3)
-    return [dict(name='service', input=source, ours=f'{n_pairs/a:,.0f} pairs/s', theirs=f'FastAPI and requests, {n_asked/b:,.0f} pairs/s', ratio=times*n_pairs/n_asked, asked='>= 5000')]
+    return [
+        dict(
+            name='service',
+            input=source,
+            ours=f'{n_pairs / a:,.0f} pairs/s',
+            theirs=f'FastAPI and requests, {n_asked / b:,.0f} pairs/s',
+            ratio=times * n_pairs / n_asked,
+            asked='>= 5000',
+        )
+    ]
 
 # %% ../../nbs/study/05_speed.ipynb #c971b09c
-def movielens_sized(n_users:int=943, n_items:int=1_682, n_likes:int=100_000, tastes:int=10, seed:int=0)->InteractionGraph:
+def movielens_sized(
+    n_users: int = 943,
+    n_items: int = 1_682,
+    n_likes: int = 100_000,
+    tastes: int = 10,
+    seed: int = 0,
+) -> InteractionGraph:
     "Simulated likes with planted tastes and uneven popularity."
     rng = np.random.default_rng(seed)
-    fame, loads, leanings = rng.permutation(1/(np.arange(n_items) + 30.)), rng.dirichlet(np.full(tastes, .15), n_items), rng.dirichlet(np.full(tastes, .25), n_users)
-    chance = fame*(.03/tastes + .97*leanings@loads.T)
-    race = -np.log(rng.random((n_users, n_items)))/chance
-    likes = np.sort(race.argsort(1)[:, :max(1, n_likes//n_users)], axis=1)
-    return InteractionGraph(n_users, n_items, torch.arange(n_users).repeat_interleave(likes.shape[1]), torch.from_numpy(likes.ravel()))
+    fame, loads, leanings = (
+        rng.permutation(1 / (np.arange(n_items) + 30.0)),
+        rng.dirichlet(np.full(tastes, 0.15), n_items),
+        rng.dirichlet(np.full(tastes, 0.25), n_users),
+    )
+    chance = fame * (0.03 / tastes + 0.97 * leanings @ loads.T)
+    race = -np.log(rng.random((n_users, n_items))) / chance
+    likes = np.sort(race.argsort(1)[:, : max(1, n_likes // n_users)], axis=1)
+    return InteractionGraph(
+        n_users,
+        n_items,
+        torch.arange(n_users).repeat_interleave(likes.shape[1]),
+        torch.from_numpy(likes.ravel()),
+    )
 
 # %% ../../nbs/study/05_speed.ipynb #b15b9d98
-def example_loop(train:InteractionGraph, dim:int, layers:int, epochs:int, lr:float, batch_size:int, reg:float, seed:int)->LightGCN:
+def example_loop(
+    train: InteractionGraph,
+    dim: int,
+    layers: int,
+    epochs: int,
+    lr: float,
+    batch_size: int,
+    reg: float,
+    seed: int,
+) -> LightGCN:
     "Training as in torch-geometric's examples/lightgcn.py: its model, its loss, its sampling."
     from torch_geometric.nn import LightGCN as Reference
+
     torch.manual_seed(seed)
     u, n = train.n_users, train.n_items
     liked = torch.stack([train.users, train.items + u])
     edges = torch.cat([liked, liked.flip(0)], 1)
     model = Reference(u + n, dim, num_layers=layers)
-    optimiser, loader = torch.optim.Adam(model.parameters(), lr=lr), torch.utils.data.DataLoader(range(liked.shape[1]), shuffle=True, batch_size=batch_size)
+    optimiser, loader = (
+        torch.optim.Adam(model.parameters(), lr=lr),
+        torch.utils.data.DataLoader(range(liked.shape[1]), shuffle=True, batch_size=batch_size),
+    )
     for _ in range(epochs):
         for index in loader:
             pos = liked[:, index]
-            both = torch.cat([pos, torch.stack([pos[0], torch.randint(u, u + n, (len(index),))])], 1)
+            both = torch.cat(
+                [pos, torch.stack([pos[0], torch.randint(u, u + n, (len(index),))])], 1
+            )
             optimiser.zero_grad()
-            loss = model.recommendation_loss(*model(edges, both).chunk(2), node_id=both.unique(), lambda_reg=reg)
-            loss.backward(); optimiser.step()
-    with torch.no_grad(): return LightGCN(*model.get_embedding(edges).split([u, n]), ())
+            loss = model.recommendation_loss(
+                *model(edges, both).chunk(2), node_id=both.unique(), lambda_reg=reg
+            )
+            loss.backward()
+            optimiser.step()
+    with torch.no_grad():
+        return LightGCN(*model.get_embedding(edges).split([u, n]), ())
 
 # %% ../../nbs/study/05_speed.ipynb #d32c0a57
-def bench_lightgcn(data=None, epochs:int=20, graph:InteractionGraph|None=None)->list[dict]:
+def bench_lightgcn(
+    data=None, epochs: int = 20, graph: InteractionGraph | None = None
+) -> list[dict]:
     "LightGCN against torch-geometric's example loop; NDCG@10 of both stands in the row."
     train, held = (graph or movielens_sized()).split(0)
-    even = ceil(len(train)/ceil(len(train)/20_000))
-    settings, made = dict(dim=64, layers=3, epochs=epochs, lr=.02, reg=1e-2, seed=0), {}
-    def ours(): made['ours'] = train_lightgcn(train, batch_size=20_000, **settings)
-    def theirs(): made['theirs'] = example_loop(train, batch_size=even, **settings)
+    even = ceil(len(train) / ceil(len(train) / 20_000))
+    settings, made = dict(dim=64, layers=3, epochs=epochs, lr=0.02, reg=1e-2, seed=0), {}
+
+    def ours():
+        made['ours'] = train_lightgcn(train, batch_size=20_000, **settings)
+
+    def theirs():
+        made['theirs'] = example_loop(train, batch_size=even, **settings)
+
     a, b, times = ratio_of(ours, theirs, 2)
-    ndcg = {k: next(v for m,v in rank_metrics(model.scores, train, held).items() if 'ndcg' in m.lower()) for k,model in made.items()}
-    return [dict(name='lightgcn', input='simulated', ours=f"{a:.1f} s, NDCG@10 {ndcg['ours']:.3f}", theirs=f"example loop, {b:.1f} s, NDCG@10 {ndcg['theirs']:.3f}", ratio=times, asked='>= 3')]
+    ndcg = {
+        k: next(
+            v for m, v in rank_metrics(model.scores, train, held).items() if 'ndcg' in m.lower()
+        )
+        for k, model in made.items()
+    }
+    return [
+        dict(
+            name='lightgcn',
+            input='simulated',
+            ours=f'{a:.1f} s, NDCG@10 {ndcg["ours"]:.3f}',
+            theirs=f'example loop, {b:.1f} s, NDCG@10 {ndcg["theirs"]:.3f}',
+            ratio=times,
+            asked='>= 3',
+        )
+    ]
 
 # %% ../../nbs/study/05_speed.ipynb #0a9b7c55
 FIGURES = ('ndcg@10', 'recall@10', 'precision@10', 'mrr@10', 'hit_rate@10')
-RANX = '''
+RANX = """
 import json, statistics, sys, time
 from ranx import Qrels, Run, evaluate
 said = json.load(open(sys.argv[1]))
@@ -192,63 +334,129 @@ for _ in range(6):
     found = evaluate(qrels, run, said['figures'], threads=1)
     spent.append(time.perf_counter() - began)
 print(json.dumps(dict(found={k: float(v) for k,v in found.items()}, seconds=statistics.median(spent[1:]))))
-'''
-def figures_of(places, truth)->dict[str, float]: # Means over the queries
+"""
+
+
+def figures_of(places, truth) -> dict[str, float]:  # Means over the queries
     "The same five figures with `rerec.base.metrics`."
     hit = place_hits(places[:, :10], truth).any(1).float()
-    each = ndcg_at_k(places, truth, 10), recall_at_k(places, truth, 10), precision_at_k(places, truth, 10), reciprocal_rank(places[:, :10], truth), hit
-    return {k: v.double().mean().item() for k,v in zip(FIGURES, each)}
+    each = (
+        ndcg_at_k(places, truth, 10),
+        recall_at_k(places, truth, 10),
+        precision_at_k(places, truth, 10),
+        reciprocal_rank(places[:, :10], truth),
+        hit,
+    )
+    return {k: v.double().mean().item() for k, v in zip(FIGURES, each)}
 
 # %% ../../nbs/study/05_speed.ipynb #d21e8f34
-def rivals(python:str|None=None)->str: # A Python that has them
+def rivals(python: str | None = None) -> str:  # A Python that has them
     "Where RecBole and ranx live, which do not fit the versions of this package."
     python = python or os.environ.get('REREC_RIVALS', '.venv-rivals/bin/python')
-    if not Path(python).exists(): raise ImportError(f'{python} is missing: make rivals, or set REREC_RIVALS to a Python with ranx and RecBole')
+    if not Path(python).exists():
+        raise ImportError(
+            f'{python} is missing: make rivals, or set REREC_RIVALS to a Python with ranx and RecBole'
+        )
     return python
-def ranx_figures(places, truth, python:str|None=None)->dict: # found: as from `figures_of`; seconds
+
+
+def ranx_figures(
+    places, truth, python: str | None = None
+) -> dict:  # found: as from `figures_of`; seconds
     "What ranx says of the same lists, in another environment."
     python = rivals(python)
-    run = {f'q{q}': {f'd{d}': float(-j) for j,d in enumerate(row)} for q,row in enumerate(places.tolist())}
-    right = {f'q{q}': {f'd{d}': 1 for d in row if d >= 0} for q,row in enumerate(truth.tolist())}
+    run = {
+        f'q{q}': {f'd{d}': float(-j) for j, d in enumerate(row)}
+        for q, row in enumerate(places.tolist())
+    }
+    right = {f'q{q}': {f'd{d}': 1 for d in row if d >= 0} for q, row in enumerate(truth.tolist())}
     with tempfile.TemporaryDirectory() as d:
         write_json(f'{d}/lists.json', dict(run=run, truth=right, figures=FIGURES))
-        said = subprocess.run([python, '-c', RANX, f'{d}/lists.json'], capture_output=True, text=True)
-    if said.returncode: raise RuntimeError(f'ranx failed: {said.stderr[-500:]}')
+        said = subprocess.run(
+            [python, '-c', RANX, f'{d}/lists.json'], capture_output=True, text=True
+        )
+    if said.returncode:
+        raise RuntimeError(f'ranx failed: {said.stderr[-500:]}')
     return json.loads(said.stdout.splitlines()[-1])
 
 # %% ../../nbs/study/05_speed.ipynb #58e3c0d7
-def ranked_lists(n_queries:int, n_items:int=3_883, seed:int=0)->tuple: # (places, truth), up to 5 right rows a query
+def ranked_lists(
+    n_queries: int, n_items: int = 3_883, seed: int = 0
+) -> tuple:  # (places, truth), up to 5 right rows a query
     "Made-up rankings of 20 items in which right ones stand about half the time."
     rng = np.random.default_rng(seed)
     places = np.stack([rng.permutation(n_items)[:20] for _ in range(n_queries)])
-    truth = np.where(rng.random((n_queries, 5)) < .15, places[:, :5], rng.integers(n_items, size=(n_queries, 5)))
-    truth[:, 1:][rng.random((n_queries, 4)) < .5] = -1
+    truth = np.where(
+        rng.random((n_queries, 5)) < 0.15, places[:, :5], rng.integers(n_items, size=(n_queries, 5))
+    )
+    truth[:, 1:][rng.random((n_queries, 4)) < 0.5] = -1
     return torch.from_numpy(places), torch.from_numpy(truth)
-def bench_metrics(data=None, n_queries:int=10_000)->list[dict]:
+
+
+def bench_metrics(data=None, n_queries: int = 10_000) -> list[dict]:
     "Five figures of 10,000 rankings against ranx."
     places, truth = ranked_lists(n_queries)
     theirs = ranx_figures(places, truth)
     a, *_ = ratio_of(lambda: figures_of(places, truth), lambda: None)
-    apart = max(abs(v - theirs['found'][k]) for k,v in figures_of(places, truth).items())
-    if apart > 1e-6: raise AssertionError(f'ranx disagrees by {apart:.2g}')
-    return [dict(name='metrics', input='simulated', ours=f'{n_queries/a:,.0f} lists/s', theirs=f"ranx, {n_queries/theirs['seconds']:,.0f} lists/s", ratio=theirs['seconds']/a, apart=apart, asked='')]
+    apart = max(abs(v - theirs['found'][k]) for k, v in figures_of(places, truth).items())
+    if apart > 1e-6:
+        raise AssertionError(f'ranx disagrees by {apart:.2g}')
+    return [
+        dict(
+            name='metrics',
+            input='simulated',
+            ours=f'{n_queries / a:,.0f} lists/s',
+            theirs=f'ranx, {n_queries / theirs["seconds"]:,.0f} lists/s',
+            ratio=theirs['seconds'] / a,
+            apart=apart,
+            asked='',
+        )
+    ]
 
 # %% ../../nbs/study/05_speed.ipynb #86ef1cb4
 def beside_recbole(
-    found:dict, # Model to what `measure_lightgcn` or `measure_sasrec` found
-)->list[dict]: # A row for each
+    found: dict,  # Model to what `measure_lightgcn` or `measure_sasrec` found
+) -> list[dict]:  # A row for each
     "Seconds and NDCG@10 of both, as rows of the table."
-    told = lambda o: f"{o['seconds']:.1f} s, NDCG@10 {o['ndcg']:.3f}"
-    return [dict(name='recbole', input=f'ml-100k {m}', ours=told(f['ours']), theirs=f"RecBole, {told(f['theirs'])}", ratio=f['theirs']['seconds']/f['ours']['seconds'], asked='>= 10' if m=='lightgcn' else '') for m,f in found.items()]
-def bench_recbole(data=None)->list[dict]: # `data` is not used
-    "LightGCN and SASRec against RecBole, really run."
-    with tempfile.TemporaryDirectory() as d: return beside_recbole(dict(lightgcn=measure_lightgcn(rivals(), d), sasrec=measure_sasrec(rivals(), d)))
+    told = lambda o: f'{o["seconds"]:.1f} s, NDCG@10 {o["ndcg"]:.3f}'
+    return [
+        dict(
+            name='recbole',
+            input=f'ml-100k {m}',
+            ours=told(f['ours']),
+            theirs=f'RecBole, {told(f["theirs"])}',
+            ratio=f['theirs']['seconds'] / f['ours']['seconds'],
+            asked='>= 10' if m == 'lightgcn' else '',
+        )
+        for m, f in found.items()
+    ]
 
+
+def bench_recbole(data=None) -> list[dict]:  # `data` is not used
+    "LightGCN and SASRec against RecBole, really run."
+    with tempfile.TemporaryDirectory() as d:
+        return beside_recbole(
+            dict(lightgcn=measure_lightgcn(rivals(), d), sasrec=measure_sasrec(rivals(), d))
+        )
 
 # %% ../../nbs/study/05_speed.ipynb #0aa55e08
 SHAPES = {
-    'SmolLM2-135M': dict(vocab_size=49_152, hidden_size=576, intermediate_size=1_536, num_hidden_layers=30, num_attention_heads=9, num_key_value_heads=3),
-    'Qwen2.5-0.5B': dict(vocab_size=151_936, hidden_size=896, intermediate_size=4_864, num_hidden_layers=24, num_attention_heads=14, num_key_value_heads=2),
+    'SmolLM2-135M': dict(
+        vocab_size=49_152,
+        hidden_size=576,
+        intermediate_size=1_536,
+        num_hidden_layers=30,
+        num_attention_heads=9,
+        num_key_value_heads=3,
+    ),
+    'Qwen2.5-0.5B': dict(
+        vocab_size=151_936,
+        hidden_size=896,
+        intermediate_size=4_864,
+        num_hidden_layers=24,
+        num_attention_heads=14,
+        num_key_value_heads=2,
+    ),
 }
 
 # %% ../../nbs/study/05_speed.ipynb #1f54e113
@@ -257,23 +465,25 @@ class SharedGRPOTrainer(SharedPrompt, GRPOTrainer):
 
 # %% ../../nbs/study/05_speed.ipynb #32ddfba2
 def random_prompts(
-    n:int, # How many
-    length:int, # Tokens of each, the beginning of sequence among them
-    seed:int=0, # Of the words
-)->list[str]: # Of 1,000 different words
+    n: int,  # How many
+    length: int,  # Tokens of each, the beginning of sequence among them
+    seed: int = 0,  # Of the words
+) -> list[str]:  # Of 1,000 different words
     "Write prompts of one length that say nothing."
     rng = random.Random(seed)
     return [' '.join(f'w{rng.randrange(1_000)}' for _ in range(length - 1)) for _ in range(n)]
 
 # %% ../../nbs/study/05_speed.ipynb #d688a816
 def prompt_trainers(
-    folder:str|Path, # Where trainers want to write
-    shape:dict, # Fields of LlamaConfig
-    dtype:str='float32', # Of the weights
-    prompt:int=340, # Tokens of a prompt
-    answer:int=40, # Tokens of an answer
-    group:int=8, # Siblings
-)->tuple[SharedGRPOTrainer, GRPOTrainer]: # (shared, plain), each with a model of its own and equal weights
+    folder: str | Path,  # Where trainers want to write
+    shape: dict,  # Fields of LlamaConfig
+    dtype: str = 'float32',  # Of the weights
+    prompt: int = 340,  # Tokens of a prompt
+    answer: int = 40,  # Tokens of an answer
+    group: int = 8,  # Siblings
+) -> tuple[
+    SharedGRPOTrainer, GRPOTrainer
+]:  # (shared, plain), each with a model of its own and equal weights
     "Make two trainers that differ in how often they compute a prompt."
     tok = word_tokenizer([' '.join(f'w{i}' for i in range(1_000))])
     args = GRPOConfig(
@@ -292,36 +502,47 @@ def prompt_trainers(
         report_to=[],
         disable_tqdm=True,
     )
+
     def make(cls):
         seed_everything(0)
-        model = LlamaForCausalLM(LlamaConfig(**shape, bos_token_id=1, eos_token_id=2, pad_token_id=0)).to(getattr(torch, dtype))
+        model = LlamaForCausalLM(
+            LlamaConfig(**shape, bos_token_id=1, eos_token_id=2, pad_token_id=0)
+        ).to(getattr(torch, dtype))
         rows = Dataset.from_list([dict(prompt=p) for p in random_prompts(8, prompt)])
         score = lambda completion_ids, **_: [float(ids[0] % 7) for ids in completion_ids]
-        trainer = cls(model=model, reward_funcs=score, args=args, train_dataset=rows, processing_class=tok)
+        trainer = cls(
+            model=model, reward_funcs=score, args=args, train_dataset=rows, processing_class=tok
+        )
         trainer.remove_callback(PrinterCallback)
         return trainer
+
     return make(SharedGRPOTrainer), make(GRPOTrainer)
 
 # %% ../../nbs/study/05_speed.ipynb #25326fd2
 @torch.no_grad()
 def logps_apart(
-    shared:SharedGRPOTrainer, # With its model
-    plain:GRPOTrainer, # With equal weights
-    ids, # Int 'b t': prompts of one group and its answers
-    answer:int, # Tokens of an answer
-)->float: # Largest difference
+    shared: SharedGRPOTrainer,  # With its model
+    plain: GRPOTrainer,  # With equal weights
+    ids,  # Int 'b t': prompts of one group and its answers
+    answer: int,  # Tokens of an answer
+) -> float:  # Largest difference
     "Compare the log-probabilities that two trainers learn from."
-    a, b = (t._get_per_token_logps_and_entropies(t.model, ids.to(t.model.device), torch.ones_like(ids).to(t.model.device), answer)[0] for t in (shared, plain))
+    a, b = (
+        t._get_per_token_logps_and_entropies(
+            t.model, ids.to(t.model.device), torch.ones_like(ids).to(t.model.device), answer
+        )[0]
+        for t in (shared, plain)
+    )
     return (a - b).abs().max().item()
 
 # %% ../../nbs/study/05_speed.ipynb #2467d749
 def bench_prompt(
-    data=None, # Not used: prompts are random
-    dtypes:tuple[str, ...]=('float32', 'bfloat16'), # A row for each
-    rounds:int=3, # As in `ratio_of`
-    shape:str|None=None, # A key of `SHAPES`; by default the larger one on a GPU
-    **sizes, # prompt, answer, group
-)->list[dict]:
+    data=None,  # Not used: prompts are random
+    dtypes: tuple[str, ...] = ('float32', 'bfloat16'),  # A row for each
+    rounds: int = 3,  # As in `ratio_of`
+    shape: str | None = None,  # A key of `SHAPES`; by default the larger one on a GPU
+    **sizes,  # prompt, answer, group
+) -> list[dict]:
     "A step that shares its prompt against a plain step of TRL."
     shape = shape or ('Qwen2.5-0.5B' if torch.cuda.is_available() else 'SmolLM2-135M')
     sizes, rows = dict(prompt=340, answer=40, group=8) | sizes, []
@@ -331,30 +552,65 @@ def bench_prompt(
             ids = torch.randint(6, 1_000, (1, sizes['prompt'])).repeat(sizes['group'], 1)
             ids = torch.cat([ids, torch.randint(6, 1_000, (sizes['group'], sizes['answer']))], 1)
             apart = logps_apart(shared, plain, ids, sizes['answer'])
-            if apart > (1e-4 if dtype == 'float32' else .2):
+            if apart > (1e-4 if dtype == 'float32' else 0.2):
                 raise AssertionError(f'log-probabilities differ by {apart:.2g}')
             a, b, times = ratio_of(shared.train, plain.train, rounds)
-        rows.append(dict(name='prompt', input=f'{shape} {dtype}', ours=f'{a:.1f} s a step', theirs=f'TRL, {b:.1f} s', ratio=times, logps_apart=apart, sizes=sizes, asked='>= 3'))
+        rows.append(
+            dict(
+                name='prompt',
+                input=f'{shape} {dtype}',
+                ours=f'{a:.1f} s a step',
+                theirs=f'TRL, {b:.1f} s',
+                ratio=times,
+                logps_apart=apart,
+                sizes=sizes,
+                asked='>= 3',
+            )
+        )
     return rows
 
 # %% ../../nbs/study/05_speed.ipynb #e55ba1c4
-MEASUREMENTS = dict(rewards=bench_rewards, service=bench_service, lightgcn=bench_lightgcn, metrics=bench_metrics, recbole=bench_recbole, prompt=bench_prompt)
+MEASUREMENTS = dict(
+    rewards=bench_rewards,
+    service=bench_service,
+    lightgcn=bench_lightgcn,
+    metrics=bench_metrics,
+    recbole=bench_recbole,
+    prompt=bench_prompt,
+)
+
+
 def bench(
-    only:list[str]|None=None, # Names of measurements; None for all
-    data:str|Path|None=None, # A benchmark folder; without it and without REREC_DATA, input is simulated
-    out:str|Path='runs/bench.json', # Where the rows are stored
-    measurements:dict|None=None, # Name to function; those of this page if None
-)->list[dict]: # One row or more for each measurement
+    only: list[str] | None = None,  # Names of measurements; None for all
+    data: str
+    | Path
+    | None = None,  # A benchmark folder; without it and without REREC_DATA, input is simulated
+    out: str | Path = 'runs/bench.json',  # Where the rows are stored
+    measurements: dict | None = None,  # Name to function; those of this page if None
+) -> list[dict]:  # One row or more for each measurement
     "Measure, print a table, store the rows with where they come from."
     known, base, rows = measurements or MEASUREMENTS, os.environ.get('REREC_DATA'), []
-    if unknown := set(only or ()) - set(known): raise FileNotFoundError(f'no measurement is called {sorted(unknown)[0]!r}; there are {", ".join(known)}')
+    if unknown := set(only or ()) - set(known):
+        raise FileNotFoundError(
+            f'no measurement is called {sorted(unknown)[0]!r}; there are {", ".join(known)}'
+        )
     for n in only or known:
-        try: new = [row | provenance() for row in known[n](data=data or (Path(base)/'movie' if base else None))]
+        try:
+            new = [
+                row | provenance()
+                for row in known[n](data=data or (Path(base) / 'movie' if base else None))
+            ]
         except ImportError as e:
-            if only: raise
-            print(f'{n:9s} left out: {e}'); continue
-        for r in new: print(as_line(r))
+            if only:
+                raise
+            print(f'{n:9s} left out: {e}')
+            continue
+        for r in new:
+            print(as_line(r))
         rows += new
         write_json(out, rows)
     return rows
-def as_line(r)->str: return f"{r['name']:9s} {r['input']:14s} {r['ours']:24s} {r['theirs']:36s} {r['ratio']:9.2f}  {r['asked']}"
+
+
+def as_line(r) -> str:
+    return f'{r["name"]:9s} {r["input"]:14s} {r["ours"]:24s} {r["theirs"]:36s} {r["ratio"]:9.2f}  {r["asked"]}'
