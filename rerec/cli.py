@@ -7,7 +7,7 @@ __all__ = ['TRAIN_EXAMPLES', 'SCORE_EXAMPLES', 'DATA_EXAMPLES', 'BENCH_EXAMPLES'
            'DISK', 'make_parser', 'add_data', 'add_train', 'add_score', 'add_bench', 'read_settings', 'read_config',
            'parse', 'check_preset', 'preset_settings', 'run_train', 'run_train_shop', 'run_build', 'run_export',
            'run_import', 'score_domain', 'full_text', 'score_file', 'run_score', 'run_bench', 'chosen', 'bench_methods',
-           'bench_language', 'bench_announced', 'explain_os_error', 'main', 'fail']
+           'bench_language', 'bench_announced', 'explain_os_error', 'fail', 'main']
 
 # %% ../nbs/cli/01_cli.ipynb #ca41df33
 import argparse
@@ -196,7 +196,7 @@ def add_data(commands):
 # %% ../nbs/cli/01_cli.ipynb #5c8b3b29
 WARM = ('graph', 'queries', 'short', 'sparse')  # Warm starts of a language model
 
-
+# %% ../nbs/cli/01_cli.ipynb #68f9a85a
 def add_train(commands):
     "Flags of `rerec train`."
     p = add_command(
@@ -357,7 +357,7 @@ OURS = dict(
     resume_from_checkpoint='--resume',
 )  # Fields that a run sets itself
 
-
+# %% ../nbs/cli/01_cli.ipynb #968922cd
 def read_settings(words: list[str]) -> dict:  # Field of ReRecConfig to value, of its type
     "Read flags that are fields of ReRecConfig."
     if not words:
@@ -380,7 +380,7 @@ def read_settings(words: list[str]) -> dict:  # Field of ReRecConfig to value, o
         raise DataError(f'--{taken[0]} is set by the run', remedy=f'use {OURS[taken[0]]}')
     return found
 
-
+# %% ../nbs/cli/01_cli.ipynb #fe22222e
 def read_config(file: str) -> dict:  # Flag to value
     "Flags from a YAML file; dashes and underscores are the same."
     import yaml
@@ -399,7 +399,7 @@ def read_config(file: str) -> dict:  # Flag to value
         raise DataError('holds no flags', file, remedy='write a flag a line, such as `steps: 100`')
     return {str(k).replace('-', '_'): v for k, v in told.items()}
 
-
+# %% ../nbs/cli/01_cli.ipynb #525724fd
 def parse(
     words: list[str],  # After `rerec`
 ) -> argparse.Namespace:  # With `settings`: fields of ReRecConfig
@@ -569,7 +569,7 @@ def run_build(a):
         + f'; taste finds {data.about["taste"]["recall"]:.1%} of late likes among ten\n{card} tells what is in it\ntrain on it:  rerec train --data {a.out}'
     )
 
-
+# %% ../nbs/cli/01_cli.ipynb #20548a8a
 def run_export(a):
     "`rerec data export`"
     from rerec.base.core import check_writable
@@ -584,7 +584,7 @@ def run_export(a):
     publish(a.out, lambda folder: EXPORTS[a.format](folder, data))
     print(f'{a.out}: {a.folder} in the format {a.format!r}')
 
-
+# %% ../nbs/cli/01_cli.ipynb #ce651ed9
 def run_import(a):
     "`rerec data import`"
     from rerec.base.core import check_writable
@@ -652,7 +652,7 @@ def full_text(row: dict) -> str:  # Reasoning, if it was stored, and the answer
         else row['response']
     )
 
-
+# %% ../nbs/cli/01_cli.ipynb #d15242b5
 def score_file(
     file: str | Path,  # JSON lines with model, domain, query_id, response
     data: str
@@ -713,7 +713,7 @@ def run_bench(a):
 
     bench(a.only or None, a.data, measurements=MEASUREMENTS | COSTS)
 
-
+# %% ../nbs/cli/01_cli.ipynb #f312edc1
 def chosen(name: str | None, known, what: str) -> list[str]:  # Names to run
     "One name, if it is known, or all of them."
     if name and name not in known:
@@ -798,7 +798,7 @@ DISK = {
     errno.ENOTDIR: ELSEWHERE,
 }
 
-
+# %% ../nbs/cli/01_cli.ipynb #9e31a022
 def explain_os_error(
     e: Exception,  # Of any library
     folder: str | Path | None = None,  # Named if the error names no file
@@ -816,6 +816,12 @@ def explain_os_error(
     )
 
 # %% ../nbs/cli/01_cli.ipynb #86a9a61e
+def fail(message, code: int) -> int:  # The code
+    "Say what went wrong, in one line."
+    print(f'rerec: {message}', file=sys.stderr)
+    return code
+
+# %% ../nbs/cli/01_cli.ipynb #6b34a337
 def main(
     argv: list[str] | None = None,  # Words after `rerec`; those of the shell if None
 ) -> int:  # 0; 2 for input that cannot be used, 1 for other failures
@@ -840,9 +846,3 @@ def main(
             1,
         )
     return 0
-
-
-def fail(message, code: int) -> int:  # The code
-    "Say what went wrong, in one line."
-    print(f'rerec: {message}', file=sys.stderr)
-    return code

@@ -47,7 +47,7 @@ _MARK = re.compile(
     re.I,
 )
 
-
+# %% ../../nbs/base/05_answers.ipynb #5df16059
 def _thought_end(text):
     "First character behind the thoughts; the end of the text if they never end."
     tags = list(_THINK.finditer(text))
@@ -55,7 +55,7 @@ def _thought_end(text):
         return 0
     return tags[-1].end() if tags[-1][1] else len(text)
 
-
+# %% ../../nbs/base/05_answers.ipynb #f7a17be8
 def _answer_part(text):
     "(end of the reasoning, first and last character of the answer, is it announced by a mark?)"
     begin = _thought_end(text)
@@ -75,7 +75,7 @@ _REFUSAL = re.compile(
     re.I | re.X,
 )
 
-
+# %% ../../nbs/base/05_answers.ipynb #e67d7508
 def _is_prose(part):
     "Sentences are mostly lower case, titles are not."
     words = part[:1000].split()
@@ -89,13 +89,13 @@ def _is_prose(part):
 # %% ../../nbs/base/05_answers.ipynb #9a164931
 MAX_PLACES = 100  # Longer lists are noise
 
-
+# %% ../../nbs/base/05_answers.ipynb #458668d2
 def _lines(text, a, b):
     return [
         (a + m.start(), a + m.end()) for m in re.finditer('[^\n]+', text[a:b]) if not m[0].isspace()
     ]
 
-
+# %% ../../nbs/base/05_answers.ipynb #555356d8
 def _is_entry(part):
     return (
         bool(re.search(r'\w', part))
@@ -103,7 +103,7 @@ def _is_entry(part):
         and not _is_prose(part)
     )
 
-
+# %% ../../nbs/base/05_answers.ipynb #aa613107
 def _parts(text, a, b, announced):
     "Spans of a list's entries; None means prose."
     lines = _lines(text, a, b)
@@ -133,7 +133,7 @@ def _paragraph_end(text, a, b):
     found = re.compile(r'\n[ \t\r]*\n').search(text, a, b)
     return found.start() if found else b
 
-
+# %% ../../nbs/base/05_answers.ipynb #20ede8ac
 def _entries(text, a, b, i):
     "Of a chunk that runs over several lines: all bulleted ones, or else the one next to its separator."
     lines = _lines(text, a, b)
@@ -156,7 +156,7 @@ def _trim(text, a, b):
 # %% ../../nbs/base/05_answers.ipynb #57f5fea7
 _BRACE = re.compile(r'\\f?boxed\s{0,3}\{|\\[{}]|[{}]|\n[ \t\r]*\n')
 
-
+# %% ../../nbs/base/05_answers.ipynb #debb9c97
 def _boxes(text, begin):
     "Spans of what stands in boxes, by their beginnings; an open one ends with its line, and no box holds a blank line."
     boxes, opened = (
@@ -182,7 +182,7 @@ _LAYOUT = re.compile(
     re.I,
 )
 
-
+# %% ../../nbs/base/05_answers.ipynb #3363ef6e
 def _plain(latex):
     "A title as it reads, without the commands that only set it in type."
     kept = _ESCAPED.sub(lambda m: chr(0xE000 + ord(m[1])), latex.replace('\\\\', '\n'))
@@ -194,7 +194,7 @@ def _plain(latex):
 # %% ../../nbs/base/05_answers.ipynb #6cf12b95
 _TRIED = 8  # Boxes that are tried, from the last
 
-
+# %% ../../nbs/base/05_answers.ipynb #20505daa
 def _last_box(text, begin):
     "(first character of the last box that holds a word, its end, what it holds); None without one."
     for start, end in reversed(_boxes(text, begin)[-_TRIED:]):
@@ -211,7 +211,7 @@ _LABEL = re.compile(
     r'[^:]*\b(?:for|title|movies?|films?|books?|pick|recommendation|choice)\b[^:]*: ', re.I
 )
 
-
+# %% ../../nbs/base/05_answers.ipynb #6046f756
 def _describes(words):
     return any(w[0].islower() and w not in FUNCTION_WORDS and w not in ARTICLES for w in words[:12])
 
@@ -246,7 +246,7 @@ _OFFER = re.compile(
     r'recommend|enjoy|\btry\b|consider|suggest|option|instead|check out|might like', re.I
 )
 
-
+# %% ../../nbs/base/05_answers.ipynb #bcc24d30
 def _mentions(text, index, among):
     "Titles named in prose, each once. A sentence that refuses offers nothing, and after one only an offer counts."
     seen, refused = {}, False
@@ -295,7 +295,7 @@ def _parsed(text, index, among):
 # %% ../../nbs/base/05_answers.ipynb #7fecf48b
 _JOINED = 4  # Fields that may be one title with semicolons
 
-
+# %% ../../nbs/base/05_answers.ipynb #beec824a
 def _fields(held, index, among):
     "The entries of a box, separated by semicolons, lines or the marks of a list."
     cuts = [
@@ -350,7 +350,7 @@ def _entry(part, index, among, alone):
 # %% ../../nbs/base/05_answers.ipynb #9c56bf56
 _NEUTRAL = str.maketrans('<>[]', '‹›()')
 
-
+# %% ../../nbs/base/05_answers.ipynb #8de32f41
 def neutralise(
     text: str,  # From a file or a user
     most: int = 2_000,  # Characters; the rest is cut off: our choice
@@ -371,7 +371,7 @@ BOXED_TASK = r"""Recommend from the candidates what fits the request best. First
 \boxed{title}
 or, for several, titles separated by ; inside the braces, best first."""
 
-
+# %% ../../nbs/base/05_answers.ipynb #76561d46
 def render_prompt(
     query: Query,  # What the user asks
     catalogue: Catalogue,  # Where the rows of candidates and history point

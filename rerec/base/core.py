@@ -224,7 +224,7 @@ def write_json(path: str | Path, value) -> Path:  # The path
         path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + '\n'
     )
 
-
+# %% ../../nbs/base/01_core.ipynb #b76dbd3d
 def is_json(path: str | Path) -> bool:  # Half a file of another library is not
     "Is a file of JSON there, and whole?"
     try:
@@ -245,7 +245,7 @@ def sweep(
         shutil.rmtree(p, ignore_errors=True) if p.is_dir() else p.unlink(missing_ok=True)
     return left
 
-
+# %% ../../nbs/base/01_core.ipynb #fea0b85c
 def check_writable(
     folder: str | Path,  # Need not exist; nothing is left there
 ):

@@ -18,7 +18,7 @@ from .formats import exact_titles, read_dat, read_rows, split_year
 # %% ../../nbs/base/03_data.ipynb #baf5b276
 ID_COLUMNS = {'movie': 'movieId', 'book': 'bookId'}
 
-
+# %% ../../nbs/base/03_data.ipynb #0432848a
 def read_items(
     path: str | Path, domain: str = 'movie'
 ) -> tuple[Item, ...]:  # In the order of the file
@@ -42,7 +42,7 @@ def read_items(
 def _rows_by_id(items):
     return {o.id: i for i, o in enumerate(items)}
 
-
+# %% ../../nbs/base/03_data.ipynb #6c435260
 def _known(row, field, value, rows):
     "Row of an id that has to be an item's."
     if str(value) not in rows:
@@ -70,7 +70,7 @@ LIKED = {
     'book': 8.0,
 }  # From this rating on, of 5 and of 10, a user counts as liking an item: our choice
 
-
+# %% ../../nbs/base/03_data.ipynb #694e7384
 def read_likes(
     path: str | Path,  # Table of userId, the id of an item, rating and perhaps timestamp
     items: Sequence[Item],

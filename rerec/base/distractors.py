@@ -70,7 +70,7 @@ def blind_traits(catalogue: Catalogue) -> Float[np.ndarray, 'n 4']:  # Columns a
     letters = [len(o.title) for o in catalogue.items]
     return np.stack([popularity, years, letters, facts], 1).astype(float)
 
-
+# %% ../../nbs/base/08_distractors.ipynb #2fb42c77
 TRAITS = ('popularity', 'year', 'length of title', 'number of facts')
 
 # %% ../../nbs/base/08_distractors.ipynb #64fc9c91
@@ -133,7 +133,7 @@ WEIGHTS = np.array(
 )  # of the traits in `TRAITS`, and of resembling the right item: ours
 EASY = 0.3  # Cost of an easy distractor in the place of a hard one: ours
 
-
+# %% ../../nbs/base/08_distractors.ipynb #4e0cbd1d
 def swap_to_targets(
     above: Float[
         np.ndarray, 'p a'
@@ -326,7 +326,7 @@ def blind_rules(
 # %% ../../nbs/base/08_distractors.ipynb #fdfde8ef
 LIMIT = 1.3  # Times chance that a rule may get: ours
 
-
+# %% ../../nbs/base/08_distractors.ipynb #c6b8c3fd
 def check_blind_rules(
     rules: Sequence[dict],  # As from `blind_rules`
     what: str = 'these queries',  # Named in the error

@@ -26,7 +26,7 @@ from .core import KINDS, Catalogue, DataError, Item, Query, write_atomic
 # %% ../../nbs/base/02_formats.ipynb #431129ce
 YEAR = re.compile(r'\s*\((\d{4})\)$')
 
-
+# %% ../../nbs/base/02_formats.ipynb #7acf3764
 def split_year(
     title: str,  # As files write it: 'Alien (1979)'
 ) -> tuple[str, int | None]:  # ('Alien', 1979); without a year the title and None
@@ -137,7 +137,7 @@ def _jsonl(path):
             raise DataError('is not a JSON object', path, n, remedy='one {...} a line')
         yield n, value
 
-
+# %% ../../nbs/base/02_formats.ipynb #2b97b9a6
 def _parquet(path):
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -169,7 +169,7 @@ def _json(path):
 # %% ../../nbs/base/02_formats.ipynb #005aa2ab
 READERS = {'.csv': _csv, '.jsonl': _jsonl, '.json': _json, '.parquet': _parquet}
 
-
+# %% ../../nbs/base/02_formats.ipynb #4965a735
 def read_rows(
     path: str
     | Path,  # Ends in .csv, .jsonl, .json or .parquet; all but the last may be packed (.gz)
@@ -204,7 +204,7 @@ def _users(catalogue):
         None if name in (None, '') else known.setdefault(str(name), catalogue.n_users + len(known))
     )
 
-
+# %% ../../nbs/base/02_formats.ipynb #28fea0c0
 def _titles(row, fields, resolve, where=None):
     "Rows of the titles in the first of `fields` that is there."
     held = row if where is None else Row(row.path, row.line, where)
@@ -295,7 +295,17 @@ def read_recbench(
 _UNSAFE = str.maketrans('<>[]{};', '‹›()(),')  # Marks of prompts, of boxes and of lists
 _INVISIBLE = ('Cc', 'Cf', 'Cs', 'Zl', 'Zp')
 
+# %% ../../nbs/base/02_formats.ipynb #b217dcfd
+def _unused(name, used):
+    "A name, with a number if it is taken already; `used` counts how often each was wanted."
+    found = name
+    while found in used:
+        used[name] += 1
+        found = f'{name} #{used[name]}'
+    used[found] = 1
+    return found
 
+# %% ../../nbs/base/02_formats.ipynb #6aeceeb1
 def official_titles(
     items: Sequence[Item],  # Of one catalogue
 ) -> list[str]:  # For each item, all different
@@ -308,16 +318,6 @@ def official_titles(
         plain = re.sub(' ?([/‹›]) ?', r'\1', ' '.join(visible.translate(_UNSAFE).split()))
         out.append(_unused(plain[:280].strip() or 'untitled', used))
     return out
-
-
-def _unused(name, used):
-    "A name, with a number if it is taken already; `used` counts how often each was wanted."
-    found = name
-    while found in used:
-        used[name] += 1
-        found = f'{name} #{used[name]}'
-    used[found] = 1
-    return found
 
 # %% ../../nbs/base/02_formats.ipynb #4de9e343
 def official_catalogue(catalogue: Catalogue) -> Catalogue:  # The same rows
@@ -333,7 +333,7 @@ DIFFICULTIES = dict(
     zip(KINDS, ('simple', 'medium', 'hard', 'open', 'open'))
 )  # Of each kind of query, as the paper groups them
 
-
+# %% ../../nbs/base/02_formats.ipynb #44ca9f01
 def write_training(
     path: str | Path,  # Of the parquet file
     queries: Sequence[Query],
@@ -377,6 +377,17 @@ def _official_record(query, named, render):
     )
 
 # %% ../../nbs/base/02_formats.ipynb #2961f097
+def _official_look_up(items, resolve):
+    "Look titles up by their official names first."
+    named = {t.replace('_', ' '): i for i, t in enumerate(official_titles(items))}
+
+    def look(title):
+        row = named.get(title.replace('_', ' '), -1)
+        return row if row >= 0 else resolve(title)
+
+    return look
+
+# %% ../../nbs/base/02_formats.ipynb #d2923bea
 def read_training(
     path: str | Path,
     catalogue: Catalogue,
@@ -391,18 +402,16 @@ def read_training(
         _training_query(row, catalogue, look) for row in read_rows(path, 'prompt', 'reward_model')
     )
 
-
-def _official_look_up(items, resolve):
-    "Look titles up by their official names first."
-    named = {t.replace('_', ' '): i for i, t in enumerate(official_titles(items))}
-
-    def look(title):
-        row = named.get(title.replace('_', ' '), -1)
-        return row if row >= 0 else resolve(title)
-
-    return look
-
 # %% ../../nbs/base/02_formats.ipynb #12dff7a3
+def _split_label(label, look):
+    "The titles of a label: a list, or one string with semicolons; a title that holds one is not split."
+    if not isinstance(label, str):
+        return label
+    return (
+        [label] if look(label.strip()) >= 0 else [t.strip() for t in label.split(';') if t.strip()]
+    )
+
+# %% ../../nbs/base/02_formats.ipynb #734a0bb1
 def _training_query(row, catalogue, look):
     "The query of one row."
     prompt, model, extra = (
@@ -436,15 +445,6 @@ def _training_query(row, catalogue, look):
         history=history,
     )
 
-
-def _split_label(label, look):
-    "The titles of a label: a list, or one string with semicolons; a title that holds one is not split."
-    if not isinstance(label, str):
-        return label
-    return (
-        [label] if look(label.strip()) >= 0 else [t.strip() for t in label.split(';') if t.strip()]
-    )
-
 # %% ../../nbs/base/02_formats.ipynb #4d8c5513
 NO_RELATION = 'has'  # Of an edge that names none
 _ILLEGAL = re.compile(
@@ -456,15 +456,15 @@ _HEAD = (
     '<attributes class="edge" mode="static"><attribute id="0" title="relation" type="string"/></attributes><nodes>'
 )
 
-
+# %% ../../nbs/base/02_formats.ipynb #7433c57b
 def _attribute(text):
     return quoteattr(_ILLEGAL.sub('\ufffd', text))
 
-
+# %% ../../nbs/base/02_formats.ipynb #d1336568
 def _told(value):
     return f'<attvalues><attvalue for="0" value={_attribute(value)}/></attvalues>'
 
-
+# %% ../../nbs/base/02_formats.ipynb #9a498e4c
 def write_graph(path: str | Path, catalogue: Catalogue) -> Path:  # The path
     "Write facts as an item-attribute graph in GEXF, with ids from `official_titles`: items and values are nodes, a relation is an edge."
     items = official_titles(catalogue.items)
@@ -489,6 +489,29 @@ def write_graph(path: str | Path, catalogue: Catalogue) -> Path:  # The path
     )
 
 # %% ../../nbs/base/02_formats.ipynb #c865fd2f
+def _attribute_names(root, owner):
+    "Titles of the attributes that nodes or edges of a graph may have, by their ids."
+    return {
+        a.get('id'): a.get('title')
+        for a in root.iterfind(f'.//{{*}}attributes[@class="{owner}"]/{{*}}attribute')
+    }
+
+# %% ../../nbs/base/02_formats.ipynb #816c3a45
+def _node_rows(root, labels, items, resolve):
+    "Row of the item that each node stands for, -1 for a value: by its id if that is an official name, else by its label."
+    names, ids = (
+        _attribute_names(root, 'node'),
+        {t: i for i, t in enumerate(official_titles(items))},
+    )
+    rows = {}
+    for node in root.iterfind('.//{*}node'):
+        k = node.get('id')
+        told = {names.get(a.get('for')): a.get('value') for a in node.iterfind('.//{*}attvalue')}
+        own = k in ids and labels[k] in (k, _ILLEGAL.sub('\ufffd', str(items[ids[k]])))
+        rows[k] = -1 if told.get('kind') == 'value' else ids[k] if own else resolve(labels[k])
+    return rows
+
+# %% ../../nbs/base/02_formats.ipynb #b73c47f1
 def read_graph(
     path: str | Path,  # A file such as movie_item_attribute_graph.gexf
     items: Sequence[Item],
@@ -519,29 +542,6 @@ def read_graph(
             )
         facts.append((rows[item], relation, labels[value]))
     return tuple(dict.fromkeys(facts))
-
-
-def _attribute_names(root, owner):
-    "Titles of the attributes that nodes or edges of a graph may have, by their ids."
-    return {
-        a.get('id'): a.get('title')
-        for a in root.iterfind(f'.//{{*}}attributes[@class="{owner}"]/{{*}}attribute')
-    }
-
-
-def _node_rows(root, labels, items, resolve):
-    "Row of the item that each node stands for, -1 for a value: by its id if that is an official name, else by its label."
-    names, ids = (
-        _attribute_names(root, 'node'),
-        {t: i for i, t in enumerate(official_titles(items))},
-    )
-    rows = {}
-    for node in root.iterfind('.//{*}node'):
-        k = node.get('id')
-        told = {names.get(a.get('for')): a.get('value') for a in node.iterfind('.//{*}attvalue')}
-        own = k in ids and labels[k] in (k, _ILLEGAL.sub('\ufffd', str(items[ids[k]])))
-        rows[k] = -1 if told.get('kind') == 'value' else ids[k] if own else resolve(labels[k])
-    return rows
 
 # %% ../../nbs/base/02_formats.ipynb #51579c9b
 def read_dat(

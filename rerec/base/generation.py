@@ -78,7 +78,7 @@ def prompt_text(
         return '\n\n'.join(m['content'] for m in prompt) + '\n'
     return tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
 
-
+# %% ../../nbs/base/07_generation.ipynb #a1c1ff3e
 def prompt_ids(
     tokenizer,  # Of transformers
     prompt: str | Sequence[dict],  # Plain text, or chat messages with `role` and `content`
@@ -185,7 +185,7 @@ def processes() -> tuple[int, int]:  # (number of this process, number of proces
         else (0, 1)
     )
 
-
+# %% ../../nbs/base/07_generation.ipynb #406edf9e
 def gather(found: dict) -> dict:  # On every process
     "Merge the dictionaries of all processes."
     parts = [found] * processes()[1]

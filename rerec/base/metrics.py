@@ -56,7 +56,7 @@ def discounts(
     "What a hit is worth at each place."
     return 1 / torch.log2(torch.arange(2, k + 2).float())
 
-
+# %% ../../nbs/base/06_metrics.ipynb #7caf69a8
 def n_right(
     truth: Int[Tensor, 'b m'],  # Right rows, padded with -1
 ) -> Int[Tensor, 'b']:  # A row given twice counts once, -1 never
@@ -155,7 +155,7 @@ class Figures(NamedTuple):
     precision: float
     ndcg: float
 
-
+# %% ../../nbs/base/06_metrics.ipynb #54e77329
 def list_figures(
     listed: Sequence[Hashable],  # Titles or ids in the order of the answer
     truth: Sequence[Hashable],  # The right ones
@@ -197,7 +197,7 @@ class Interval(NamedTuple):
     low: float
     high: float
 
-
+# %% ../../nbs/base/06_metrics.ipynb #f5cc8695
 def wilson(
     hits: float,  # Successes
     n: int,  # Trials, at least one

@@ -40,7 +40,7 @@ class _Fold(dict):
         self[code] = plain.casefold().replace('\u2044', '  ')
         return self[code]
 
-
+# %% ../../nbs/base/04_titles.ipynb #2944fccb
 _FOLD = _Fold(zip(map(ord, '&øØæÆœŒłŁđĐðÐþÞı'), 'and o o ae ae oe oe l l d d d d th th i'.split()))
 
 # %% ../../nbs/base/04_titles.ipynb #d25193ca
@@ -71,7 +71,7 @@ def article_forms(
 # %% ../../nbs/base/04_titles.ipynb #342e358b
 _LOST = 'aceinouy³'  # What a lost Latin-1 character may have been, folded
 
-
+# %% ../../nbs/base/04_titles.ipynb #c3ce14a6
 def _spellings(name):
     "A name, also without apostrophes and dots inside words; up to two lost characters are guessed."
     names = [name, re.sub(r"(?<=\w)['’.](?=\w)", '', name)]
@@ -86,7 +86,7 @@ def _spellings(name):
 # %% ../../nbs/base/04_titles.ipynb #41aa4004
 LONGEST = 300  # Characters of a title that count; the longest of the benchmark has 167
 
-
+# %% ../../nbs/base/04_titles.ipynb #ebb20289
 def surface_forms(
     item: Item,  # In films a bracket holds other names: 'Seven (Se7en)'; in books a series or an author
 ) -> tuple[
@@ -202,7 +202,7 @@ _OPEN, _CLOSE = tuple('"“”«《「『*_'), tuple('"“”»》」』*_,.!?:'
 _LINE_LEFT = re.compile(r'(?:[\n;:\]|>]|\A)[^\w\n]*(?:\d{1,3}[.)][^\w\n]*)?\Z')
 _LINE_RIGHT = re.compile(r'[^\w\n]{0,8}(?:\Z|[\n;\[|<])| [-–—] ')
 
-
+# %% ../../nbs/base/04_titles.ipynb #691bcaac
 def _set_apart(spot):
     "Is the title in quotes, in bold, or alone in its place of a list?"
     if spot.left.endswith(_OPEN) and spot.right.startswith(_CLOSE):
@@ -217,7 +217,7 @@ FUNCTION_WORDS = frozenset(
 )
 _SENTENCE_START = re.compile(r'(?:\A|[.!?\n:;•-])[\s"“*_\']*\Z')
 
-
+# %% ../../nbs/base/04_titles.ipynb #09151033
 def _reads_as_title(spot):
     "In running prose a plain word has to look like a title."
     content = [w for w in spot.words if w not in FUNCTION_WORDS]
@@ -268,7 +268,7 @@ def _words(text):
     found = list(_PLAIN_WORD.finditer(text.lower()) if plain else _WORD.finditer(text))
     return found, [f' {m[0]} ' if plain else f' {m[0].translate(_FOLD)} ' for m in found]
 
-
+# %% ../../nbs/base/04_titles.ipynb #81fd5e33
 def _find(index, text, among):
     "Run the automaton over the normal form and carry its hits back to the text."
     words, folded = _words(text)
@@ -299,7 +299,7 @@ def _find(index, text, among):
 # %% ../../nbs/base/04_titles.ipynb #c9b378b0
 _NUMBER = re.compile('\\d+|i{2,3}|iv|vi{0,3}|ix|x')
 
-
+# %% ../../nbs/base/04_titles.ipynb #93b97747
 def _same_title(a, b):
     "Do two normal forms differ by no more than a slip of the pen?"
     a, b = ([w for w in s.split() if w not in ARTICLES] for s in (a, b))

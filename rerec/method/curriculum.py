@@ -42,7 +42,7 @@ def stays(
 # %% ../../nbs/method/06_curriculum.ipynb #7b9df10c
 ORDERS = ('easy_to_hard', 'hard_to_easy', 'random', 'none')
 
-
+# %% ../../nbs/method/06_curriculum.ipynb #b5303f7d
 def in_order(
     difficulty: Float[Array, 'q'],  # nan counts as 0.5
     keep: Bool[Array, 'q'],  # Queries to play

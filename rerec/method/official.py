@@ -91,7 +91,7 @@ SIZES = (
     'load_best_model_at_end',
 )
 
-
+# %% ../../nbs/method/08_official.ipynb #92864b11
 def official_method() -> dict:  # Fields of ReRecConfig
     "Choose the settings that make the method, whatever the size of a run."
     return {k: v for k, v in OFFICIAL.items() if k not in SIZES}
@@ -134,7 +134,7 @@ BOX = r'\\boxed\s*\{[^}]{1,1000}\}'  # A closed box that is not empty: an answer
 MARK = r'\b[Aa]nswer\s*:'  # An answer in the form that our warm starts teach
 FORM_WEIGHT = 0.1
 
-
+# %% ../../nbs/method/08_official.ipynb #1c7dc41f
 class OfficialReward:
     "Reward of written answers as published: the form, NDCG@1, QAS and PAS. A reward function for TRL."
 

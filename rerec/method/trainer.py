@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['logger', 'SEAL', 'ReRecConfig', 'blame', 'penalised_tokens', 'my_rows', 'TaskMetrics', 'answers_alone',
            'shuffle_groups', 'SharedPrompt', 'TaskTrainer', 'latest_checkpoint', 'Resumable', 'merge_draws',
-           'CurriculumTrainer', 'reward_share', 'StopAfterEpochs', 'StopAfterAnswers', 'played_all', 'ReRecTrainer']
+           'CurriculumTrainer', 'reward_share', 'played_all', 'StopAfterEpochs', 'StopAfterAnswers', 'ReRecTrainer']
 
 # %% ../../nbs/method/07_trainer.ipynb #a1045538
 import json
@@ -360,7 +360,7 @@ class TaskTrainer(TaskMetrics, SharedPrompt, MasterWeights, GRPOTrainer):
 # %% ../../nbs/method/07_trainer.ipynb #50119980
 SEAL = 'curriculum.json'  # a checkpoint that has it and a whole trainer_state.json is whole
 
-
+# %% ../../nbs/method/07_trainer.ipynb #7be955bb
 def latest_checkpoint(
     folder: str | Path,  # Output folder of a run
 ) -> Path | None:  # The newest whole checkpoint, if there is one
@@ -546,6 +546,11 @@ def reward_share(
     return (rewards / (1 + w1 + w2)).clamp(0, 1)
 
 # %% ../../nbs/method/07_trainer.ipynb #0af8ed08
+def played_all(curriculum, epochs: float) -> bool:  # Of so many epochs
+    "Has the curriculum finished its last epoch?"
+    return curriculum.epoch >= epochs - 1 and curriculum.left <= 0
+
+# %% ../../nbs/method/07_trainer.ipynb #ea462fb4
 class StopAfterEpochs(TrainerCallback):
     "Ends training when the curriculum has finished its last epoch."
 
@@ -556,7 +561,7 @@ class StopAfterEpochs(TrainerCallback):
         if played_all(self.curriculum, self.epochs):
             control.should_training_stop = True
 
-
+# %% ../../nbs/method/07_trainer.ipynb #869d5f9a
 class StopAfterAnswers(TrainerCallback):
     "Ends training when so many answers were sampled."
 
@@ -566,11 +571,6 @@ class StopAfterAnswers(TrainerCallback):
     def on_step_end(self, args, state, control, **kwargs):
         if self.trainer.sampled >= self.answers:
             control.should_training_stop = True
-
-
-def played_all(curriculum, epochs: float) -> bool:  # Of so many epochs
-    "Has the curriculum finished its last epoch?"
-    return curriculum.epoch >= epochs - 1 and curriculum.left <= 0
 
 # %% ../../nbs/method/07_trainer.ipynb #929300be
 class ReRecTrainer(CurriculumTrainer):

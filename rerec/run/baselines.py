@@ -174,7 +174,7 @@ def by_user(
         liked[u].append(i)
     return [tuple(o) for o in liked]
 
-
+# %% ../../nbs/run/04_baselines.ipynb #eb398bc9
 def histories(catalogue: Catalogue) -> list[tuple[int, ...]]:  # Of each user
     "What `train_sasrec` learns from."
     return by_user(catalogue.likes, catalogue.n_users)
@@ -262,7 +262,7 @@ LIGHTGCN = dict(
     ours=dict(dim=64, layers=3, epochs=60, lr=0.03, batch_size=20_000, seed=2020),
 )
 
-
+# %% ../../nbs/run/04_baselines.ipynb #601a533c
 def measure_lightgcn(
     python: str | Path,  # Of the environment with RecBole
     folder: str | Path,  # For what it leaves
@@ -346,7 +346,7 @@ SASREC = dict(
     ours=dict(dim=32, layers=2, heads=2, length=20, dropout=0.2, lr=0.003, epochs=10, seed=2020),
 )
 
-
+# %% ../../nbs/run/04_baselines.ipynb #717f9c89
 def measure_sasrec(
     python: str | Path,  # Of the environment with RecBole
     folder: str | Path,  # For what it leaves

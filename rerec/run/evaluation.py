@@ -40,14 +40,14 @@ METRICS = dict(
     accuracy='hit', ndcg='ndcg', ftr='misled'
 )  # name of a mean: column it is the mean of
 
-
+# %% ../../nbs/run/03_evaluation.ipynb #fc457d7d
 def in_order(
     names: Sequence[str], first: Sequence[str]
 ) -> list[str]:  # Each once, those in `first` in front
     "Names that occur, the well-known ones first."
     return [*(n for n in first if n in set(names)), *sorted(set(names) - set(first))]
 
-
+# %% ../../nbs/run/03_evaluation.ipynb #d59665de
 def groups(
     rows: pd.DataFrame,  # With columns `domain` and `kind`
 ) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:  # ((domain, kind), its rows)
@@ -69,7 +69,7 @@ def interval_of(
     "Mean of a metric over a group, with its 95 % interval."
     return mean_interval(rows[METRICS[metric]].dropna())
 
-
+# %% ../../nbs/run/03_evaluation.ipynb #8c5612df
 def as_table(
     found: dict[tuple[str, str], dict[str, Interval]],  # Means of each (domain, kind), by name
     sizes: Sequence[int],  # Queries in each
@@ -177,7 +177,7 @@ def lots(query: Query, n: int, seed: int = 0) -> np.ndarray:  # n numbers betwee
     "Random numbers that belong to a query: the same in every process and order."
     return np.random.default_rng([seed, crc32(query.id.encode())]).random(n)
 
-
+# %% ../../nbs/run/03_evaluation.ipynb #3518a4c6
 def rank(
     query: Query,  # With its candidates
     rows: Sequence[int],  # Rows on offer
@@ -217,7 +217,7 @@ def random_scores(seed: int = 0) -> Callable:  # score(query, rows)
     "A scorer that knows nothing."
     return lambda query, rows: lots(query, len(rows), seed)
 
-
+# %% ../../nbs/run/03_evaluation.ipynb #4e893e22
 def popularity_scores(catalogue: Catalogue) -> Callable:  # score(query, rows)
     "A scorer that never reads the query: how many users liked each item."
     liked = np.bincount([i for _, i in catalogue.likes], minlength=len(catalogue))
@@ -228,7 +228,7 @@ def knows_who_asks(query: Query) -> bool:
     "Tell whether a query brings a user or a history; without them LightGCN can only rank by popularity."
     return query.user is not None or bool(query.history)
 
-
+# %% ../../nbs/run/03_evaluation.ipynb #4c209c00
 def lightgcn_scores(
     users: Float[Tensor, 'u d'],  # Trained vectors of users
     items: Float[Tensor, 'n d'],  # Trained vectors of items
@@ -305,7 +305,7 @@ STAND_INS = dict(
     LightGCN='popularity'
 )  # Where nobody knows who asks, the one ranks as the other does
 
-
+# %% ../../nbs/run/03_evaluation.ipynb #ec74fe24
 def table_of(
     evaluations: dict[str, Evaluation],  # Methods by name, all on the same queries
     metric: str = 'accuracy',  # A key of `METRICS`

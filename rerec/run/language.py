@@ -130,7 +130,7 @@ def benchmark_material(run: LanguageRun) -> Material:
 # %% ../../nbs/run/09_language.ipynb #f8b38729
 BARE = "{% for message in messages %}{{ message['content'] }}{% endfor %}"  # a chat template that adds nothing
 
-
+# %% ../../nbs/run/09_language.ipynb #5fcb0fc6
 def prompt_of(
     run: LanguageRun, snippets: Snippets
 ) -> Callable:  # (query, catalogue) -> chat messages

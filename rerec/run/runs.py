@@ -121,7 +121,7 @@ def log_rows(path: str | Path) -> list[dict]:  # One for each whole line; none i
     text = Path(path).read_text(encoding='utf-8') if Path(path).exists() else ''
     return [json.loads(l) for l in text[: text.rfind('\n') + 1].splitlines()]
 
-
+# %% ../../nbs/run/05_runs.ipynb #08bc0bf3
 class MetricsFile(TrainerCallback):
     "Appends every log to a file of JSON lines."
 
@@ -163,7 +163,7 @@ SHOWN = dict(
     **{'curriculum/left': 'left', 'loss': 'loss'},
 )
 
-
+# %% ../../nbs/run/05_runs.ipynb #7de29878
 class ProgressBar(TrainerCallback):
     "One line: how far, and how well."
 
@@ -299,7 +299,7 @@ class MiniSetup:
     tokenizer: object  # Of the small policy
     demos: list  # Demonstrations and exercises
 
-
+# %% ../../nbs/run/05_runs.ipynb #d17ac04c
 def mini_setup(run: MiniRun) -> MiniSetup:
     "World, queries, tokenizer and demonstrations of a run."
     world = mini_world()
@@ -357,7 +357,7 @@ def config_of(
             ' '.join(str(e).split()), field='trainer', remedy='change the flags of the trainer'
         ) from None
 
-
+# %% ../../nbs/run/05_runs.ipynb #4502f9bb
 def reinforce(
     run, model, tokenizer, rows: Dataset, reward, titles, evaluator, settings: dict, **kwargs
 ):  # (trainer, log)
@@ -446,7 +446,7 @@ def read_metrics(folder: str | Path, stage: str = 'rerec') -> list[dict]:  # One
     "The stored log of a stage."
     return [r for r in log_rows(Path(folder) / 'metrics.jsonl') if r['stage'] == stage]
 
-
+# %% ../../nbs/run/05_runs.ipynb #8b0043a0
 def plot_series(rows: list[dict], keys: dict, claim: str, ylabel: str):  # (figure, axes)
     "Logged figures over steps; `keys` maps what was logged to its label."
     fig, ax = claim_plot(claim, 'step', ylabel)
@@ -729,7 +729,7 @@ REAL_TRAINER = dict(
     report_to=[],
 )
 
-
+# %% ../../nbs/run/05_runs.ipynb #b0aaf901
 def some(
     queries: Sequence[Query],  # Of one part, in the order of their file
     n: int,  # How many
@@ -741,7 +741,7 @@ def some(
         for i in sorted(random.Random(seed).sample(range(len(queries)), min(n, len(queries))))
     )
 
-
+# %% ../../nbs/run/05_runs.ipynb #8d9448d9
 def real_queries(run: RealRun):  # (catalogue, titles, train, validation, test)
     "Usable queries with candidates, split without leakage."
     catalogue, queries = load_benchmark(run.data, TitleIndex)
@@ -768,7 +768,7 @@ def adapter(rank: int):  # A LoraConfig, or None for rank 0
         else None
     )
 
-
+# %% ../../nbs/run/05_runs.ipynb #e7384d64
 def train_real(
     run: RealRun,  # Settings
     official: bool = False,  # The published prompt and reward, with their term for the form; else ours
@@ -834,7 +834,7 @@ LLAMA_3B = dict(
     load_best_model_at_end=True,
 )
 
-
+# %% ../../nbs/run/05_runs.ipynb #57cee34a
 def full_run(
     data: str,  # Benchmark folder
     model: str = 'meta-llama/Llama-3.2-3B-Instruct',  # Name on the hub or folder

@@ -29,7 +29,7 @@ ASKED = dict(
 )  # relations that queries ask for
 GENRE, MAKER = dict(movie='Genre', book='BELONGS_TO'), dict(movie='Directed_by', book='WRITTEN_BY')
 
-
+# %% ../../nbs/run/01_world.ipynb #a341e3d4
 def read_mini() -> tuple[list[Item], list[tuple[int, str, str]]]:  # (items, facts)
     "The films and books of the package."
     items, facts = [], []
@@ -53,7 +53,7 @@ PROFILES = dict(
     engineer=(52, 'western', 'romance'),
 )  # age, genre of films, genre of books: planted, not observed
 
-
+# %% ../../nbs/run/01_world.ipynb #ab14d54f
 def loved(profile: str, domain: str) -> tuple[str, str]:  # (relation, genre)
     "The taste planted in a profile."
     return GENRE[domain], PROFILES[profile][1 + DOMAINS.index(domain)]
@@ -200,7 +200,7 @@ def draw_anchor(
     ]
     return (i, r, *rng.choice(options)) if options else None
 
-
+# %% ../../nbs/run/01_world.ipynb #820aa3ca
 def write_implicit(world, domain, rng):
     "States a fact through another item that has it."
     if not (drawn := draw_anchor(world, domain, rng, ASKED[domain])):
@@ -267,7 +267,7 @@ def write_demographics(world, domain, rng):
     )
     return dict(truth=i, conditions=(taste,), profile=profile, user=user, text=text)
 
-
+# %% ../../nbs/run/01_world.ipynb #39a60428
 WRITERS = dict(
     zip(
         KINDS,
@@ -330,7 +330,7 @@ def pair_of(q: MiniQuery) -> tuple:  # What may not be shared between parts
     "Conditions and answer of a query."
     return q.conditions, q.truth
 
-
+# %% ../../nbs/run/01_world.ipynb #127cdb11
 def combination_of(q: MiniQuery) -> tuple | None:  # None: a single fact, nothing is combined
     "The facts and anchors that a query combines."
     return (
@@ -439,7 +439,7 @@ STEREOTYPES = (
     0.3,
 )  # how often the demonstrator goes by each of its three ideas of a profile
 
-
+# %% ../../nbs/run/01_world.ipynb #7f0df20c
 def stereotypes(
     world: World, profile: str, domain: str
 ) -> list[str]:  # Three genres, likeliest first

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['FILES', 'EXPORTS', 'IMPORTS', 'blind', 'plot_degrees', 'plain', 'table', 'origin', 'counted', 'wording', 'unread',
            'popular_instead', 'apart', 'card', 'write_card', 'export_official', 'export_datasets', 'recbench_record',
-           'export_recbench', 'read_official', 'read_datasets', 'read_recbench_parts', 'import_queries', 'copied']
+           'export_recbench', 'read_official', 'read_datasets', 'read_recbench_parts', 'copied', 'import_queries']
 
 # %% ../../nbs/shop/06_cards.ipynb #bcfc73cb
 import json
@@ -75,7 +75,7 @@ def plot_degrees(
 def plain(value: object) -> str:
     return neutralise(str(value), LONGEST).replace('|', '/')  # for a cell of a table
 
-
+# %% ../../nbs/shop/06_cards.ipynb #01f5e38f
 def table(
     head: Sequence[str],  # Names of the columns
     rows: Sequence[Sequence],  # Of cells
@@ -89,7 +89,7 @@ def table(
         ]
     )
 
-
+# %% ../../nbs/shop/06_cards.ipynb #908077ad
 def origin(about: dict) -> str:  # `about` of a data set
     "Title, licence, seed and sources, for the card."
     s = about['settings']
@@ -98,7 +98,7 @@ def origin(about: dict) -> str:  # `about` of a data set
     )
     return f'# Queries for {about["counts"]["items"]:,} items of the domain {plain(s["domain"])!r}\n\nLicence: {plain(s["licence"])}. Seed: {s["seed"]}. Made from {files} by `rerec data build`.'
 
-
+# %% ../../nbs/shop/06_cards.ipynb #8f13f338
 def counted(about: dict) -> str:  # `about` of a data set
     "How much of everything, for the card."
     rows = [(k.replace('_', ' '), f'{v:,}') for k, v in about['counts'].items()] + [
@@ -107,7 +107,7 @@ def counted(about: dict) -> str:  # `about` of a data set
     kinds = [(k, *(f'{about["queries"][p].get(k, 0):,}' for p in SHARES)) for k in KINDS]
     return table(('what', 'how many'), rows) + '\n\n' + table(('kind', *SHARES), kinds)
 
-
+# %% ../../nbs/shop/06_cards.ipynb #718481d1
 def wording(about: dict) -> str:  # `about` of a data set
     "Whose words the queries are, for the card."
     if not about['reworded']:
@@ -151,7 +151,7 @@ def apart(about: dict) -> str:  # `about` of a data set
     shared = ', '.join(f'{v} {k}s' for k, v in about['leaks'].items())
     return f'Training asks for older likes of {SHARES["train"]:.0%} of the users, validation and test for the newest fifth of the likes of the others. Shared by training and the other parts: {shared}. No graph has seen the likes that a test asks for.'
 
-
+# %% ../../nbs/shop/06_cards.ipynb #d8682588
 def card(
     data: DataSet,  # What to describe
     found: dict[str, float],  # From `blind`
@@ -191,7 +191,7 @@ def card(
         + '\n'
     )
 
-
+# %% ../../nbs/shop/06_cards.ipynb #c603c9d9
 def write_card(
     folder: str | Path,  # Of the data set
     data: DataSet,  # The same
@@ -216,7 +216,7 @@ def export_official(
     domain = re.sub(r'\W+', '_', data.about['settings']['domain'])  # part of a file name
     write_graph(Path(folder) / f'{domain}_item_attribute_graph.gexf', data.catalogue)
 
-
+# %% ../../nbs/shop/06_cards.ipynb #941989b5
 def export_datasets(
     folder: str | Path,  # To write to
     data: DataSet,  # What to write
@@ -247,7 +247,7 @@ FILES = dict(
     demographics='DemographicsBasedQuery',
 )
 
-
+# %% ../../nbs/shop/06_cards.ipynb #dfaca08c
 def recbench_record(
     query,  # One of the data set
     need,  # What is meant by it
@@ -289,7 +289,7 @@ def recbench_record(
         **said,
     )
 
-
+# %% ../../nbs/shop/06_cards.ipynb #0f371b02
 def export_recbench(
     folder: str | Path,  # To write to
     data: DataSet,  # What to write
@@ -304,7 +304,7 @@ def export_recbench(
                     [recbench_record(q, n, k, data) for k, (q, n) in enumerate(some)],
                 )
 
-
+# %% ../../nbs/shop/06_cards.ipynb #9c736aef
 EXPORTS = dict(official=export_official, datasets=export_datasets, recbench=export_recbench)
 
 # %% ../../nbs/shop/06_cards.ipynb #75dc8502
@@ -318,7 +318,7 @@ def read_official(
         for p in SHARES
     }
 
-
+# %% ../../nbs/shop/06_cards.ipynb #557a6d27
 def read_datasets(
     folder: Path,  # As `export_datasets` left it
     data: DataSet,  # The catalogue its rows point to
@@ -346,7 +346,7 @@ def read_datasets(
 
     return {p: [query(r) for r in load_from_disk(str(folder))[p]] for p in SHARES}
 
-
+# %% ../../nbs/shop/06_cards.ipynb #084cb7d0
 def read_recbench_parts(
     folder: Path,  # A folder for each part, a file for each kind
     data: DataSet,  # Titles
@@ -366,10 +366,23 @@ def read_recbench_parts(
         for p in SHARES
     }
 
-
+# %% ../../nbs/shop/06_cards.ipynb #44967482
 IMPORTS = dict(official=read_official, datasets=read_datasets, recbench=read_recbench_parts)
 
 # %% ../../nbs/shop/06_cards.ipynb #93ea85d4
+def copied(
+    base: Path,  # A data set
+    out: Path,  # An empty folder
+    save: Callable,  # Writes queries into the folder it is given
+):
+    "A data set without its queries, and others in their place."
+    shutil.copytree(base / 'tables', out / 'tables')
+    shutil.copy(base / 'taste.safetensors', out)
+    shutil.copy(base / 'settings.json', out)
+    (out / 'queries').mkdir()
+    save(out / 'queries')
+
+# %% ../../nbs/shop/06_cards.ipynb #cbae77b2
 def import_queries(
     folder: str | Path,  # In one of the formats
     form: str,  # A key of `IMPORTS`
@@ -413,16 +426,3 @@ def import_queries(
     settings = data.about['settings'] | dict(imported=f'{form}: {Path(folder).name}')
     write_json(out / 'data.json', about(out, settings, load_tables(out / 'tables'), data.sources))
     return load_data(out)
-
-
-def copied(
-    base: Path,  # A data set
-    out: Path,  # An empty folder
-    save: Callable,  # Writes queries into the folder it is given
-):
-    "A data set without its queries, and others in their place."
-    shutil.copytree(base / 'tables', out / 'tables')
-    shutil.copy(base / 'taste.safetensors', out)
-    shutil.copy(base / 'settings.json', out)
-    (out / 'queries').mkdir()
-    save(out / 'queries')

@@ -6,7 +6,7 @@
 __all__ = ['GRADES', 'SHARES', 'counted', 'by_fame', 'graded', 'Ranks', 'ranked_fairly', 'not_wrong', 'offer', 'room_above',
            'draw_parts', 'leaks', 'unread_rules', 'early_graph', 'learn_early_taste', 'judge_taste', 'DataSet',
            'checksum', 'save_tables', 'load_tables', 'query_line', 'line_query', 'Build', 'settings_of', 'build_data',
-           'make_queries', 'save_parts', 'load_parts', 'about', 'load_data']
+           'save_parts', 'make_queries', 'load_parts', 'about', 'load_data']
 
 # %% ../../nbs/shop/03_dataset.ipynb #9f3f4876
 import hashlib
@@ -55,13 +55,13 @@ GRADES = dict(
     lure=0.15, near_miss=0.25, alike=0.2, company=0.2
 )  # Share of the wrong candidates, at most; the rest by fame: our choice
 
-
+# %% ../../nbs/shop/03_dataset.ipynb #f394dd9c
 def counted(lists: Sequence[np.ndarray], most: int = 60) -> list[int]:  # Rows, the commonest first
     "What stands in the most lists."
     rows, n = np.unique(np.concatenate(lists), return_counts=True) if len(lists) else ((), ())
     return [int(r) for r in np.asarray(rows)[np.argsort(-np.asarray(n), kind='stable')][:most]]
 
-
+# %% ../../nbs/shop/03_dataset.ipynb #f07bfb63
 def by_fame(
     sources: Sources, n: int, rng: random.Random
 ) -> list[int]:  # Rows, an item as often as it is liked
@@ -71,7 +71,7 @@ def by_fame(
         for _ in range(n if len(sources.likes) else 0)
     ]
 
-
+# %% ../../nbs/shop/03_dataset.ipynb #10d29a9b
 def graded(
     drawer: Drawer,  # The graphs
     query: Query,  # With conditions and lures
@@ -228,7 +228,7 @@ def room_above(
 # %% ../../nbs/shop/03_dataset.ipynb #727b3612
 SHARES = dict(train=0.8, validation=0.1, test=0.1)  # Of users, and of queries
 
-
+# %% ../../nbs/shop/03_dataset.ipynb #59a39cf6
 def draw_parts(
     drawer: Drawer,  # The graphs
     titles: TitleIndex,  # Of the same items
@@ -295,7 +295,7 @@ def draw_parts(
         used.update(g for _, grades in offered for g in grades.values())
     return {p: parts[p] for p in SHARES}, {p: needs[p] for p in SHARES}, used
 
-
+# %% ../../nbs/shop/03_dataset.ipynb #0780cf1e
 def leaks(
     parts: dict[str, list[Query]],
 ) -> dict[str, int]:  # What training and the other parts have in common
@@ -350,7 +350,7 @@ def early_graph(
         torch.from_numpy(sources.likes[rows, 1].astype(np.int64)),
     ), users
 
-
+# %% ../../nbs/shop/03_dataset.ipynb #48719dc3
 def learn_early_taste(
     sources: Sources,  # Likes
     epochs: int = 30,  # Passes over half a million likes; fewer over more, but at least 5: our choice
@@ -382,7 +382,7 @@ def learn_early_taste(
     everyone[users] = taste.users
     return LightGCN(everyone, taste.items, taste.history)
 
-
+# %% ../../nbs/shop/03_dataset.ipynb #e06261b5
 def judge_taste(
     taste: LightGCN, sources: Sources, most: int = 2_000, seed: int = 0
 ) -> dict[str, float]:  # ndcg, recall at 10, and users judged
@@ -428,7 +428,7 @@ class DataSet:
     def user_row(self) -> dict[str, int]:
         return {u: k for k, u in enumerate(self.users)}
 
-
+# %% ../../nbs/shop/03_dataset.ipynb #87ee2abb
 def checksum(path: Path) -> str:  # sha256, in hexadecimal
     "What tells a file from a changed one."
     with open(path, 'rb') as f:
@@ -480,7 +480,7 @@ def save_tables(
         ),
     )
 
-
+# %% ../../nbs/shop/03_dataset.ipynb #b966b8a7
 def load_tables(
     folder: Path,  # As `save_tables` left it
 ) -> Tables:  # The report says nothing of single cells
@@ -531,7 +531,7 @@ def query_line(
         **meant,
     )
 
-
+# %% ../../nbs/shop/03_dataset.ipynb #a6f5edfd
 def line_query(
     line: dict,  # As from `query_line`
     row: dict[str, int],  # Id to row
@@ -594,7 +594,7 @@ class Build:
     seed: int = 0  # Of everything
     writer: Writer | None = None  # Says the queries in other words
 
-
+# %% ../../nbs/shop/03_dataset.ipynb #7429c9f1
 def settings_of(build: Build) -> dict:  # What two builds of a folder must agree on
     "Settings as JSON has them, without the folder, and of a server only what its words depend on."
     said = build.writer and {k: getattr(build.writer, k) for k in ('model', 'temperature', 'seed')}
@@ -655,6 +655,25 @@ def build_data(
     return load_data(out)
 
 # %% ../../nbs/shop/03_dataset.ipynb #b7ba07e2
+def save_parts(
+    parts: dict[str, list[Query]],  # By name
+    needs: dict[str, list[Need]],  # What is meant by each query
+    used: Counter,  # How often each grade of candidate
+    catalogue: Catalogue,  # Ids
+    folder: Path,  # For a file each
+):
+    "Queries as JSON lines."
+    for name, queries in parts.items():
+        write_atomic(
+            folder / f'{name}.jsonl',
+            ''.join(
+                json.dumps(query_line(q, n, catalogue), ensure_ascii=False) + '\n'
+                for q, n in zip(queries, needs[name])
+            ),
+        )
+    write_json(folder / 'grades.json', used)
+
+# %% ../../nbs/shop/03_dataset.ipynb #c1f9cd1f
 def make_queries(
     build: Build,  # How many, and who says them
     sources: Sources,  # Where from
@@ -703,25 +722,6 @@ def make_queries(
     if build.writer:
         write_json(folder / 'reworded.json', came_to)
 
-
-def save_parts(
-    parts: dict[str, list[Query]],  # By name
-    needs: dict[str, list[Need]],  # What is meant by each query
-    used: Counter,  # How often each grade of candidate
-    catalogue: Catalogue,  # Ids
-    folder: Path,  # For a file each
-):
-    "Queries as JSON lines."
-    for name, queries in parts.items():
-        write_atomic(
-            folder / f'{name}.jsonl',
-            ''.join(
-                json.dumps(query_line(q, n, catalogue), ensure_ascii=False) + '\n'
-                for q, n in zip(queries, needs[name])
-            ),
-        )
-    write_json(folder / 'grades.json', used)
-
 # %% ../../nbs/shop/03_dataset.ipynb #110c69b8
 def load_parts(
     folder: Path,  # As `save_parts` left it
@@ -740,7 +740,7 @@ def load_parts(
         p: [n for _, n in b] for p, b in both.items()
     }
 
-
+# %% ../../nbs/shop/03_dataset.ipynb #88de79cb
 def about(
     out: Path,  # The folder
     settings: dict,  # It was built with
@@ -783,7 +783,7 @@ def about(
         files={p.relative_to(out).as_posix(): checksum(p) for p in files},
     )
 
-
+# %% ../../nbs/shop/03_dataset.ipynb #faacc87c
 def load_data(
     folder: str | Path,  # As `build_data` made it
     check: bool = True,  # Compare checksums

@@ -64,7 +64,7 @@ def people_like(
 LIKES = ('likes',)  # Relation of such an entry
 LEAST = 5  # People who share traits, at least: as where queries are drawn
 
-
+# %% ../../nbs/shop/04_likes.ipynb #88bc1e89
 @dataclass(frozen=True, eq=False)
 class LikedBy:
     "Says of candidates who likes them, as far as a request asks for it; for `Snippets`."

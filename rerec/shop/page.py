@@ -16,13 +16,13 @@ from .assistant import Assistant, Recommendation, as_wish, earned, role
 # %% ../../nbs/shop/09_page.ipynb #214007dc
 SHOWN = 2_000  # Characters of a text that are shown
 
-
+# %% ../../nbs/shop/09_page.ipynb #d5416111
 def text(value: object) -> str:  # Safe inside HTML
     "A string as HTML that shows it and does nothing."
     plain = ''.join(c if c.isprintable() or c == '\n' else ' ' for c in str(value)[:SHOWN])
     return html.escape(plain) + ('…' if len(str(value)) > SHOWN else '')
 
-
+# %% ../../nbs/shop/09_page.ipynb #afc2bc59
 def card(
     place: int,  # From 1
     item: dict,  # As in `Recommendation.as_dict`
@@ -55,7 +55,7 @@ def steps(
 
     return f'<div class="rerec-steps">{"".join(step(*p) for p in parts)}</div>'
 
-
+# %% ../../nbs/shop/09_page.ipynb #7e0eb5f5
 STYLE = """<style>
 .rerec-card, .rerec-steps { border: 1px solid #bbb; border-radius: 6px; padding: .6em .9em; margin: .4em 0; }
 .rerec-title { font-weight: 600; } .rerec-card ul { margin: .2em 0 0 1.2em; } .rerec-right { border-width: 3px; border-color: #2a7; }
@@ -98,7 +98,7 @@ def as_html(
         earned(recommendation, truth) if truth else [(recommendation.text, 1.0)], bool(truth)
     )
 
-
+# %% ../../nbs/shop/09_page.ipynb #28f9768e
 def failed(
     error: Exception,  # Of somebody who typed
 ) -> tuple[str, str]:  # As from `as_html`
@@ -165,7 +165,7 @@ def make_app(
             )
     return app
 
-
+# %% ../../nbs/shop/09_page.ipynb #89dec0c6
 def serve(
     assistant: Assistant,  # Who answers
     host: str = '127.0.0.1',  # Address to listen at

@@ -53,7 +53,7 @@ WEIGHTS = dict(
     facts=1.0, words=0.25, taste=1.0
 )  # Of the three rankings, by trials on the film catalogue: our choice
 
-
+# %% ../../nbs/shop/05_retrieval.ipynb #4bb38245
 def bm25_index(
     documents: Sequence[Sequence[str]],
 ) -> bm25s.BM25:  # Short and long documents nearly alike
@@ -62,7 +62,7 @@ def bm25_index(
     index.index([list(d) or [''] for d in documents], show_progress=False)
     return index
 
-
+# %% ../../nbs/shop/05_retrieval.ipynb #014532c2
 def best(scores: np.ndarray, most: int) -> np.ndarray:  # Rows, best first
     "Rows with the highest scores above 0."
     top = (
@@ -71,7 +71,7 @@ def best(scores: np.ndarray, most: int) -> np.ndarray:  # Rows, best first
     top = np.sort(top)
     return top[np.argsort(-scores[top], kind='stable')][: (scores > 0).sum()]
 
-
+# %% ../../nbs/shop/05_retrieval.ipynb #3f4e98eb
 def fuse(
     rankings: dict[str, np.ndarray],  # Rows, best first, by name
     n: int,  # Items of the catalogue
@@ -168,7 +168,7 @@ def found_among(
     }
     return {k: sum(h) / len(h) for k, h in kinds.items()} | dict(all=sum(hits.values()) / len(hits))
 
-
+# %% ../../nbs/shop/05_retrieval.ipynb #83faf53a
 def retrieval_table(
     data: DataSet,  # With queries for validation and test
     n: int,  # Places that count
@@ -192,7 +192,7 @@ def retrieval_table(
     }
     return {name: found_among(find, queries, n) for name, find in ways.items()}
 
-
+# %% ../../nbs/shop/05_retrieval.ipynb #7a6d515d
 def measure_retrieval(
     folders: Sequence[str | Path],  # Of data sets
     n: int,  # Places that count

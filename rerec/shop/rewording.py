@@ -39,7 +39,7 @@ def has_role(relation: str) -> bool:  # A genre has none: *a drama* is said with
     "Do words have to tell this relation from others?"
     return phrases(relation) != PHRASES['genre']
 
-
+# %% ../../nbs/shop/02_rewording.ipynb #c0d61190
 def ways(
     need: Need,  # What is meant
     condition: tuple[str, str],  # One of its conditions
@@ -80,7 +80,7 @@ Reply with the new request alone, in one line of at most 400 letters.
 
 Request: {text}"""
 
-
+# %% ../../nbs/shop/02_rewording.ipynb #ae379cf9
 def must_say(
     need: Need,  # What is meant
     template: str,  # What was said
@@ -125,7 +125,7 @@ class Reply(NamedTuple):
     tokens_in: int = 0  # As the server counts them
     tokens_out: int = 0  # The same, of its reply
 
-
+# %% ../../nbs/shop/02_rewording.ipynb #f7d5e4b6
 def dig(value, *path):  # What lies there, or None
     "Follow keys and positions into JSON of any shape."
     for p in path:
@@ -183,7 +183,7 @@ FOREIGN = re.compile(
     re.I | re.X,
 )
 
-
+# %% ../../nbs/shop/02_rewording.ipynb #f6945a93
 def role_words(
     relation: str,  # As the catalogue calls it
 ) -> set[str]:  # {'directed', 'director'}
@@ -378,7 +378,7 @@ def connect(
 # %% ../../nbs/shop/02_rewording.ipynb #223df9de
 GO_ON = 'what was said is kept, so the same command goes on from here'
 
-
+# %% ../../nbs/shop/02_rewording.ipynb #27481c23
 def trouble(
     error: Exception,  # Of the `openai` client
     writer: Writer,  # Who was asked
@@ -438,7 +438,7 @@ def ask(
         raise trouble(e, writer) from None
     return read_reply(said.text)
 
-
+# %% ../../nbs/shop/02_rewording.ipynb #e0ce36f3
 def probe(
     writer: Writer,  # Whom to ask
 ):
@@ -502,7 +502,7 @@ def reply_key(
 # %% ../../nbs/shop/02_rewording.ipynb #fcfd845f
 ATTEMPTS = 3  # Our choice
 
-
+# %% ../../nbs/shop/02_rewording.ipynb #57933191
 class Outcome(NamedTuple):
     "What came of one query."
 
@@ -564,7 +564,7 @@ class Tally:
     def __str__(self):
         return f'{self.reworded:,} queries in other words, {self.kept.total():,} as they were; {self.asked:,} replies asked for, {self.cached:,} there already; {self.tokens_in:,} tokens in and {self.tokens_out:,} out cost {self.cost:,.2f}, {self.paid:,.2f} of it now'
 
-
+# %% ../../nbs/shop/02_rewording.ipynb #d978155c
 def reason(fault: str) -> str:  # "does not say '...'"
     "A fault without the names in it."
     return re.sub(r"""(['"]).*\1""", "'...'", fault)
@@ -586,7 +586,7 @@ def teller(
 
     return tell
 
-
+# %% ../../nbs/shop/02_rewording.ipynb #4e48d59e
 def at_once(
     work: Callable,  # For each thing
     things: Sequence,  # In order

@@ -6,7 +6,7 @@
 __all__ = ['SHOP_TRAINER', 'ANSWER', 'DRAWS', 'ROW', 'ShopRun', 'shop_run', 'shop_snippets', 'shop_material', 'ranked', 'device',
            'reading_settings', 'before', 'report', 'Pace', 'seconds', 'learning_pace', 'answering_pace', 'measure_pace',
            'reinforcement_seconds', 'estimate_minutes', 'announce', 'foretell', 'conclusion', 'result_of', 'train_shop',
-           'bench_announcement', 'run_model', 'export_run', 'evaluate_run', 'list_runs', 'run_line', 'answers_of',
+           'bench_announcement', 'run_model', 'export_run', 'evaluate_run', 'run_line', 'list_runs', 'answers_of',
            'compare_runs', 'store_rows', 'plot_row', 'plot_runs', 'draw_comparison']
 
 # %% ../../nbs/shop/07_training.ipynb #d083058a
@@ -68,7 +68,7 @@ SHOP_TRAINER = dict(
     gradient_accumulation_steps=4
 )  # Queries a step, each with eight answers: little memory
 
-
+# %% ../../nbs/shop/07_training.ipynb #fca21c4f
 @dataclass(frozen=True)
 class ShopRun(LanguageRun):
     "A data set, a chat model, a warm start, and a way to go on."
@@ -189,7 +189,7 @@ def report(
 ANSWER = 40  # Tokens of an answer, as demonstrations have
 DRAWS = 2  # Times that queries of a step are drawn, on average: seen, not known beforehand
 
-
+# %% ../../nbs/shop/07_training.ipynb #220f705d
 @dataclass(frozen=True)
 class Pace:
     "How fast a machine is with a model, in seconds."
@@ -513,23 +513,6 @@ def evaluate_run(
     return judged
 
 # %% ../../nbs/shop/07_training.ipynb #dce0509b
-def list_runs(
-    base: str | Path = 'runs',  # Where runs are kept
-) -> pd.DataFrame:  # Indexed by name
-    "The runs of a folder, the newest last."
-    found = (
-        sorted(Path(base).glob('**/config.json'), key=lambda p: p.stat().st_mtime)
-        if Path(base).is_dir()
-        else ()
-    )
-    lines = {
-        p.parent.relative_to(base).as_posix(): run_line(p.parent)
-        for p in found
-        if 'settings' in json.loads(p.read_text(encoding='utf-8'))
-    }
-    return pd.DataFrame.from_dict(lines, orient='index')
-
-
 def run_line(folder: Path) -> dict:  # A row of the table
     "What a run is, and how far it got."
     told, done = (
@@ -552,7 +535,24 @@ def run_line(folder: Path) -> dict:  # A row of the table
         seconds=result.get('seconds'),
     )
 
+# %% ../../nbs/shop/07_training.ipynb #be30b793
+def list_runs(
+    base: str | Path = 'runs',  # Where runs are kept
+) -> pd.DataFrame:  # Indexed by name
+    "The runs of a folder, the newest last."
+    found = (
+        sorted(Path(base).glob('**/config.json'), key=lambda p: p.stat().st_mtime)
+        if Path(base).is_dir()
+        else ()
+    )
+    lines = {
+        p.parent.relative_to(base).as_posix(): run_line(p.parent)
+        for p in found
+        if 'settings' in json.loads(p.read_text(encoding='utf-8'))
+    }
+    return pd.DataFrame.from_dict(lines, orient='index')
 
+# %% ../../nbs/shop/07_training.ipynb #534fa87b
 def answers_of(folder: str | Path) -> Evaluation:  # To the test part
     "What a run answered at its end."
     file = Path(folder) / 'answers' / 'test.json'
@@ -564,7 +564,7 @@ def answers_of(folder: str | Path) -> Evaluation:  # To the test part
         )
     return Evaluation.load(file)
 
-
+# %% ../../nbs/shop/07_training.ipynb #74038b5c
 def compare_runs(
     a: str | Path,  # A run
     b: str | Path,  # Another
@@ -610,7 +610,7 @@ ROW = (
     'provenance',
 )
 
-
+# %% ../../nbs/shop/07_training.ipynb #df49f6aa
 def store_rows(
     runs: Sequence[str | Path],  # Folders of finished runs
     out: str | Path,  # JSON file, such as results/shop.json
@@ -674,7 +674,7 @@ def plot_runs(
         ax.legend(frameon=False, fontsize=7)
     return fig, ax
 
-
+# %% ../../nbs/shop/07_training.ipynb #56efbf50
 def draw_comparison(
     a: str | Path,  # A run
     b: str | Path,  # Another

@@ -6,7 +6,7 @@
 __all__ = ['NDCG', 'RIVALS', 'PARTS', 'SWEPT', 'ELSEWHERE', 'PUBLISHED', 'METHODS', 'SETTINGS', 'LOOKS', 'SCORERS', 'Method',
            'Setting', 'without_last', 'next_queries', 'config_of', 'narrowed', 'told', 'fine_tune', 'supervise',
            'judge_scores', 'job_queries', 'set_up', 'run_method', 'judge_policy', 'restricted', 'drawn_parts',
-           'drawn_tests', 'in_new_words', 'difference', 'hits_of', 'methods_table']
+           'drawn_tests', 'in_new_words', 'hits_of', 'difference', 'methods_table']
 
 # %% ../../nbs/study/02_comparison.ipynb #ee718b21
 import json
@@ -136,7 +136,7 @@ class Setting:
     n_train: int | None = None  # Training queries, if not all
     next_item: bool = False  # Test on held-out likes
 
-
+# %% ../../nbs/study/02_comparison.ipynb #f59c9a9d
 SETTINGS = dict(
     embedded=Setting(),
     epochs=Setting(n_train=320),
@@ -192,7 +192,7 @@ def next_queries(
 # %% ../../nbs/study/02_comparison.ipynb #b4afc468
 LOOKS = dict(eval_steps=10, save_steps=10)  # twice as often as the embedded job, to see how fast
 
-
+# %% ../../nbs/study/02_comparison.ipynb #0415be4f
 def config_of(
     method: Method,  # What differs
     folder: str | Path,  # For checkpoints
@@ -329,7 +329,7 @@ SCORERS = {  # name: (world, LightGCN, seed) -> score(query, rows)
     ),
 }
 
-
+# %% ../../nbs/study/02_comparison.ipynb #89ee304c
 def judge_scores(score, setup: MiniSetup) -> dict:  # test, unseen: sheets
     return {
         n: sheet(evaluate_scores(score, getattr(setup.parts, n), setup.world))
@@ -464,7 +464,7 @@ def drawn_parts(
     world = mini_world()
     return world, split_mini(world, seed, MiniRun().sizes, n_candidates, repeats=True)
 
-
+# %% ../../nbs/study/02_comparison.ipynb #1dbc2291
 @lru_cache
 def drawn_tests(
     setting: str,  # A key of SETTINGS
@@ -496,6 +496,19 @@ def in_new_words(
     return row | {part: restricted(row[part], drawn, kept) for part, (drawn, kept) in tests.items()}
 
 # %% ../../nbs/study/02_comparison.ipynb #7d781aff
+def hits_of(
+    row: dict, part: str, kind: str | None, domain: str | None = None
+) -> np.ndarray:  # 0 or 1 for each query
+    "What a row says of each query; of one kind or domain where one is named."
+    found, kinds = row[part], row[part]['kinds']
+    asked = [
+        (kind is None or kinds[2 * i : 2 * i + 2] == kind[:2])
+        and (domain is None or found['domains'][i] == domain[0])
+        for i in range(len(found['hits']))
+    ]
+    return np.array([int(h) for h in found['hits']], float)[asked]
+
+# %% ../../nbs/study/02_comparison.ipynb #3a860759
 def difference(
     ours: list[dict],  # Rows of one method
     theirs: list[dict],  # Of another, over the same seeds
@@ -525,19 +538,6 @@ def difference(
     return float(np.mean([d.mean() for d in apart])), *both_ways(
         resampled(-1, 0, 1), resampled(1, 0, -1)
     )
-
-
-def hits_of(
-    row: dict, part: str, kind: str | None, domain: str | None = None
-) -> np.ndarray:  # 0 or 1 for each query
-    "What a row says of each query; of one kind or domain where one is named."
-    found, kinds = row[part], row[part]['kinds']
-    asked = [
-        (kind is None or kinds[2 * i : 2 * i + 2] == kind[:2])
-        and (domain is None or found['domains'][i] == domain[0])
-        for i in range(len(found['hits']))
-    ]
-    return np.array([int(h) for h in found['hits']], float)[asked]
 
 # %% ../../nbs/study/02_comparison.ipynb #5df0f06e
 def methods_table(

@@ -95,7 +95,7 @@ def invented(
         f'{words[i // side]} {words[side + i % side]}' for i in rng.permutation(side * side)[:n]
     ]
 
-
+# %% ../../nbs/study/06_costs.ipynb #912fb245
 def told(
     titles: list[str], n: int, lines: int = 5, seed: int = 0
 ) -> list[str]:  # `n` answers of so many lines and the recommendation
@@ -197,25 +197,25 @@ def bench_memory(
 # %% ../../nbs/study/06_costs.ipynb #c0575a18
 fresh = count()  # A number in front makes each text a new one, which nobody remembers having read
 
-
+# %% ../../nbs/study/06_costs.ipynb #b2e6fcd6
 def _index(n):
     return TitleIndex([Item(t) for t in invented(n)])
 
-
+# %% ../../nbs/study/06_costs.ipynb #a80c0de0
 def _read(answers, index):
     return [segment(f'{next(fresh)}. {a}', index) for a in answers]
 
-
+# %% ../../nbs/study/06_costs.ipynb #8c51314b
 def _build_index(n):
     items = [Item(t) for t in invented(n)]
     return lambda: TitleIndex(items)
 
-
+# %% ../../nbs/study/06_costs.ipynb #adebb772
 def _read_with(n):
     index, answers = _index(n), told(invented(n), 100)
     return lambda: _read(answers, index)
 
-
+# %% ../../nbs/study/06_costs.ipynb #9e5b4b77
 def _read_long(n_tokens):  # Lines of ten words
     index, answers = _index(1_000), told(invented(1_000), 5, lines=n_tokens // 10)
     return lambda: _read(answers, index)
@@ -229,13 +229,13 @@ def _reward(n_items, n_answers):  # Lists of 5, one right item each; ten facts a
     places, truth = torch.randint(n_items, (n_answers, 5)), torch.randint(n_items, (n_answers, 1))
     return lambda: dual_graph_terms(table, items, places, truth)
 
-
+# %% ../../nbs/study/06_costs.ipynb #80629861
 def _advantages(group, tokens):  # 32 prompts
     b = 32 * group
     args = torch.rand(b), torch.rand(b, tokens) < 0.3, torch.ones(b, tokens, dtype=torch.bool)
     return lambda: reasoning_aware_advantages(*args, group)
 
-
+# %% ../../nbs/study/06_costs.ipynb #78108dde
 def _epoch(n_queries):  # Every query played 8 times and counted, and the next epoch planned
     plan, rng = Curriculum(n_queries), np.random.default_rng(0)
 
@@ -247,12 +247,12 @@ def _epoch(n_queries):  # Every query played 8 times and counted, and the next e
 
     return play
 
-
+# %% ../../nbs/study/06_costs.ipynb #8ebf035c
 def _likes(n):  # Two batches an epoch, whatever the size
     graph = movielens_sized(n // 50, n // 100, n)
     return lambda: train_lightgcn(graph, epochs=1, batch_size=ceil(len(graph) / 2))
 
-
+# %% ../../nbs/study/06_costs.ipynb #ab6a95c4
 def _table(n):
     facts = movie_sized(n // 10, n, n // 3)
     return lambda: AttributeGraph.from_facts(n // 10, facts)
@@ -276,7 +276,7 @@ GROWTHS = (  # (what, of what there is more, sizes, size to a call, largest expo
     ('table of facts', 'facts', (10_000, 30_000, 100_000, 300_000, 1_000_000), _table, 1.3),
 )
 
-
+# %% ../../nbs/study/06_costs.ipynb #c352bd6c
 def bench_growth(
     data=None,  # Not used: sizes are simulated
     growths: Sequence[tuple] = GROWTHS,  # As `GROWTHS`
@@ -333,7 +333,7 @@ PARTS = dict(
     curriculum=['_mark'],
 )  # Methods of the trainer; what is left is TRL and transformers around them
 
-
+# %% ../../nbs/study/06_costs.ipynb #be8b76f7
 def step_parts(
     trainer,  # Of TRL
 ) -> list[
@@ -568,7 +568,7 @@ COSTS = dict(
     growth=bench_growth,
 )
 
-
+# %% ../../nbs/study/06_costs.ipynb #6b3e26c4
 def measure_costs(
     out: str | Path = 'runs/costs.json',  # Where the rows are stored
     only: Sequence[str] | None = None,  # Names in `COSTS`; all if None

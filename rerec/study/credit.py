@@ -51,7 +51,7 @@ class Claim:
 # %% ../../nbs/study/03_credit.ipynb #7c65f244
 LINE, VERDICT = re.compile(r'[^\n]+'), re.compile(r'\s*(.+?) (yes|no)\s*')
 
-
+# %% ../../nbs/study/03_credit.ipynb #58a2a377
 def claims_of(
     text: str,  # An answer
     world: World,  # What is true
@@ -82,7 +82,7 @@ def sees_need(
     words = re.split(r' : (?:not .+? but )?', ' ' + first[1])[-1] if first else ''
     return {w.strip() for w in words.split(' and ')} == {v for _, v in query.conditions}
 
-
+# %% ../../nbs/study/03_credit.ipynb #da4de06d
 def follows(
     text: str,  # An answer
     claims: Sequence[Claim],  # Its verdicts

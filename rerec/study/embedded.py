@@ -152,7 +152,7 @@ GRID = [
     dict(skip_quiet=True),
 ]
 
-
+# %% ../../nbs/study/08_embedded.ipynb #7ea16214
 def sweep(
     folder: str | Path,  # A finished run of the embedded job: its warm start and taste are used
     grid: list[dict] = GRID,  # Settings that differ from the defaults

@@ -30,7 +30,7 @@ def collect(
     )
     return len(rows)
 
-
+# %% ../../nbs/study/01_evidence.ipynb #4d916840
 def stored_rows(
     file: str | Path = '../results/methods.jsonl',  # As `collect` writes it
     setting: str | None = None,  # Only rows of this job
@@ -72,7 +72,7 @@ def verdict(
         return 'within noise'
     return 'better' if mean > 0 else 'worse'
 
-
+# %% ../../nbs/study/01_evidence.ipynb #9eb2e837
 def written(found: tuple[float, float, float]) -> str:  # '+0.175 [+0.128, +0.225]'
     "A difference as it is printed."
     return f'{found[0]:+.3f} [{found[1]:+.3f}, {found[2]:+.3f}]'

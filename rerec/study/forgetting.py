@@ -38,7 +38,7 @@ def read_probes(
         for l in files('rerec').joinpath('probes', name).read_text(encoding='utf-8').splitlines()
     ]
 
-
+# %% ../../nbs/study/04_forgetting.ipynb #a3c45846
 def general_texts() -> list[str]:  # Paragraphs of about 70 words
     "Plain English on varied subjects, written for this package."
     return [r['text'] for r in read_probes('text.jsonl')]
@@ -90,7 +90,7 @@ class TextLoss:
     def per_character(self) -> float:
         return sum(self.nats) / sum(self.characters)
 
-
+# %% ../../nbs/study/04_forgetting.ipynb #ec0a4613
 def text_loss(
     model,  # Any causal language model
     tokenizer,  # Its tokenizer
@@ -112,7 +112,7 @@ def named(
     "Count a phrase in a text, in any case."
     return len(re.findall(rf'(?<![\w-])(?<!\d[.,]){re.escape(phrase)}(?![\w-]|[.,]\d)', text, re.I))
 
-
+# %% ../../nbs/study/04_forgetting.ipynb #e98cc718
 def json_of(
     text: str,  # JSON, bare or in a block of code
 ):  # What it holds; None if it is no JSON
@@ -123,6 +123,11 @@ def json_of(
         return None
 
 # %% ../../nbs/study/04_forgetting.ipynb #8234a4ff
+def opening(text: str) -> str:  # All that counts as an answer to a question
+    "The first twelve words of the first line."
+    return ' '.join(next((l for l in text.splitlines() if l.strip()), '').split()[:12])
+
+# %% ../../nbs/study/04_forgetting.ipynb #fb99b966
 CHECKS = {  # name: (text, what the prompt asked for) -> is it so?
     'lower_case': lambda s: s == s.lower() != s.upper(),
     'capitals': lambda s: s == s.upper() != s.lower(),
@@ -151,11 +156,6 @@ CHECKS = {  # name: (text, what the prompt asked for) -> is it so?
     ),
 }
 
-
-def opening(text: str) -> str:  # All that counts as an answer to a question
-    "The first twelve words of the first line."
-    return ' '.join(next((l for l in text.splitlines() if l.strip()), '').split()[:12])
-
 # %% ../../nbs/study/04_forgetting.ipynb #591067cd
 @dataclass(frozen=True)
 class Probe:
@@ -165,7 +165,7 @@ class Probe:
     prompt: str  # What the model is asked
     checks: tuple  # Of (name in CHECKS, what was asked for ...); all must hold
 
-
+# %% ../../nbs/study/04_forgetting.ipynb #93167758
 def passes(
     text: str,  # An answer
     probe: Probe,
@@ -241,7 +241,7 @@ def fingerprint(
     whole = json.dumps([list(texts), {n: [asdict(p) for p in ps] for n, ps in sets.items()}])
     return hashlib.sha256(whole.encode()).hexdigest()[:12]
 
-
+# %% ../../nbs/study/04_forgetting.ipynb #78971ff2
 def all_probes() -> dict[str, list[Probe]]:  # instructions, knowledge
     "The two sets of probes that ask for answers."
     return dict(instructions=instruction_probes(), knowledge=knowledge_probes())
@@ -288,7 +288,7 @@ MEASURES = {
     'knowledge': ('knowledge', 'hits'),
 }
 
-
+# %% ../../nbs/study/04_forgetting.ipynb #aaf9286d
 def values_of(
     row: dict,  # From `probe`
     measure: str,  # A key of MEASURES

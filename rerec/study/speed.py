@@ -7,7 +7,7 @@ __all__ = ['SERVICE', 'FIGURES', 'RANX', 'SHAPES', 'MEASUREMENTS', 'ratio_of', '
            'reward_pairs', 'bench_rewards', 'served', 'bench_service', 'movielens_sized', 'example_loop',
            'bench_lightgcn', 'figures_of', 'rivals', 'ranx_figures', 'ranked_lists', 'bench_metrics', 'beside_recbole',
            'bench_recbole', 'SharedGRPOTrainer', 'random_prompts', 'prompt_trainers', 'logps_apart', 'bench_prompt',
-           'bench', 'as_line']
+           'as_line', 'bench']
 
 # %% ../../nbs/study/05_speed.ipynb #2e95a6cb
 import json
@@ -76,7 +76,7 @@ def movie_sized(
             facts[int(i), 'relation', f'v{v}'] = None
     return list(facts)[:n_facts]
 
-
+# %% ../../nbs/study/05_speed.ipynb #978c01c9
 def facts_for(
     data: str | Path | None = None,
 ) -> tuple[int, list, str]:  # (items, facts, which graph it is)
@@ -336,7 +336,7 @@ for _ in range(6):
 print(json.dumps(dict(found={k: float(v) for k,v in found.items()}, seconds=statistics.median(spent[1:]))))
 """
 
-
+# %% ../../nbs/study/05_speed.ipynb #43a7a846
 def figures_of(places, truth) -> dict[str, float]:  # Means over the queries
     "The same five figures with `rerec.base.metrics`."
     hit = place_hits(places[:, :10], truth).any(1).float()
@@ -359,7 +359,7 @@ def rivals(python: str | None = None) -> str:  # A Python that has them
         )
     return python
 
-
+# %% ../../nbs/study/05_speed.ipynb #b37cfcd9
 def ranx_figures(
     places, truth, python: str | None = None
 ) -> dict:  # found: as from `figures_of`; seconds
@@ -392,7 +392,7 @@ def ranked_lists(
     truth[:, 1:][rng.random((n_queries, 4)) < 0.5] = -1
     return torch.from_numpy(places), torch.from_numpy(truth)
 
-
+# %% ../../nbs/study/05_speed.ipynb #a19a7cbc
 def bench_metrics(data=None, n_queries: int = 10_000) -> list[dict]:
     "Five figures of 10,000 rankings against ranx."
     places, truth = ranked_lists(n_queries)
@@ -431,7 +431,7 @@ def beside_recbole(
         for m, f in found.items()
     ]
 
-
+# %% ../../nbs/study/05_speed.ipynb #54c6a87d
 def bench_recbole(data=None) -> list[dict]:  # `data` is not used
     "LightGCN and SASRec against RecBole, really run."
     with tempfile.TemporaryDirectory() as d:
@@ -579,7 +579,11 @@ MEASUREMENTS = dict(
     prompt=bench_prompt,
 )
 
+# %% ../../nbs/study/05_speed.ipynb #844233c1
+def as_line(r) -> str:
+    return f'{r["name"]:9s} {r["input"]:14s} {r["ours"]:24s} {r["theirs"]:36s} {r["ratio"]:9.2f}  {r["asked"]}'
 
+# %% ../../nbs/study/05_speed.ipynb #1d141d69
 def bench(
     only: list[str] | None = None,  # Names of measurements; None for all
     data: str
@@ -610,7 +614,3 @@ def bench(
         rows += new
         write_json(out, rows)
     return rows
-
-
-def as_line(r) -> str:
-    return f'{r["name"]:9s} {r["input"]:14s} {r["ours"]:24s} {r["theirs"]:36s} {r["ratio"]:9.2f}  {r["asked"]}'
