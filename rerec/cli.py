@@ -388,16 +388,16 @@ def read_config(file: str) -> dict:  # Flag to value
     if not Path(file).is_file():
         raise DataError('there is no such file', file, remedy='check --config')
     try:
-        told = yaml.safe_load(Path(file).read_text(encoding='utf-8'))
+        facts_in_prompt = yaml.safe_load(Path(file).read_text(encoding='utf-8'))
     except (yaml.YAMLError, UnicodeDecodeError) as e:
         raise DataError(
             f'is no YAML: {" ".join(str(e).split())[:200]}',
             file,
             remedy='write a flag a line, such as `steps: 100`',
         ) from None
-    if not isinstance(told, dict):
+    if not isinstance(facts_in_prompt, dict):
         raise DataError('holds no flags', file, remedy='write a flag a line, such as `steps: 100`')
-    return {str(k).replace('-', '_'): v for k, v in told.items()}
+    return {str(k).replace('-', '_'): v for k, v in facts_in_prompt.items()}
 
 # %% ../nbs/cli/01_cli.ipynb #525724fd
 def parse(
@@ -503,7 +503,7 @@ def run_train_shop(a, given: dict):  # The flags, and those that are given
 
     name = a.name or f'{Path(a.data).name}-{Path(a.model).name}'
     folder = f'{a.out}/{name}'
-    more = dict(told=a.told, warm=a.warm, warm_rows=a.warm_rows, answers=a.answers)
+    more = dict(facts_in_prompt=a.facts_in_prompt, warm=a.warm, warm_rows=a.warm_rows, answers=a.answers)
     given['trainer'] = SHOP_TRAINER | given['trainer']
     given |= {k: v for k, v in more.items() if v is not None}
     result = train_shop(
@@ -521,7 +521,7 @@ def run_build(a):
 
     from rerec.shop.cards import write_card
     from rerec.shop.dataset import Build, build_data
-    from rerec.shop.rewording import Writer
+    from rerec.shop.rewording import Rewriter
 
     columns = dict(c.partition('=')[::2] for c in a.column)
     if odd := [c for c in a.column if '=' not in c]:
@@ -533,8 +533,8 @@ def run_build(a):
             '--paraphrase and --model belong together',
             remedy='give the address of a server and the name of a model there',
         )
-    writer = (
-        Writer(a.paraphrase, a.model, a.key_variable, a.per_minute, a.at_once, tuple(a.price))
+    rewriter = (
+        Rewriter(a.paraphrase, a.model, a.key_variable, a.per_minute, a.concurrency, tuple(a.price))
         if a.paraphrase
         else None
     )
@@ -554,7 +554,7 @@ def run_build(a):
             a.candidates,
             licence=a.licence,
             seed=a.seed,
-            writer=writer,
+            rewriter=rewriter,
         ),
         progress=tqdm,
     )
@@ -621,8 +621,8 @@ def score_domain(
         TitleIndex(catalogue.items),
         {k: q.truth for q in queries for k in (q.id, q.text)},
     )
-    taste = train_lightgcn(InteractionGraph.from_catalogue(catalogue), epochs=30)
-    reward = DualGraphReward(AttributeGraph.from_catalogue(catalogue), taste.items, titles)
+    lightgcn = train_lightgcn(InteractionGraph.from_catalogue(catalogue), epochs=30)
+    reward = DualGraphReward(AttributeGraph.from_catalogue(catalogue), lightgcn.items, titles)
     texts = [full_text(r) for r in rows]
     truth = [known.get(r.get('query_id')) or known.get(r.get('query')) or () for r in rows]
     terms, parsed = reward.terms(texts, truth), [parse_answer(t, titles) for t in texts]
@@ -630,8 +630,8 @@ def score_domain(
         dict(
             model=r['model'],
             answers=1,
-            parsed=bool(a.places),
-            with_unknown=-1 in a.places,
+            parsed=bool(a.ranked),
+            with_unknown=-1 in a.ranked,
             segments=len(segment(t, titles)),
             judged=bool(gt),
             **{
@@ -752,7 +752,7 @@ def bench_language(a):
             a.seed,
             f'{base}/{name}',
             n_candidates=a.candidates,
-            told=a.told,
+            facts_in_prompt=a.facts_in_prompt,
             method=name,
             warm=a.warm,
             warm_rows=a.warm_rows,

@@ -104,7 +104,7 @@ if __name__ == '__main__':
         max_steps=4,
         learning_rate=1e-3,
         seed=1,
-        floor=0.0,
+        min_std=0.0,
     )
     data = Dataset.from_list(
         [dict(prompt='?', truth=list(q.truth), candidates=list(q.candidates)) for q in queries]

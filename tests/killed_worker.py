@@ -107,7 +107,7 @@ def shop(folder):
             n_test=6,
             n_validation=4,
             max_new_tokens=12,
-            told=2,
+            facts_in_prompt=2,
             trainer=few,
             resume=True,
         )

@@ -126,7 +126,7 @@ def test_neutralise(text, most):
 def test_titles_and_answers_do_not_crash(titles, answer):
     index = TitleIndex([Item(t) for t in titles])
     index.find(answer)
-    assert all(-1 <= p < len(titles) for p in parse_answer(answer, index).places)
+    assert all(-1 <= p < len(titles) for p in parse_answer(answer, index).ranked)
 
 
 def test_a_title_is_recognised_as_the_prompt_writes_it():

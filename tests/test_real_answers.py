@@ -99,7 +99,7 @@ def test_a_known_title_is_found_wherever_the_official_item_is_one(indexes, outpu
             looked += 1
             missed += not any(
                 index.sure.get(normal_form(t.rsplit(' (', 1)[0])) == rows or p in rows
-                for t, p in zip(a.titles, a.places)
+                for t, p in zip(a.titles, a.ranked)
             )
     assert (looked > 800, missed) == (True, 0), (looked, missed)
 
@@ -116,7 +116,7 @@ def test_thoughts_that_never_end_are_no_answer(outputs, answers):
         for o, a in zip(outputs, answers)
         if '<think>' in o['response'] and '</think>' not in o['response']
     ]
-    assert cut and all(a.places == () for a in cut)
+    assert cut and all(a.ranked == () for a in cut)
 
 
 def test_fast_on_long_texts(indexes, outputs):
@@ -129,8 +129,8 @@ def test_fast_on_long_texts(indexes, outputs):
 
 def test_figures(outputs, answers):
     "What the README of a run may say about these outputs."
-    empty, unknown = sum(not a.places for a in answers), sum(UNKNOWN in a.places for a in answers)
-    places = [p for a in answers for p in a.places]
+    empty, unknown = sum(not a.ranked for a in answers), sum(UNKNOWN in a.ranked for a in answers)
+    places = [p for a in answers for p in a.ranked]
     print(
         dict(
             empty=empty,

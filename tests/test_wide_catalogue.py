@@ -6,7 +6,14 @@ from functools import cache
 
 import pytest
 
-from rerec.run.lookup import Snippets, demonstrate, look_up, make_sheet, read_query, render_lookup
+from rerec.run.lookup import (
+    Snippets,
+    demonstrate,
+    look_up,
+    candidate_facts,
+    read_query,
+    render_lookup,
+)
 from rerec.shop.dataset import Build, build_data
 from rerec.shop.training import ShopRun, shop_snippets
 
@@ -93,8 +100,8 @@ def condition_queries(data):
 def looked(snippets, query):
     "(request, what is told, what is wanted and who fits)"
     request = read_query(snippets, query)
-    sheet = make_sheet(snippets, query.candidates, [request])
-    return request, sheet, look_up(snippets, query, request, sheet)
+    shown = candidate_facts(snippets, query.candidates, [request])
+    return request, shown, look_up(snippets, query, request, shown)
 
 
 def facts_of(entries):
@@ -105,7 +112,9 @@ def test_what_is_asked_for_is_told(shop):
     data, snippets = shop
     queries = condition_queries(data)
     assert len(queries) > 300
-    told = [set(q.conditions) <= facts_of(looked(snippets, q)[1].told[q.truth[0]]) for q in queries]
+    told = [
+        set(q.conditions) <= facts_of(looked(snippets, q)[1].facts[q.truth[0]]) for q in queries
+    ]
     assert sum(told) / len(told) > 0.97
 
 
@@ -113,8 +122,8 @@ def test_wanted_is_what_the_query_asks_for(shop):
     data, snippets = shop
     same, n = 0, 0
     for q in condition_queries(data):
-        _, sheet, found = looked(snippets, q)
-        if not set(q.conditions) <= facts_of(sheet.told[q.truth[0]]):
+        _, shown, found = looked(snippets, q)
+        if not set(q.conditions) <= facts_of(shown.facts[q.truth[0]]):
             continue
         n += 1
         same += facts_of(found.wanted) == set(q.conditions)
@@ -128,8 +137,8 @@ def test_no_demonstration_passes_over_an_item_with_the_same_values(shop):
         facts.setdefault(row, set()).add(tuple(fact))
     written = 0
     for q in condition_queries(data):
-        request, sheet, found = looked(snippets, q)
-        if demonstrate(snippets, q, request, sheet) is None:
+        request, shown, found = looked(snippets, q)
+        if demonstrate(snippets, q, request, shown) is None:
             continue
         written += 1
         wanted = facts_of(found.wanted)
@@ -143,8 +152,8 @@ def test_numbers_say_what_they_count(shop):
     named = [c.replace('_', ' ') for c in NUMBERS]
     numbers = 0
     for q in condition_queries(data)[:150]:
-        request, sheet, _ = looked(snippets, q)
-        written = demonstrate(snippets, q, request, sheet) or ('',)
+        request, shown, _ = looked(snippets, q)
+        written = demonstrate(snippets, q, request, shown) or ('',)
         lines = [
             l.split(': ', 1)[1]
             for l in render_lookup(q, snippets)[0]['content'].splitlines()

@@ -30,14 +30,14 @@ class Answer:
     "What an answer recommends."
 
     start: int  # text[:start] is reasoning
-    places: tuple[
+    ranked: tuple[
         int, ...
     ]  # A row for each listed title, best first; `UNKNOWN` for one the catalogue lacks
     titles: tuple[str, ...]  # The same titles as written
 
     @property
     def first(self) -> int:
-        return self.places[0] if self.places else UNKNOWN
+        return self.ranked[0] if self.ranked else UNKNOWN
 
 # %% ../../nbs/base/05_answers.ipynb #e7b9b546
 _THINK = re.compile('<(/?)(?:think|thinking|thought|reasoning)>', re.I)
@@ -327,10 +327,10 @@ def _boxed_answer(text, box, mark, index, among):
     if mark is not None and (mark > begin or '\n' not in text[mark:begin]):
         begin = min(mark, begin)
     fields = _fields(held, index, among)
-    places = [p for f in fields for p in _entry(f, index, among, alone=len(fields) == 1)][
+    ranked = [p for f in fields for p in _entry(f, index, among, alone=len(fields) == 1)][
         :MAX_PLACES
     ]
-    return Answer(begin, tuple(r for r, _ in places), tuple(t for _, t in places))
+    return Answer(begin, tuple(r for r, _ in ranked), tuple(t for _, t in ranked))
 
 # %% ../../nbs/base/05_answers.ipynb #aa3b28fb
 def _entry(part, index, among, alone):

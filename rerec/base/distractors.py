@@ -177,7 +177,7 @@ def first_choice(
     own: float,  # Of these, the share around the right item
 ) -> tuple[list[int], list[int], list[int]]:  # (chosen, spare hard ones, easy ones, chosen or not)
     "Choose distractors for hardness alone: lures, neighbours of the right item, neighbours of a decoy, and any."
-    chosen = [i for i in query.lures if i not in banned][: (n + 1) // 2]
+    chosen = [i for i in query.false_answers if i not in banned][: (n + 1) // 2]
     n_hard = max(0, round(hard * n) - len(chosen))
 
     def free(rows):
@@ -276,14 +276,14 @@ def add_candidates(
                 f'only {len(chosen) + 1} candidates for query {query.id!r}',
                 remedy=f'ask for fewer than {n}',
             )
-        lures = tuple(i for i in query.lures if i in chosen)
+        false_answers = tuple(i for i in query.false_answers if i in chosen)
         if fair:
             chosen = fair_choice(
-                right, chosen, spare, easy, traits, target[:-1], len(lures), near[right]
+                right, chosen, spare, easy, traits, target[:-1], len(false_answers), near[right]
             )
         wrong = chance.sample(chosen, n - 1)
         wrong.insert(target[-1], right)
-        offered.append(replace(query, truth=(right,), candidates=tuple(wrong), lures=lures))
+        offered.append(replace(query, truth=(right,), candidates=tuple(wrong), false_answers=false_answers))
     return tuple(offered)
 
 # %% ../../nbs/base/08_distractors.ipynb #9cee95a1

@@ -230,7 +230,7 @@ def _condition_query(row, kind, catalogue, resolve, users):
         if len(c) == 2 or row.wrong('sharedRelationships', f'{c} is no pair')
     )
     false = {(m.get('relation'), m.get('person')) for m in row.list('misinformed', dict)}
-    lures = (
+    false_answers = (
         tuple(
             dict.fromkeys(
                 i for i, *fact in catalogue.facts if tuple(fact) in false and i not in truth
@@ -248,7 +248,7 @@ def _condition_query(row, kind, catalogue, resolve, users):
         truth,
         (),
         conditions,
-        lures,
+        false_answers,
         users(row.values.get('source_user')),
     )
 
@@ -365,7 +365,7 @@ def _official_record(query, named, render):
         query=query.text,
         candidates=titles(query.candidates),
         conditions=[list(c) for c in query.conditions],
-        lures=titles(query.lures),
+        false_answers=titles(query.false_answers),
         history=titles(query.history),
     )
     return dict(
@@ -424,8 +424,8 @@ def _training_query(row, catalogue, look):
     truth = _titles(
         row, ['ground_truth'], look, dict(ground_truth=_split_label(model['ground_truth'], look))
     )
-    offered, lures, history = (
-        _titles(row, [f], look, extra) for f in ('candidates', 'lures', 'history')
+    offered, false_answers, history = (
+        _titles(row, [f], look, extra) for f in ('candidates', 'false_answers', 'history')
     )
     said = next((m['content'] for m in reversed(prompt) if m.get('role') == 'user'), None)
     text = extra.get('query') or said or row.wrong('prompt', 'holds no message of the user')
@@ -441,7 +441,7 @@ def _training_query(row, catalogue, look):
         truth,
         offered,
         conditions,
-        lures,
+        false_answers,
         history=history,
     )
 

@@ -19,7 +19,7 @@ from ..base.answers import parse_answer
 from ..base.core import Catalogue
 from ..base.metrics import pad_rows
 from ..base.titles import TitleIndex
-from .rewards import completion_text, on_offer, preference_alignment
+from .rewards import completion_text, keep_candidates, preference_alignment
 from .trainer import ReRecConfig
 
 # %% ../../nbs/method/08_official.ipynb #a1ddc5ea
@@ -40,10 +40,10 @@ OFFICIAL = dict(
     w1=0.01,
     w2=0.01,
     w_penalty=0.3,  # A blamed token keeps 0.7 of the reward
-    fixed_penalty=0.0,
+    flat_penalty=0.0,
     baseline='token',
-    floor=0.0,
-    skip_quiet=False,
+    min_std=0.0,
+    skip_zero_variance=False,
     segment_by='line',
     spare_answer=True,
     difficulty='ndcg@1',
@@ -199,7 +199,7 @@ def official_terms(
     texts = [completion_text(o) for o in completions]
     formed = torch.tensor([bool(reward.formatted.search(t)) for t in texts], dtype=torch.bool)
     firsts = [parse_answer(t, reward.titles, o or None).first for t, o in zip(texts, offers)]
-    places = on_offer(torch.tensor(firsts, dtype=torch.long).view(-1, 1), pad_rows(offers))  # b 1
+    places = keep_candidates(torch.tensor(firsts, dtype=torch.long).view(-1, 1), pad_rows(offers))  # b 1
     pairs = list(zip(places[:, 0].tolist(), truth))
     right = torch.tensor([float(p in t) for p, t in pairs])
     qas = torch.tensor([shared_alignment(reward.neighbours, p, t) for p, t in pairs])

@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['METRICS', 'STAND_INS', 'in_order', 'groups', 'interval_of', 'as_table', 'Evaluation', 'check_queries', 'judge',
            'lots', 'rank', 'evaluate_scores', 'random_scores', 'popularity_scores', 'knows_who_asks', 'lightgcn_scores',
-           'evaluate', 'compare', 'table_of', 'as_markdown', 'plot_by_kind', 'known', 'sheet', 'learning_curve', 'slug']
+           'evaluate', 'compare', 'table_of', 'as_markdown', 'plot_by_kind', 'nan_to_none', 'eval_record',
+           'learning_curve', 'slug']
 
 # %% ../../nbs/run/03_evaluation.ipynb #057858e5
 import json
@@ -125,7 +126,7 @@ class Evaluation:
         told = json.loads(Path(path).read_text(encoding='utf-8'))
         return cls(
             pd.DataFrame(told['rows'])
-            .assign(places=lambda t: t.places.map(tuple))
+            .assign(ranked=lambda t: t.ranked.map(tuple))
             .astype(dict(hit=float, ndcg=float, misled=float)),
             told['k'],
         )
@@ -142,31 +143,31 @@ def check_queries(queries: Sequence[Query]):
 # %% ../../nbs/run/03_evaluation.ipynb #d451a59e
 def judge(
     queries: Sequence[Query],  # Asked
-    places: Sequence[Sequence[int]],  # Listed for each, best first, -1 for an unknown title
+    ranked: Sequence[Sequence[int]],  # Listed for each, best first, -1 for an unknown title
     texts: Sequence[str] | None = None,  # The answers in words, if there are any
     k: int = 5,  # Places that count for NDCG
 ) -> Evaluation:
     "Judge one list of item rows for each query."
     check_queries(queries)
-    if len(queries) != len(places):
-        raise ValueError(f'{len(queries)} queries, but {len(places)} lists')
-    listed, truth, lures = (
-        pad_rows(places),
+    if len(queries) != len(ranked):
+        raise ValueError(f'{len(queries)} queries, but {len(ranked)} lists')
+    listed, truth, false_answers = (
+        pad_rows(ranked),
         pad_rows([q.truth for q in queries]),
-        pad_rows([q.lures for q in queries]),
+        pad_rows([q.false_answers for q in queries]),
     )
-    known = pd.DataFrame(
+    nan_to_none = pd.DataFrame(
         [
-            dict(id=q.id, kind=q.kind, domain=q.domain, places=tuple(p), parsed=len(p) > 0)
-            for q, p in zip(queries, places)
+            dict(id=q.id, kind=q.kind, domain=q.domain, ranked=tuple(p), parsed=len(p) > 0)
+            for q, p in zip(queries, ranked)
         ],
-        columns=['id', 'kind', 'domain', 'places', 'parsed'],
+        columns=['id', 'kind', 'domain', 'ranked', 'parsed'],
     )
     return Evaluation(
-        known.assign(
+        nan_to_none.assign(
             hit=accuracy(listed, truth).numpy(),
             ndcg=ndcg_at_k(listed, truth, k).numpy(),
-            misled=misled(listed, lures).numpy(),
+            misled=misled(listed, false_answers).numpy(),
             text=texts or [''] * len(queries),
         ),
         k,
@@ -240,8 +241,8 @@ def lightgcn_scores(
     def score(query, rows):
         if not knows_who_asks(query):
             return popular(query, rows)
-        taste = users[query.user] if query.user is not None else items[list(query.history)].mean(0)
-        return (items[list(rows)] @ taste).numpy()
+        lightgcn = users[query.user] if query.user is not None else items[list(query.history)].mean(0)
+        return (items[list(rows)] @ lightgcn).numpy()
 
     return score
 
@@ -275,7 +276,7 @@ def evaluate(
         seed,
     )
     parsed = [parse_answer(t, index, q.candidates or None) for q, t in zip(queries, texts)]
-    return judge(queries, [a.places for a in parsed], texts, k)
+    return judge(queries, [a.ranked for a in parsed], texts, k)
 
 # %% ../../nbs/run/03_evaluation.ipynb #a89530b1
 def compare(
@@ -319,7 +320,7 @@ def table_of(
         if found.mean != found.mean:
             return '–'
         other = parts.get(STAND_INS.get(name), {}).get(group)
-        same = other is not None and rows.places.tolist() == other.places.tolist()
+        same = other is not None and rows.ranked.tolist() == other.ranked.tolist()
         return f'{found.mean:.2f} [{found.low:.2f}, {found.high:.2f}]' + ' = popularity' * same
 
     columns = {
@@ -377,11 +378,11 @@ def plot_by_kind(
     return fig, ax
 
 # %% ../../nbs/run/03_evaluation.ipynb #77aa0001
-def known(value: float):
+def nan_to_none(value: float):
     return None if value != value else value  # JSON has no NaN
 
 # %% ../../nbs/run/03_evaluation.ipynb #67f5bb5d
-def sheet(
+def eval_record(
     judged: Evaluation,  # Of one part
 ) -> dict:  # Strings and lists, in the order of the queries
     "What is stored of an evaluation."
@@ -389,7 +390,7 @@ def sheet(
     return dict(
         accuracy=judged.accuracy,
         ndcg=judged.ndcg,
-        ftr=known(judged.ftr),
+        ftr=nan_to_none(judged.ftr),
         parsed=float(r.parsed.mean()),
         hits=''.join(str(int(h)) for h in r.hit),
         kinds=''.join(k[:2] for k in r.kind),

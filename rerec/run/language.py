@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['WARM_STARTS', 'BARE', 'LANGUAGE_TRAINER', 'METHODS', 'RANKERS', 'CURVE', 'LanguageRun', 'Material',
            'benchmark_material', 'prompt_of', 'fast_settings', 'ask_model', 'supervised_settings', 'learn_rows',
-           'warm_up_rows', 'warm_up', 'trainer_settings', 'settled', 'answer_row', 'go_on', 'tuned', 'ranker',
-           'kept_settings', 'run_language']
+           'warm_up_rows', 'warm_up', 'trainer_settings', 'settled', 'answer_row', 'fine_tune', 'train_policy',
+           'ranker', 'kept_settings', 'run_language']
 
 # %% ../../nbs/run/09_language.ipynb #c14cec61
 import json
@@ -34,7 +34,7 @@ from rerec.run.evaluation import (
     lightgcn_scores,
     popularity_scores,
     random_scores,
-    sheet,
+    eval_record,
     slug,
 )
 from rerec.run.lookup import (
@@ -42,11 +42,11 @@ from rerec.run.lookup import (
     Snippets,
     demonstrate,
     look_up_chances,
-    make_sheet,
+    candidate_facts,
     read_query,
     render_lookup,
     render_request,
-    render_sheet,
+    render_candidates,
 )
 from .packing import END, LETTER, PackedTrainer, Piece, as_tensors, encode_row, pack_rows
 from .policy import load_policy
@@ -56,13 +56,13 @@ from rerec.run.runs import (
     RealRun,
     adapter,
     as_rows,
-    learn_taste,
+    train_lightgcn_cached,
     open_run,
     provenance,
     publish,
     reinforce,
     sft_checkpoint,
-    some,
+    sample_queries,
     task_metrics,
 )
 
@@ -87,7 +87,7 @@ class LanguageRun(RealRun):
     max_new_tokens: int = 56  # Longest answer; a demonstration has about 35 tokens
     lora_rank: int = 0  # 0 trains all weights but the embeddings
     method: str = 'ReRec'  # A key of `METHODS`, 'warm start', 'untuned', or a ranker
-    told: int = 3  # Facts of each candidate in the prompt
+    facts_in_prompt: int = 3  # Facts of each candidate in the prompt
     warm: str = 'short'  # A key of `WARM_STARTS`
     warm_rows: int = 0  # Rows of the warm start, if not those of `WARM_STARTS`
     warm_rate: float = 3e-4  # Step size of the warm start
@@ -108,7 +108,7 @@ class Material:
     train: tuple[Query, ...]  # With candidates, as all parts
     validation: tuple[Query, ...]  # Watched while training
     test: tuple[Query, ...]  # Asked once
-    taste: object = None  # `LightGCN`; learned if it is needed and not given
+    lightgcn: object = None  # `LightGCN`; learned if it is needed and not given
 
 # %% ../../nbs/run/09_language.ipynb #fdaa9bea
 def benchmark_material(run: LanguageRun) -> Material:
@@ -121,10 +121,10 @@ def benchmark_material(run: LanguageRun) -> Material:
         raise ValueError(f'the split leaks: {shared}')
     titles = TitleIndex(catalogue.items)
     validation, test = (
-        some(part, n, run.seed) for part, n in zip(parts[1:], (run.n_validation, run.n_test))
+        sample_queries(part, n, run.seed) for part, n in zip(parts[1:], (run.n_validation, run.n_test))
     )
     return Material(
-        catalogue, titles, Snippets(catalogue, titles, run.told), parts[0], validation, test
+        catalogue, titles, Snippets(catalogue, titles, run.facts_in_prompt), parts[0], validation, test
     )
 
 # %% ../../nbs/run/09_language.ipynb #f8b38729
@@ -284,7 +284,7 @@ LANGUAGE_TRAINER = dict(
     max_grad_norm=1.0,
     beta=0.0,
     temperature=1.0,
-    skip_quiet=True,
+    skip_zero_variance=True,
     refill=2,
     bf16=False,
     use_cpu=not torch.cuda.is_available(),
@@ -299,7 +299,7 @@ LANGUAGE_TRAINER = dict(
 METHODS = {  # Name to the settings in which it differs
     'ReRec': {},
     'GRPO': dict(
-        w1=0.0, w2=0.0, w_penalty=0.0, baseline='response', order='none', skip_quiet=False, refill=0
+        w1=0.0, w2=0.0, w_penalty=0.0, baseline='response', order='none', skip_zero_variance=False, refill=0
     ),
     'official': official_method()
     | dict(
@@ -338,13 +338,13 @@ def answer_row(
 ) -> list[Piece]:  # Prompt and demonstration
     "Make a row of one query that the prompt settles, for supervised learning."
     request = read_query(snippets, query)
-    sheet = make_sheet(snippets, query.candidates, [request])
-    wanted, letter, rest = demonstrate(snippets, query, request, sheet)
-    prompt = render_sheet(snippets, sheet) + '\n' + render_request(snippets, request, sheet)
+    eval_record = candidate_facts(snippets, query.candidates, [request])
+    wanted, letter, rest = demonstrate(snippets, query, request, eval_record)
+    prompt = render_candidates(snippets, eval_record) + '\n' + render_request(snippets, request, eval_record)
     return [Piece(prompt, 0.0), Piece(wanted, 1.0), Piece(letter, LETTER), Piece(rest, 1.0), END]
 
 # %% ../../nbs/run/09_language.ipynb #0f0a66b8
-def go_on(
+def fine_tune(
     run: LanguageRun,  # Method and settings
     model,  # The warm start
     tokenizer,  # Its own
@@ -362,7 +362,7 @@ def go_on(
         return model, learn_rows(
             run, model, tokenizer, rows, Path(run.folder) / 'SFT', 6e-5, 'none'
         )
-    taste = material.taste or learn_taste(run, material.catalogue)
+    lightgcn = material.lightgcn or train_lightgcn_cached(run, material.catalogue)
     ask = prompt_of(run, material.snippets)
     check = task_metrics(
         material.validation,
@@ -377,9 +377,9 @@ def go_on(
     def reward(config):
         if run.method == 'official':
             return OfficialReward(
-                material.catalogue, taste.items, material.titles, MARK, config.w1, config.w2
+                material.catalogue, lightgcn.items, material.titles, MARK, config.w1, config.w2
             )
-        return DualGraphReward(facts, taste.items, material.titles, w1=config.w1, w2=config.w2)
+        return DualGraphReward(facts, lightgcn.items, material.titles, w1=config.w1, w2=config.w2)
 
     model.get_input_embeddings().weight.requires_grad_(run.lora_rank > 0)
     trainer = reinforce(
@@ -396,7 +396,7 @@ def go_on(
     return trainer.model, [*trainer.state.log_history, dict(answers=trainer.sampled)]
 
 # %% ../../nbs/run/09_language.ipynb #820afffe
-def tuned(
+def train_policy(
     run: LanguageRun,  # What to do
     material: Material,  # What with
 ) -> tuple[object, object, list[dict]]:  # (model, tokenizer, log)
@@ -405,7 +405,7 @@ def tuned(
     base = run.model if run.method == 'untuned' else str(warm_up(run, material))
     seed_everything(run.seed)
     model, tok = load_policy(base, **fast_settings(run.n_candidates))
-    model, log = go_on(run, model.to('cuda' if torch.cuda.is_available() else 'cpu'), tok, material)
+    model, log = fine_tune(run, model.to('cuda' if torch.cuda.is_available() else 'cpu'), tok, material)
     publish(folder / 'model', lambda p: (model.save_pretrained(p), tok.save_pretrained(p)))
     return model, tok, log
 
@@ -418,7 +418,7 @@ CURVE = (
     'ndcg',
     'qas',
     'pas',
-    'frac_quiet',
+    'frac_zero_variance',
     'frac_reward_zero_std',
     'penalised',
     'completions/mean_length',
@@ -436,8 +436,8 @@ def ranker(name: str, run: LanguageRun, material: Material) -> Callable:  # scor
         return popularity_scores(material.catalogue)
     if name == 'BM25':
         return bm25_scores(material.catalogue)
-    taste = material.taste or learn_taste(run, material.catalogue)
-    return lightgcn_scores(taste.users, taste.items, material.catalogue)
+    lightgcn = material.lightgcn or train_lightgcn_cached(run, material.catalogue)
+    return lightgcn_scores(lightgcn.users, lightgcn.items, material.catalogue)
 
 # %% ../../nbs/run/09_language.ipynb #e5fa6ffc
 def kept_settings(run: LanguageRun) -> dict:  # Without places on this machine
@@ -478,7 +478,7 @@ def run_language(
     if run.method in RANKERS:
         open_run(replace(run, resume=True))
         row |= dict(
-            test=sheet(
+            test=eval_record(
                 evaluate_scores(
                     ranker(run.method, run, material),
                     material.test,
@@ -488,14 +488,14 @@ def run_language(
             )
         )
     else:
-        model, tok, log = tuned(run, material)
+        model, tok, log = train_policy(run, material)
         learned = time.process_time() - used
         greedy, sampled = (
             ask_model(run, material, model, tok, material.test, t) for t in (0.0, 1.0)
         )
         row |= dict(
-            test=sheet(greedy),
-            drawn=sheet(sampled),
+            test=eval_record(greedy),
+            drawn=eval_record(sampled),
             examples=list(greedy.rows.text[:3]),
             learning_cpu_seconds=learned,
         )

@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['STEM', 'COMMON', 'TASK', 'telling_relations', 'Entry', 'entries_in_turn', 'plain_words', 'Request', 'Snippets',
            'read_request', 'is_number', 'held_by_named', 'read_query', 'ways_to_speak', 'speaks_of', 'Relevance',
-           'relevance', 'tell', 'label', 'say', 'unclear_values', 'tell_named', 'Sheet', 'make_sheet', 'render_sheet',
-           'render_request', 'render_lookup', 'LookUp', 'fitting', 'look_up', 'look_up_chances', 'demonstrate']
+           'relevance', 'tell', 'label', 'say', 'unclear_values', 'tell_named', 'CandidateFacts', 'candidate_facts',
+           'render_candidates', 'render_request', 'render_lookup', 'LookUp', 'fitting', 'look_up', 'look_up_chances',
+           'demonstrate']
 
 # %% ../../nbs/run/07_lookup.ipynb #96a7965b
 import string
@@ -248,10 +249,10 @@ def say(
     return neutralise(f'{entry.value} ({relations})' if entry.value in unclear else entry.value, 80)
 
 # %% ../../nbs/run/07_lookup.ipynb #870b8ebb
-def unclear_values(told: Sequence[Sequence[Entry]]) -> frozenset:  # Values
+def unclear_values(shown: Sequence[Sequence[Entry]]) -> frozenset:  # Values
     "Values that stand in different relations to different items, or have no letter."
     relations = defaultdict(set)
-    for entry in (e for entries in told for e in entries):
+    for entry in (e for entries in shown for e in entries):
         relations[entry.value].add(entry.relations)
     return frozenset(
         v for v, found in relations.items() if len(found) > 1 or not any(c.isalpha() for c in v)
@@ -274,32 +275,32 @@ def tell_named(
     return sorted(snippets.of(row), key=rank, reverse=True)[: snippets.most_named]
 
 # %% ../../nbs/run/07_lookup.ipynb #99288b96
-class Sheet(NamedTuple):
+class CandidateFacts(NamedTuple):
     "What a prompt tells of its candidates, for one request or several."
 
     rows: tuple[int, ...]  # Candidates in the order of their letters
-    told: dict[int, list[Entry]]  # Candidate to its entries
+    facts: dict[int, list[Entry]]  # Candidate to its entries
     unclear: frozenset  # Values that need their relations
 
 # %% ../../nbs/run/07_lookup.ipynb #559c4ae2
-def make_sheet(
+def candidate_facts(
     snippets: Snippets,  # Facts, and how many to tell
     rows: Sequence[int],  # Candidates
     requests: Sequence[Request],  # That the list will answer
-) -> Sheet:
+) -> CandidateFacts:
     "Choose what is told of every candidate."
     extra = [snippets.extra(r, rows) for r in requests]
     asked = {row: [e for entries in extra for e in entries.get(row, ())] for row in rows}
     told = {row: [*dict.fromkeys(asked[row]), *tell(snippets, row, requests)] for row in rows}
     named = [tell_named(snippets, row, r, rows) for r in requests for row in r.named]
-    return Sheet(tuple(rows), told, unclear_values([*told.values(), *named]))
+    return CandidateFacts(tuple(rows), told, unclear_values([*told.values(), *named]))
 
 # %% ../../nbs/run/07_lookup.ipynb #353881c9
-def render_sheet(snippets: Snippets, sheet: Sheet) -> str:  # A line for each candidate
+def render_candidates(snippets: Snippets, shown: CandidateFacts) -> str:  # A line for each candidate
     "Write the list of candidates."
     lines = [
-        f'{label(k)}. {snippets.name(row)}: {", ".join(say(e, sheet.unclear) for e in sheet.told[row])}'
-        for k, row in enumerate(sheet.rows)
+        f'{label(k)}. {snippets.name(row)}: {", ".join(say(e, shown.unclear) for e in shown.facts[row])}'
+        for k, row in enumerate(shown.rows)
     ]
     return '\n'.join(lines) + '\n'
 
@@ -307,14 +308,14 @@ def render_sheet(snippets: Snippets, sheet: Sheet) -> str:  # A line for each ca
 def render_request(
     snippets: Snippets,  # Facts of named items
     request: Request,  # Read
-    sheet: Sheet,  # Its candidates
+    shown: CandidateFacts,  # Its candidates
 ) -> str:  # Ends where the answer begins
     "Write a request, after what is known of the items that it names."
     lines = []
     for row in request.named[:4]:
-        told = tell_named(snippets, row, request, sheet.rows)
+        told = tell_named(snippets, row, request, shown.rows)
         lines.append(
-            f'Named: {snippets.name(row)}: {", ".join(say(e, sheet.unclear) for e in told)}'
+            f'Named: {snippets.name(row)}: {", ".join(say(e, shown.unclear) for e in told)}'
         )
     return '\n'.join([*lines, f'Request: {neutralise(request.text)}']) + '\n'
 
@@ -332,8 +333,8 @@ def render_lookup(
 ) -> list[dict]:  # Chat messages: one, from the user
     "The prompt of a query, with the facts that it is about."
     request = read_query(snippets, query)
-    sheet = make_sheet(snippets, query.candidates, [request])
-    content = task + render_sheet(snippets, sheet) + '\n' + render_request(snippets, request, sheet)
+    shown = candidate_facts(snippets, query.candidates, [request])
+    content = task + render_candidates(snippets, shown) + '\n' + render_request(snippets, request, shown)
     return [dict(role='user', content=content)]
 
 # %% ../../nbs/run/07_lookup.ipynb #fd8f694d
@@ -344,42 +345,42 @@ class LookUp(NamedTuple):
     fits: tuple[int, ...]  # Candidates with all of them; the right one among them
 
 # %% ../../nbs/run/07_lookup.ipynb #784e8111
-def fitting(wanted: Sequence[Entry], sheet: Sheet, by_relation: bool) -> tuple[int, ...]:  # Rows
+def fitting(wanted: Sequence[Entry], shown: CandidateFacts, by_relation: bool) -> tuple[int, ...]:  # Rows
     "Candidates that are told to have every wanted value, and in a wanted relation if that is known."
 
     def has(row, want):
         return any(
             e.value == want.value and (not by_relation or set(want.relations) & set(e.relations))
-            for e in sheet.told[row]
+            for e in shown.facts[row]
         )
 
-    return tuple(row for row in sheet.rows if all(has(row, w) for w in wanted))
+    return tuple(row for row in shown.rows if all(has(row, w) for w in wanted))
 
 # %% ../../nbs/run/07_lookup.ipynb #38c621c1
 def look_up(
     snippets: Snippets,  # Plain words of values
     query: Query,  # With a right answer: this is for demonstrations and ceilings, never for prompts
     request: Request,  # Its text, read
-    sheet: Sheet,  # What is told
+    shown: CandidateFacts,  # What is told
     most: int = 3,  # Entries to want
 ) -> LookUp:
     "Find what is wanted, as the right item has it, and all candidates that fit."
-    told = sheet.told[query.truth[0]]
+    told = shown.facts[query.truth[0]]
     if asked := {c: None for c in query.conditions}:
         wanted = [
             Entry(e.value, rels)
             for e in told
             if (rels := tuple(r for r in e.relations if (r, e.value) in asked))
         ][:most]
-        return LookUp(tuple(wanted), fitting(wanted, sheet, True))
-    if any((extra := snippets.extra(request, sheet.rows)).values()):
+        return LookUp(tuple(wanted), fitting(wanted, shown, True))
+    if any((extra := snippets.extra(request, shown.rows)).values()):
         wanted = tuple(extra.get(query.truth[0], ()))
-        return LookUp(wanted, fitting(wanted, sheet, False))
+        return LookUp(wanted, fitting(wanted, shown, False))
     wanted = [e for e in told if request.mentions(snippets.words[e.value])]
-    if len(fitting(wanted, sheet, False)) > 1:
+    if len(fitting(wanted, shown, False)) > 1:
         top = max((request.held[e.value] for e in told), default=0)
         wanted += [e for e in told if top and request.held[e.value] == top and e not in wanted]
-    return LookUp(tuple(wanted[:most]), fitting(wanted[:most], sheet, False))
+    return LookUp(tuple(wanted[:most]), fitting(wanted[:most], shown, False))
 
 # %% ../../nbs/run/07_lookup.ipynb #8b2a9d14
 def look_up_chances(
@@ -390,8 +391,8 @@ def look_up_chances(
     chances = []
     for query in queries:
         request = read_query(snippets, query)
-        sheet = make_sheet(snippets, query.candidates, [request])
-        chances.append(1 / len(look_up(snippets, query, request, sheet).fits))
+        shown = candidate_facts(snippets, query.candidates, [request])
+        chances.append(1 / len(look_up(snippets, query, request, shown).fits))
     return chances
 
 # %% ../../nbs/run/07_lookup.ipynb #b729ab5e
@@ -399,15 +400,15 @@ def demonstrate(
     snippets: Snippets,  # Titles
     query: Query,  # With a right answer
     request: Request,  # Its text, read
-    sheet: Sheet,  # What is told
+    shown: CandidateFacts,  # What is told
 ) -> (
     tuple[str, str, str] | None
 ):  # (what is wanted, the letter, the item and the answer); None if the look-up does not single out the right item
     "Write the answer of a perfect look-up, in three pieces."
-    found = look_up(snippets, query, request, sheet)
+    found = look_up(snippets, query, request, shown)
     right = query.truth[0]
     if not found.wanted or found.fits != (right,):
         return None
     title = snippets.name(right)
-    wanted = ', '.join(say(e, sheet.unclear) for e in found.wanted)
-    return f'Wanted: {wanted}\n\n', label(sheet.rows.index(right)), f'. {title}\nAnswer: {title}'
+    wanted = ', '.join(say(e, shown.unclear) for e in found.wanted)
+    return f'Wanted: {wanted}\n\n', label(shown.rows.index(right)), f'. {title}\nAnswer: {title}'

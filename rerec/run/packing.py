@@ -23,14 +23,14 @@ from ..base.core import Query
 from ..base.distractors import nearest_items
 from ..base.precision import MasterWeights
 from rerec.run.lookup import (
-    Sheet,
+    CandidateFacts,
     Snippets,
     demonstrate,
     label,
-    make_sheet,
+    candidate_facts,
     read_query,
     render_request,
-    render_sheet,
+    render_candidates,
     say,
 )
 from .queries import Drawer, Need, Sources, as_query, faults
@@ -48,16 +48,16 @@ LETTER = 3.0  # Weight of a candidate's letter: ours
 
 # %% ../../nbs/run/08_packing.ipynb #f420b56e
 def find_pieces(
-    sheet: Sheet,  # A list
+    shown: CandidateFacts,  # A list
     n: int,  # Finds, at most
     rng: random.Random,  # Source of chance
 ) -> list[Piece]:
     "Ask for the letters of candidates by values that nobody else in the list has."
-    held = Counter(e.value for told in sheet.told.values() for e in told)
+    held = Counter(e.value for told in shown.facts.values() for e in told)
     single = [
-        (say(e, sheet.unclear), label(k))
-        for k, row in enumerate(sheet.rows)
-        for e in sheet.told[row]
+        (say(e, shown.unclear), label(k))
+        for k, row in enumerate(shown.rows)
+        for e in shown.facts[row]
         if held[e.value] == 1
     ]
     pieces = []
@@ -87,10 +87,10 @@ def draw_request(
     need = Need('explicit', 0, (right,), conditions)
     kind = rng.choices(('explicit', 'implicit', 'misinformed'), (0.5, 0.35, 0.15))[0]
     if kind != 'explicit':
-        tellers = drawer.tellers(fact, rows, rng)
-        if not tellers:
+        via_items = drawer.via_items(fact, rows, rng)
+        if not via_items:
             return None
-        need = replace(need, kind=kind, told={conditions[0]: tellers[0]})
+        need = replace(need, kind=kind, via={conditions[0]: via_items[0]})
     if kind == 'misinformed':
         wrong = drawer.names[rng.choice(drawer.same_relation[drawer.relation[fact]])][1]
         need = replace(need, false={conditions[0]: wrong})
@@ -112,26 +112,26 @@ def pack_row(
 ) -> tuple[list[Piece], int]:  # The pieces, and how many requests are among them
     "Pack a list, finds and requests into one row."
     requests = [read_query(snippets, q) for q in queries]
-    sheet = make_sheet(snippets, rows, requests)
+    shown = candidate_facts(snippets, rows, requests)
     pieces, answered = [], 0
     for query, request in zip(queries, requests):
-        answer = demonstrate(snippets, query, request, sheet)
+        answer = demonstrate(snippets, query, request, shown)
         if answer is None:
             continue
         wanted, letter, rest = answer
         answered += 1
         pieces += [
-            Piece(render_request(snippets, request, sheet), 0.0),
+            Piece(render_request(snippets, request, shown), 0.0),
             Piece(wanted, 1.0),
             Piece(letter, LETTER),
             Piece(rest, 1.0),
             END,
             Piece('\n', 0.0),
         ]
-    parts = [find_pieces(sheet, n_finds, rng), pieces]
+    parts = [find_pieces(shown, n_finds, rng), pieces]
     if rng.random() < 0.5:
         parts.reverse()
-    return [Piece(render_sheet(snippets, sheet) + '\n', 0.0), *parts[0], *parts[1]], answered
+    return [Piece(render_candidates(snippets, shown) + '\n', 0.0), *parts[0], *parts[1]], answered
 
 # %% ../../nbs/run/08_packing.ipynb #4ba181bd
 def draw_list(

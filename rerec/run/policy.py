@@ -96,7 +96,7 @@ def exercise(
     world: World,  # True facts
     rng: random.Random,  # Source of chance
     n_rounds: int = 5,  # Facts asked for
-    told: float = 0.5,  # Share of rounds in which the fact is told through another item
+    via_share: float = 0.5,  # Share of rounds in which the fact is told through another item
 ) -> tuple[str, str]:  # (prompt, completion)
     "A list, and items of it asked for by one fact each."
     rows, title = rng.sample(world.rows[rng.choice(DOMAINS)], 5), lambda j: world.items[j].title
@@ -109,7 +109,7 @@ def exercise(
         others = [
             j for j in world.holders[fact] if j not in rows and world.lead[j, fact[0]] == fact[1]
         ]
-        via = f'{title(rng.choice(others))} : ' if others and rng.random() < told else ''
+        via = f'{title(rng.choice(others))} : ' if others and rng.random() < via_share else ''
         lines.append(f'need {via}{fact[1]} .\nAnswer : {title(rng.choice(having[fact]))}')
     return '\n'.join(f'{k} {title(j)}' for k, j in enumerate(rows, 1)) + '\nThink :\n', '\n'.join(
         lines

@@ -119,7 +119,7 @@ class Need:
     user: int  # Whose history it was drawn from
     truth: tuple[int, ...]  # Rows of the right items
     conditions: tuple[tuple[str, str], ...] = ()  # Facts that each of them has
-    told: dict = field(
+    via: dict = field(
         default_factory=dict
     )  # Condition to the row of an item that it is told through
     false: dict = field(
@@ -127,7 +127,7 @@ class Need:
     )  # Condition to the wrong value that is stated of that item
     liked: tuple[int, ...] = ()  # Items named as liked
     profile: dict = field(default_factory=dict)  # What is said of the user
-    lures: tuple[int, ...] = ()  # What the wrong value would make right
+    false_answers: tuple[int, ...] = ()  # What the wrong value would make right
 
 # %% ../../nbs/run/06_queries.ipynb #0a30d6af
 MOST_FITTING = 0.02  # Largest share of the catalogue that may meet all conditions, but always 10 items: our choice
@@ -190,7 +190,7 @@ class Drawer:
             [n == 1 for n in map(Counter(titles).get, titles)]
         )  # no other item is called so
 
-    def tellers(self, fact: int, truth, rng) -> list[int]:  # Rows, in random order
+    def via_items(self, fact: int, truth, rng) -> list[int]:  # Rows, in random order
         "Items that a fact can be told through."
         holders, kind = self.sources.holders[fact].tolist(), self.relation[fact]
         return [
@@ -221,11 +221,11 @@ def draw_implicit(
     "Facts, at least one of them told through another item."
     if not (need := draw_explicit(drawer, user, pool, rng)):
         return None
-    tellers = {
-        c: t[0] for c in need.conditions if (t := drawer.tellers(drawer.fact[c], need.truth, rng))
+    via_items = {
+        c: t[0] for c in need.conditions if (t := drawer.via_items(drawer.fact[c], need.truth, rng))
     }
-    told = rng.sample(sorted(tellers), rng.randint(1, len(tellers))) if tellers else []
-    return replace(need, kind='implicit', told={c: tellers[c] for c in told}) if told else None
+    told = rng.sample(sorted(via_items), rng.randint(1, len(via_items))) if via_items else []
+    return replace(need, kind='implicit', via={c: via_items[c] for c in told}) if told else None
 
 # %% ../../nbs/run/06_queries.ipynb #87cd3eb7
 def draw_misinformed(
@@ -234,18 +234,18 @@ def draw_misinformed(
     "Facts, one of them told through an item of which something false is said."
     if not (need := draw_implicit(drawer, user, pool, rng)):
         return None
-    (condition, item), *_ = need.told.items()
+    (condition, item), *_ = need.via.items()
     right, holders = drawer.fact[condition], drawer.sources.holders
     wrong = rng.choice(drawer.same_relation[drawer.relation[right]])
-    lures = np.setdiff1d(holders[wrong], np.append(holders[right], item)).tolist()
-    if wrong == right or not lures:
+    false_answers = np.setdiff1d(holders[wrong], np.append(holders[right], item)).tolist()
+    if wrong == right or not false_answers:
         return None
     return replace(
         need,
         kind='misinformed',
-        told={condition: item},
+        via={condition: item},
         false={condition: drawer.names[wrong][1]},
-        lures=tuple(rng.sample(lures, min(len(lures), 20))),
+        false_answers=tuple(rng.sample(false_answers, min(len(false_answers), 20))),
     )
 
 # %% ../../nbs/run/06_queries.ipynb #23037376
@@ -258,8 +258,8 @@ def lifts(
 ]:  # (how many of the group like each item, how much likelier than anybody)
     "What a group likes more than others do."
     likes = np.array([np.isin(sources.likers[i], group, assume_unique=True).sum() for i in items])
-    fame = np.array([len(sources.likers[i]) for i in items]) / max(1, sources.catalogue.n_users)
-    return likes, likes / max(1, len(group)) / np.maximum(fame, 1e-9)
+    popularity = np.array([len(sources.likers[i]) for i in items]) / max(1, sources.catalogue.n_users)
+    return likes, likes / max(1, len(group)) / np.maximum(popularity, 1e-9)
 
 # %% ../../nbs/run/06_queries.ipynb #7b359b46
 def liked_by(
@@ -340,8 +340,8 @@ def all_liked(
     likes = np.bincount(
         np.concatenate([sources.early[u] for u in group]), minlength=len(sources.catalogue)
     )
-    fame = np.diff(sources.likers.starts) / max(1, sources.catalogue.n_users)
-    more = likes / len(group) / np.maximum(fame, 1e-9)
+    popularity = np.diff(sources.likers.starts) / max(1, sources.catalogue.n_users)
+    more = likes / len(group) / np.maximum(popularity, 1e-9)
     return np.flatnonzero((likes >= least) & (more >= lift)).tolist()
 
 # %% ../../nbs/run/06_queries.ipynb #650f2213
@@ -515,8 +515,8 @@ def say(
 
     def phrase(c):
         return (
-            rng.choice(phrases(c[0])[1]).format(t=name_of(catalogue, need.told[c]))
-            if c in need.told
+            rng.choice(phrases(c[0])[1]).format(t=name_of(catalogue, need.via[c]))
+            if c in need.via
             else rng.choice(phrases(c[0])[0]).format(v=c[1])
         )
 
@@ -525,7 +525,7 @@ def say(
     )
     first = [
         rng.choice(MISTAKEN).format(
-            s=phrases(c[0])[2].format(t=name_of(catalogue, need.told[c]), v=v)
+            s=phrases(c[0])[2].format(t=name_of(catalogue, need.via[c]), v=v)
         )
         for c, v in need.false.items()
     ] or [rng.choice(BEFORE)]
@@ -542,13 +542,13 @@ def faults(
     catalogue, plain = drawer.sources.catalogue, normal_form(text)
     says, name = (lambda words: normal_form(str(words)) in plain), (lambda i: name_of(catalogue, i))
     must = (
-        [name(i) for i in (*need.told.values(), *need.liked)]
+        [name(i) for i in (*need.via.values(), *need.liked)]
         + list(need.false.values())
         + list(need.profile.values())
-        + [c[1] for c in need.conditions if c not in need.told]
+        + [c[1] for c in need.conditions if c not in need.via]
     )
     out = [f'does not say {w!r}' for w in must if not says(w)]
-    out += [f'gives {c[1]!r} away' for c in need.told if says(c[1])]
+    out += [f'gives {c[1]!r} away' for c in need.via if says(c[1])]
     out += [
         f'names the answer {name(i)!r}'
         for m in titles.find(text)
@@ -558,13 +558,13 @@ def faults(
     out += [
         f'{name(i)!r} has no {c}'
         for c in need.conditions
-        for i in (*need.truth, *([need.told[c]] if c in need.told else []))
+        for i in (*need.truth, *([need.via[c]] if c in need.via else []))
         if i not in drawer.sources.holders[drawer.fact[c]]
     ]
     out += [
-        f'{v!r} is true of {name(need.told[c])!r}'
+        f'{v!r} is true of {name(need.via[c])!r}'
         for c, v in need.false.items()
-        if need.told[c] in drawer.sources.holders[drawer.fact[c[0], v]]
+        if need.via[c] in drawer.sources.holders[drawer.fact[c[0], v]]
     ]
     return out + ['is longer than 600 letters'] * (len(text) > 600)
 
@@ -589,7 +589,7 @@ def as_query(
         need.truth,
         (),
         need.conditions,
-        need.lures,
+        need.false_answers,
         need.user,
         need.liked,
     )
@@ -651,7 +651,7 @@ def plot_need(
 ):  # (figure, axes) of matplotlib
     "The part of the graphs that a query was drawn from."
     items = list(
-        dict.fromkeys([*need.truth[:2], *need.told.values(), *need.liked, *need.lures[:2]])
+        dict.fromkeys([*need.truth[:2], *need.via.values(), *need.liked, *need.false_answers[:2]])
     )
     facts = list(dict.fromkeys([*need.conditions, *((c[0], v) for c, v in need.false.items())]))
     fig, ax = claim_plot(claim, '', '', (6, 2.6))
@@ -665,7 +665,7 @@ def plot_need(
     lines = [('user', ('i', i), '-') for i in items if i in likes] + [
         (('i', i), ('f', f), '-') for i in items for f in facts if has(i, f)
     ]
-    lines += [(('i', need.told[c]), ('f', (c[0], v)), '--') for c, v in need.false.items()]
+    lines += [(('i', need.via[c]), ('f', (c[0], v)), '--') for c, v in need.false.items()]
     for a, b, style in lines:
         ax.plot(*zip(where[a], where[b]), style, color='.6', lw=1, zorder=0)
     for key, (x, y) in where.items():
@@ -684,7 +684,7 @@ def plot_need(
             va='center',
             fontsize=8,
             weight='bold' if key in [('i', i) for i in need.truth] else 'normal',
-            color='.5' if key in [('i', i) for i in need.lures] else '0',
+            color='.5' if key in [('i', i) for i in need.false_answers] else '0',
             bbox=dict(fc='w', ec='none', pad=1),
         )
     ax.set(xlim=(-0.3, 2.5), ylim=(-len(items) + 0.3, 0.7))

@@ -5,9 +5,10 @@
 # %% auto #0
 __all__ = ['MINI_TRAINER', 'SHOWN', 'REAL_TRAINER', 'LLAMA_3B', 'MiniRun', 'log_rows', 'MetricsFile', 'as_number', 'ProgressBar',
            'provenance', 'as_rows', 'task_metrics', 'sft_checkpoint', 'publish', 'MiniSetup', 'mini_setup', 'warm_up',
-           'learn_taste', 'config_of', 'reinforce', 'compare_all', 'figures', 'example_answers', 'read_metrics',
-           'plot_series', 'plot_curriculum', 'plot_answer', 'telling_answer', 'draw_report', 'write_report',
-           'train_mini', 'open_run', 'conclude', 'RealRun', 'some', 'real_queries', 'adapter', 'train_real', 'full_run']
+           'train_lightgcn_cached', 'config_of', 'reinforce', 'compare_all', 'before_and_after', 'example_answers',
+           'read_metrics', 'plot_series', 'plot_curriculum', 'plot_answer', 'telling_answer', 'draw_report',
+           'write_report', 'train_mini', 'open_run', 'conclude', 'RealRun', 'sample_queries', 'real_queries', 'adapter',
+           'train_real', 'full_run']
 
 # %% ../../nbs/run/05_runs.ipynb #76949bcd
 import json
@@ -330,7 +331,7 @@ def warm_up(run: MiniRun, setup: MiniSetup):  # A policy after the warm start
     return load_policy(done)[0]
 
 # %% ../../nbs/run/05_runs.ipynb #4b143669
-def learn_taste(run, catalogue: Catalogue, **settings) -> LightGCN:  # Embeddings of users and items
+def train_lightgcn_cached(run, catalogue: Catalogue, **settings) -> LightGCN:  # Embeddings of users and items
     "Train LightGCN on the likes, or read it if it is done."
     path = Path(run.folder) / 'lightgcn.safetensors'
     if not path.exists():
@@ -388,7 +389,7 @@ def compare_all(
     queries: Sequence[Query],  # A test part
     catalogue: Catalogue,  # Their items
     titles: TitleIndex,  # Of the items
-    taste: LightGCN,  # For its own ranking
+    lightgcn: LightGCN,  # For its own ranking
     seed: int = 0,  # Of the random ranking
     **settings,  # For `evaluate`
 ) -> dict[str, Evaluation]:  # By name
@@ -396,7 +397,7 @@ def compare_all(
     scorers = dict(
         random=random_scores(seed),
         popularity=popularity_scores(catalogue),
-        LightGCN=lightgcn_scores(taste.users, taste.items, catalogue),
+        LightGCN=lightgcn_scores(lightgcn.users, lightgcn.items, catalogue),
     )
     found = {n: evaluate_scores(s, queries, catalogue, seed=seed) for n, s in scorers.items()}
     return found | {
@@ -405,7 +406,7 @@ def compare_all(
     }
 
 # %% ../../nbs/run/05_runs.ipynb #4d98ec15
-def figures(evaluations: dict[str, Evaluation], before: str, after: str) -> dict:  # For result.json
+def before_and_after(evaluations: dict[str, Evaluation], before: str, after: str) -> dict:  # For result.json
     "The final figures, over all, by domain and by kind, with the paired difference."
     a, b = evaluations[after], evaluations[before]
     gain = a.compare(b).loc[('all', 'all')]
@@ -574,11 +575,11 @@ def train_mini(
     seed_everything(run.seed)
     setup = mini_setup(run)
     world, parts, titles, tok = setup.world, setup.parts, setup.titles, setup.tokenizer
-    taste = learn_taste(run, world, dim=32, layers=2, epochs=30)
+    lightgcn = train_lightgcn_cached(run, world, dim=32, layers=2, epochs=30)
     asked = dict(prompt=mini_prompt, batch_size=150, max_new_tokens=48)
     model, before = warm_up(run, setup), load_policy(folder / 'warm_start')[0]
     reward = lambda c: DualGraphReward(
-        AttributeGraph.from_catalogue(world), taste.items, titles, w1=c.w1, w2=c.w2
+        AttributeGraph.from_catalogue(world), lightgcn.items, titles, w1=c.w1, w2=c.w2
     )
     trainer = reinforce(
         run,
@@ -600,7 +601,7 @@ def train_mini(
         dict(test=parts.test, unseen=parts.unseen),
         world,
         titles,
-        taste,
+        lightgcn,
         asked,
     )
 
@@ -632,7 +633,7 @@ def open_run(run) -> Path:  # The folder
 
 # %% ../../nbs/run/05_runs.ipynb #2f98b45d
 def conclude(
-    run, folder, began, trainer, before, tests: dict, catalogue, titles, taste, asked
+    run, folder, began, trainer, before, tests: dict, catalogue, titles, lightgcn, asked
 ) -> dict:  # What result.json holds
     "Touch the test parts once; store figures, pictures and report."
     tok, telling = (
@@ -648,7 +649,7 @@ def conclude(
             qs,
             catalogue,
             titles,
-            taste,
+            lightgcn,
             run.seed,
             **asked,
         )
@@ -662,8 +663,8 @@ def conclude(
         seconds=time.time() - began,
         steps=trainer.state.global_step,
         best_step=trainer.state.best_global_step,
-        **figures(found[main], 'warm', 'ReRec'),
-        **{n: figures(e, 'warm', 'ReRec') for n, e in found.items() if n != main},
+        **before_and_after(found[main], 'warm', 'ReRec'),
+        **{n: before_and_after(e, 'warm', 'ReRec') for n, e in found.items() if n != main},
         curriculum=trainer.curriculum.history,
         provenance=provenance(),
     )
@@ -730,7 +731,7 @@ REAL_TRAINER = dict(
 )
 
 # %% ../../nbs/run/05_runs.ipynb #b0aaf901
-def some(
+def sample_queries(
     queries: Sequence[Query],  # Of one part, in the order of their file
     n: int,  # How many
     seed: int = 0,  # Of the choice
@@ -753,8 +754,8 @@ def real_queries(run: RealRun):  # (catalogue, titles, train, validation, test)
         catalogue,
         TitleIndex(catalogue.items),
         train,
-        some(validation, run.n_validation, run.seed),
-        some(test, run.n_test, run.seed),
+        sample_queries(validation, run.n_validation, run.seed),
+        sample_queries(test, run.n_test, run.seed),
     )
 
 # %% ../../nbs/run/05_runs.ipynb #d900599a
@@ -778,7 +779,7 @@ def train_real(
     began, (catalogue, titles, train, validation, test) = time.time(), real_queries(run)
     folder = open_run(run)
     seed_everything(run.seed)
-    taste = learn_taste(run, catalogue)
+    lightgcn = train_lightgcn_cached(run, catalogue)
     model, tok = load_policy(
         run.model, dtype='bfloat16' if torch.cuda.is_available() else 'float32'
     )
@@ -787,9 +788,9 @@ def train_real(
 
     def reward(c):
         if official:
-            return OfficialReward(catalogue, taste.items, titles, w1=c.w1, w2=c.w2)
+            return OfficialReward(catalogue, lightgcn.items, titles, w1=c.w1, w2=c.w2)
         return DualGraphReward(
-            AttributeGraph.from_catalogue(catalogue), taste.items, titles, w1=c.w1, w2=c.w2
+            AttributeGraph.from_catalogue(catalogue), lightgcn.items, titles, w1=c.w1, w2=c.w2
         )
 
     trainer = reinforce(
@@ -808,7 +809,7 @@ def train_real(
         0
     ].to(trainer.model.device)
     return conclude(
-        run, folder, began, trainer, before, dict(test=test), catalogue, titles, taste, asked
+        run, folder, began, trainer, before, dict(test=test), catalogue, titles, lightgcn, asked
     )
 
 # %% ../../nbs/run/05_runs.ipynb #f18e1f41

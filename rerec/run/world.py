@@ -225,8 +225,8 @@ def write_misinformed(world, domain, rng):
         for rr, x in world.holders
         if rr == r and not {(r, x)} & (world.facts_of[a] | world.facts_of[i])
     ]
-    lures = lambda x: [j for j in world.holders[r, x] if (r, v) not in world.facts_of[j]]
-    said = rng.choice([x for x in wrong if len(world.holders[r, x]) > 1 and lures(x)])
+    false_answers = lambda x: [j for j in world.holders[r, x] if (r, v) not in world.facts_of[j]]
+    said = rng.choice([x for x in wrong if len(world.holders[r, x]) > 1 and false_answers(x)])
     text = rng.choice(MISTAKEN).format(
         a=world.items[a].title, x=said, did=DID[r], n=rng.choice(NOUN[domain])
     )
@@ -235,7 +235,7 @@ def write_misinformed(world, domain, rng):
         conditions=((r, v),),
         anchors=(a,),
         said=said,
-        lures=(rng.choice(lures(said)),),
+        false_answers=(rng.choice(false_answers(said)),),
         text=text,
     )
 
@@ -287,7 +287,7 @@ def draw_candidates(
         if j != truth and j not in q.get('anchors', ()) and not wanted <= facts[j]
     ]
     near = [j for j in pool if facts[j] & facts[truth]]
-    out = list(q.get('lures', ()))[:1]
+    out = list(q.get('false_answers', ()))[:1]
     for source, most in (([j for j in near if facts[j] & wanted], 1), (near, 2), (pool, n)):
         rest = [j for j in source if j not in out]
         out += rng.sample(rest, min(most, len(rest), n - 1 - len(out)))

@@ -44,7 +44,7 @@ def blind(
     scorers = dict(
         random=random_scores(data.about['settings']['seed']),
         popularity=popularity_scores(data.catalogue),
-        LightGCN=lightgcn_scores(data.taste.users, data.taste.items, data.catalogue),
+        LightGCN=lightgcn_scores(data.lightgcn.users, data.lightgcn.items, data.catalogue),
         BM25=bm25_scores(data.catalogue),
     )
     return {
@@ -272,9 +272,9 @@ def recbench_record(
         if query.kind == 'misinformed'
         else dict(direct_description_query=query.text, situational_description_query=query.text)
     )
-    hops = [dict(movie=name(i), relation=r, person=v) for (r, v), i in need.told.items()]
+    hops = [dict(movie=name(i), relation=r, person=v) for (r, v), i in need.via.items()]
     wrong = [
-        {'movie': name(need.told[c]), 'relation': c[0], 'original person': c[1], 'person': v}
+        {'movie': name(need.via[c]), 'relation': c[0], 'original person': c[1], 'person': v}
         for c, v in need.false.items()
     ]
     return dict(
@@ -412,7 +412,7 @@ def import_queries(
             'holds no usable query for every part', folder, remedy=f'{", ".join(SHARES)} are needed'
         )
     needs = {
-        p: [Need(q.kind, None, q.truth, q.conditions, liked=q.history, lures=q.lures) for q in qs]
+        p: [Need(q.kind, None, q.truth, q.conditions, liked=q.history, false_answers=q.false_answers) for q in qs]
         for p, qs in parts.items()
     }
     publish(

@@ -69,7 +69,7 @@ def as_html(
     truth: Sequence[int] = (),  # Rows of right items, if they are known
 ) -> tuple[str, str]:  # (cards, steps) in HTML
     "What the page shows for one answer."
-    told, rows = recommendation.as_dict(), recommendation.places
+    told, rows = recommendation.as_dict(), recommendation.ranked
     cards = ''.join(
         card(k, item, i in truth) for k, (i, item) in enumerate(zip(rows, told['items']), 1)
     )

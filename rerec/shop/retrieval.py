@@ -50,7 +50,7 @@ class Facts:
 
 # %% ../../nbs/shop/05_retrieval.ipynb #da0aba94
 WEIGHTS = dict(
-    facts=1.0, words=0.25, taste=1.0
+    facts=1.0, words=0.25, lightgcn=1.0
 )  # Of the three rankings, by trials on the film catalogue: our choice
 
 # %% ../../nbs/shop/05_retrieval.ipynb #4bb38245
@@ -118,22 +118,22 @@ class Retriever:
         return dict(
             facts=search(self.value_index, map(str, sorted(told))),
             words=search(self.word_index, plain_words(query.text[:5_000]).split()),
-            taste=self.by_taste(query),
+            lightgcn=self.by_embeddings(query),
         )
 
-    def by_taste(self, query: Query) -> np.ndarray:  # Rows, best first
+    def by_embeddings(self, query: Query) -> np.ndarray:  # Rows, best first
         "What the user, or somebody who liked the same, may like."
-        taste, own = self.data.taste, [self.data.taste.users[query.user]] * (query.user is not None)
-        own += [taste.items[list(query.history)].mean(0)] * bool(query.history)
+        lightgcn, own = self.data.lightgcn, [self.data.lightgcn.users[query.user]] * (query.user is not None)
+        own += [lightgcn.items[list(query.history)].mean(0)] * bool(query.history)
         if not own:
             return np.empty(0, int)
-        return best((taste.items @ torch.stack(own).mean(0)).numpy(), self.depth)
+        return best((lightgcn.items @ torch.stack(own).mean(0)).numpy(), self.depth)
 
     def scores(
         self, query: Query
     ) -> np.ndarray:  # For every item; below 0 for those that are named, liked or known
         "Score the whole catalogue for a query."
-        scores = fuse(self.rankings(query), len(self.data.catalogue)) + self.fame
+        scores = fuse(self.rankings(query), len(self.data.catalogue)) + self.popularity
         scores[[*query.history, *self.facts.named(query.text)]] = -1
         if query.user is not None:
             scores[self.data.sources.early[query.user]] = -1
@@ -145,7 +145,7 @@ class Retriever:
         return [i for i in np.argsort(-scores, kind='stable')[:n].tolist() if scores[i] >= 0]
 
     @cached_property
-    def fame(self) -> np.ndarray:  # Far less than any place is worth
+    def popularity(self) -> np.ndarray:  # Far less than any place is worth
         liked = np.bincount(self.data.sources.likes[:, 1], minlength=len(self.data.catalogue))
         return 1e-6 * liked / max(1, liked.max())
 
@@ -187,7 +187,7 @@ def retrieval_table(
         'ours': ours.find,
         'no user': lambda q, n: ours.find(replace(q, user=None), n),
         'BM25': by_scores(bm25_scores(data.catalogue)),
-        'fame': by_scores(lambda q, rows: ours.fame),
+        'popularity': by_scores(lambda q, rows: ours.popularity),
         'whole rankings': Retriever(data, 1.0).find,
     }
     return {name: found_among(find, queries, n) for name, find in ways.items()}

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['RULES', 'TURNS', 'LOOSE', 'FOREIGN', 'GO_ON', 'ATTEMPTS', 'has_role', 'ways', 'phrases_kept', 'must_say', 'request',
-           'Reply', 'dig', 'cleaned', 'read_reply', 'role_words', 'Judge', 'too_little', 'too_much', 'judged', 'Writer',
-           'Pace', 'connect', 'trouble', 'ask', 'probe', 'Replies', 'reply_key', 'Outcome', 'attempts', 'Tally',
-           'reason', 'teller', 'at_once', 'reword']
+           'Reply', 'find_json', 'cleaned', 'read_reply', 'role_words', 'Judge', 'too_little', 'too_much', 'judged',
+           'Rewriter', 'RateLimit', 'connect', 'error_text', 'ask', 'probe', 'Replies', 'reply_key', 'Outcome',
+           'attempts', 'RewordStats', 'reason', 'via_item', 'concurrency', 'reword']
 
 # %% ../../nbs/shop/02_rewording.ipynb #2c425588
 import hashlib
@@ -48,7 +48,7 @@ def ways(
 ) -> list[str]:  # That of the template first
     "The phrases that say a condition."
     openly, through, _ = phrases(condition[0])
-    told = need.told.get(condition)
+    told = need.via.get(condition)
     said = (
         [p.format(v=condition[1]) for p in openly]
         if told is None
@@ -67,7 +67,7 @@ def phrases_kept(
     if len({r for r, _ in bound}) < 2:
         return []
     false = [
-        [phrases(c[0])[2].format(t=name_of(drawer.sources.catalogue, need.told[c]), v=v)]
+        [phrases(c[0])[2].format(t=name_of(drawer.sources.catalogue, need.via[c]), v=v)]
         for c, v in need.false.items()
         if c in bound
     ]
@@ -87,11 +87,11 @@ def must_say(
     drawer: Drawer,  # Titles
 ) -> list[str]:  # As they are to be written
     "Names, values and phrases that have to be in a query."
-    items = [name_of(drawer.sources.catalogue, i) for i in (*need.told.values(), *need.liked)]
+    items = [name_of(drawer.sources.catalogue, i) for i in (*need.via.values(), *need.liked)]
     values = [
         *need.false.values(),
         *need.profile.values(),
-        *(v for r, v in need.conditions if (r, v) not in need.told),
+        *(v for r, v in need.conditions if (r, v) not in need.via),
     ]
     bound = [p[0] for p in phrases_kept(need, template, drawer)]
     return [
@@ -126,7 +126,7 @@ class Reply(NamedTuple):
     tokens_out: int = 0  # The same, of its reply
 
 # %% ../../nbs/shop/02_rewording.ipynb #f7d5e4b6
-def dig(value, *path):  # What lies there, or None
+def find_json(value, *path):  # What lies there, or None
     "Follow keys and positions into JSON of any shape."
     for p in path:
         if isinstance(value, dict):
@@ -160,10 +160,10 @@ def read_reply(
     except (ValueError, RecursionError):
         return None
     text, counts = (
-        dig(told, 'choices', 0, 'message', 'content'),
-        [dig(told, 'usage', k) for k in ('prompt_tokens', 'completion_tokens')],
+        find_json(told, 'choices', 0, 'message', 'content'),
+        [find_json(told, 'usage', k) for k in ('prompt_tokens', 'completion_tokens')],
     )
-    if not isinstance(dig(told, 'choices', 0), dict):
+    if not isinstance(find_json(told, 'choices', 0), dict):
         return None
     return Reply(
         cleaned(text) if isinstance(text, str) else '',
@@ -231,7 +231,7 @@ def too_little(
             stems(judge.roles[c[0]] | (set() if has_role(c[0]) else {'kind', 'sort', 'type'})),
             ways(need, c, template, judge.drawer),
         )
-        needed = c in need.told or has_role(c[0]) and role & stems(normal_form(template).split())
+        needed = c in need.via or has_role(c[0]) and role & stems(normal_form(template).split())
         if needed and not role & stems(plain.split()) and not says(said):
             out.append(f'does not say {said[0]!r}')
     return out
@@ -248,7 +248,7 @@ def too_much(
     words, known = (
         set(plain.split()) - set(before.split()),
         {i for m in judge.titles.find(template) for i in m.items}
-        | {*need.told.values(), *need.liked},
+        | {*need.via.values(), *need.liked},
     )
     written = [text[m.start : m.end] for m in judge.titles.find(text) if known.isdisjoint(m.items)]
     found = judge.values.find_matches_as_strings(plain) + (
@@ -291,7 +291,7 @@ def judged(
 
 # %% ../../nbs/shop/02_rewording.ipynb #f6bf7825
 @dataclass(frozen=True)
-class Writer:
+class Rewriter:
     "A model behind an OpenAI-compatible server."
 
     url: str  # Address of the server, mostly ending in /v1
@@ -300,7 +300,7 @@ class Writer:
         'OPENAI_API_KEY'  # Environment variable that holds the key; a local server needs none
     )
     per_minute: float = 60  # Requests, at most, those that are tried again included
-    at_once: int = 4  # Requests under way, at most
+    concurrency: int = 4  # Requests under way, at most
     prices: tuple[float, float] = (
         0.0,
         0.0,
@@ -326,7 +326,7 @@ class Writer:
         if (
             not self.model
             or not 0 < self.per_minute < math.inf
-            or self.at_once < 1
+            or self.concurrency < 1
             or not all(0 <= p < math.inf for p in self.prices)
         ):
             raise DataError(
@@ -338,7 +338,7 @@ class Writer:
         return (n_in * self.prices[0] + n_out * self.prices[1]) / 1e6  # Tokens to money
 
 # %% ../../nbs/shop/02_rewording.ipynb #ed1306bf
-class Pace:
+class RateLimit:
     "Lets requests go one after the other."
 
     def __init__(self, per_minute: float):  # Requests, at most
@@ -353,25 +353,25 @@ class Pace:
 
 # %% ../../nbs/shop/02_rewording.ipynb #cce1714f
 def connect(
-    writer: Writer,  # Whom to ask
+    rewriter: Rewriter,  # Whom to ask
 ):  # An `openai.OpenAI`
     "A client that keeps the pace and tries again by itself."
     try:
         import openai
     except ImportError as e:
         raise ImportError("openai is missing: pip install 'rerec[reword]'") from e
-    key = os.environ.get(writer.key, '').strip() or 'none'
+    key = os.environ.get(rewriter.key, '').strip() or 'none'
     if not key.isascii() or not key.isprintable():
-        raise DataError(f'what {writer.key} holds is no key', remedy='set it again')
+        raise DataError(f'what {rewriter.key} holds is no key', remedy='set it again')
     web = openai.DefaultHttpxClient(
-        event_hooks=dict(request=[Pace(writer.per_minute)]),
-        trust_env=urlsplit(writer.url).hostname not in ('127.0.0.1', 'localhost'),
+        event_hooks=dict(request=[RateLimit(rewriter.per_minute)]),
+        trust_env=urlsplit(rewriter.url).hostname not in ('127.0.0.1', 'localhost'),
     )  # no proxy for one's own machine
     return openai.OpenAI(
-        base_url=writer.url,
+        base_url=rewriter.url,
         api_key=key,
-        max_retries=writer.retries,
-        timeout=openai.Timeout(writer.timeout, connect=min(10, writer.timeout)),
+        max_retries=rewriter.retries,
+        timeout=openai.Timeout(rewriter.timeout, connect=min(10, rewriter.timeout)),
         http_client=web,
     )
 
@@ -379,25 +379,25 @@ def connect(
 GO_ON = 'what was said is kept, so the same command goes on from here'
 
 # %% ../../nbs/shop/02_rewording.ipynb #27481c23
-def trouble(
+def error_text(
     error: Exception,  # Of the `openai` client
-    writer: Writer,  # Who was asked
+    rewriter: Rewriter,  # Who was asked
 ) -> DataError:  # With a remedy
     "An error of a server in words that help."
     code, hidden = (
         getattr(error, 'status_code', None),
-        os.environ.get(writer.key, '').strip() or '\0',
+        os.environ.get(rewriter.key, '').strip() or '\0',
     )
     if code is None:
         problem, remedy = 'no reply', 'start the server, or check --paraphrase'
     elif code in (401, 403):
         problem, remedy = (
             'the key is refused',
-            f'put a valid one into the environment variable {writer.key}',
+            f'put a valid one into the environment variable {rewriter.key}',
         )
     elif code == 404:
         problem, remedy = (
-            f'there is no model {writer.model!r}, or no server at this address',
+            f'there is no model {rewriter.model!r}, or no server at this address',
             'check --model, and that --paraphrase is the whole address, mostly ending in /v1',
         )
     elif code == 429:
@@ -410,12 +410,12 @@ def trouble(
             f'error {code}: {neutralise(str(error).replace(hidden, "..."))[:200]}',
             'read what the server writes about it',
         )
-    return DataError(problem, writer.url, remedy=f'{remedy}; {GO_ON}')
+    return DataError(problem, rewriter.url, remedy=f'{remedy}; {GO_ON}')
 
 # %% ../../nbs/shop/02_rewording.ipynb #4818583d
 def ask(
     client,  # As from `connect`
-    writer: Writer,  # Whom to ask
+    rewriter: Rewriter,  # Whom to ask
     messages: list[dict],  # Of a chat
     attempt: int = 0,  # Another one has another seed
     strict: bool = False,  # Is a request that the server refuses an error, and not just no reply?
@@ -424,31 +424,31 @@ def ask(
     import openai
 
     chosen = dict(
-        temperature=writer.temperature, seed=None if writer.seed is None else writer.seed + attempt
+        temperature=rewriter.temperature, seed=None if rewriter.seed is None else rewriter.seed + attempt
     )
     try:
         said = client.chat.completions.with_raw_response.create(
-            model=writer.model,
+            model=rewriter.model,
             messages=messages,
             **{k: v for k, v in chosen.items() if v is not None},
         )
     except openai.OpenAIError as e:
         if getattr(e, 'status_code', 0) in (400, 422) and not strict:
             return None  # a filter of contents, for instance
-        raise trouble(e, writer) from None
+        raise error_text(e, rewriter) from None
     return read_reply(said.text)
 
 # %% ../../nbs/shop/02_rewording.ipynb #e0ce36f3
 def probe(
-    writer: Writer,  # Whom to ask
+    rewriter: Rewriter,  # Whom to ask
 ):
     "Find out with one request whether a server can be used."
-    with connect(writer) as client:
-        reply = ask(client, writer, [dict(role='user', content='Say: ready')], strict=True)
+    with connect(rewriter) as client:
+        reply = ask(client, rewriter, [dict(role='user', content='Say: ready')], strict=True)
     if reply is None:
         raise DataError(
             'what came is no reply of a chat server',
-            writer.url,
+            rewriter.url,
             remedy='--paraphrase has to be the whole address, mostly ending in /v1',
         )
 
@@ -490,13 +490,13 @@ class Replies:
 
 # %% ../../nbs/shop/02_rewording.ipynb #362c6d8a
 def reply_key(
-    writer: Writer,  # Who is asked
+    rewriter: Rewriter,  # Who is asked
     messages: list[dict],  # What is asked
     attempt: int,  # For which time
 ) -> str:  # sha256, in hexadecimal
     "What a reply is found by."
     return hashlib.sha256(
-        json.dumps([writer.model, writer.temperature, writer.seed, messages, attempt]).encode()
+        json.dumps([rewriter.model, rewriter.temperature, rewriter.seed, messages, attempt]).encode()
     ).hexdigest()
 
 # %% ../../nbs/shop/02_rewording.ipynb #fcfd845f
@@ -538,7 +538,7 @@ def attempts(
 
 # %% ../../nbs/shop/02_rewording.ipynb #3ae34945
 @dataclass
-class Tally:
+class RewordStats:
     "What rewording took, and what it came to."
 
     reworded: int = 0  # Queries in other words
@@ -550,12 +550,12 @@ class Tally:
     cached: int = 0  # Replies that were there
     paid: float = 0.0  # For this run
 
-    def count(self, replies: Sequence, writer: Writer):  # (reply, whether it was asked for now)
+    def count(self, replies: Sequence, rewriter: Rewriter):  # (reply, whether it was asked for now)
         for reply, is_new in replies:
             reply = reply or Reply('')
             self.tokens_in += reply.tokens_in
             self.tokens_out += reply.tokens_out
-            cost = writer.cost(reply.tokens_in, reply.tokens_out)
+            cost = rewriter.cost(reply.tokens_in, reply.tokens_out)
             self.cost += cost
             self.paid += cost * is_new
             self.asked += is_new
@@ -570,24 +570,24 @@ def reason(fault: str) -> str:  # "does not say '...'"
     return re.sub(r"""(['"]).*\1""", "'...'", fault)
 
 # %% ../../nbs/shop/02_rewording.ipynb #9d5ee8e9
-def teller(
+def via_item(
     client,  # As from `connect`
-    writer: Writer,  # Whom to ask
+    rewriter: Rewriter,  # Whom to ask
     replies: Replies,  # What was said
 ) -> Callable:  # (messages, attempt) to (reply or None, whether it was asked for now)
     "Look a reply up, or ask for it and keep it."
 
     def tell(messages, attempt):
-        if found := replies.get(key := reply_key(writer, messages, attempt)):
+        if found := replies.get(key := reply_key(rewriter, messages, attempt)):
             return found, False
-        if reply := ask(client, writer, messages, attempt):
+        if reply := ask(client, rewriter, messages, attempt):
             replies.put(key, reply)
         return reply, True
 
     return tell
 
 # %% ../../nbs/shop/02_rewording.ipynb #4e48d59e
-def at_once(
+def concurrency(
     work: Callable,  # For each thing
     things: Sequence,  # In order
     n: int,  # Threads
@@ -604,26 +604,26 @@ def at_once(
 def reword(
     drawn: Sequence[tuple[Query, Need]],  # As from `draw_queries`
     judge: Judge,  # Of the same items
-    writer: Writer,  # Who writes
+    rewriter: Rewriter,  # Who writes
     store: str | Path,  # File of replies
     taken: set = frozenset(),  # Keys of other parts, as of `query_keys`
     progress: Callable = lambda steps: steps,  # Wraps the queries, for instance `tqdm`
-) -> tuple[list[tuple[Query, Need]], Tally]:
+) -> tuple[list[tuple[Query, Need]], RewordStats]:
     "Say queries in other words; where the answer would not follow, they stay as they are."
-    with closing(Replies(store)) as replies, connect(writer) as client:
-        tell = teller(client, writer, replies)
+    with closing(Replies(store)) as replies, connect(rewriter) as client:
+        tell = via_item(client, rewriter, replies)
         if not all(
-            replies.get(reply_key(writer, request(*pair, judge.drawer), 0)) for pair in drawn
+            replies.get(reply_key(rewriter, request(*pair, judge.drawer), 0)) for pair in drawn
         ):
-            probe(writer)
-        outcomes = at_once(
-            lambda pair: attempts(*pair, judge, tell), drawn, writer.at_once, progress
+            probe(rewriter)
+        outcomes = concurrency(
+            lambda pair: attempts(*pair, judge, tell), drawn, rewriter.concurrency, progress
         )
-    tally, seen, out = Tally(), set(taken) | {query_keys(q)[0] for q, _ in drawn}, []
+    tally, seen, out = RewordStats(), set(taken) | {query_keys(q)[0] for q, _ in drawn}, []
     for (query, need), done in zip(drawn, outcomes):
         new = query if done.text is None else replace(query, text=done.text)
         wrong = done.faults or ['says what another query says'] * (query_keys(new)[0] in seen)
-        tally.count(done.replies, writer)
+        tally.count(done.replies, rewriter)
         if wrong:
             tally.kept[reason(wrong[0])] += 1
         else:

@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['SHOP_TRAINER', 'ANSWER', 'DRAWS', 'ROW', 'ShopRun', 'shop_run', 'shop_snippets', 'shop_material', 'ranked', 'device',
-           'reading_settings', 'before', 'report', 'Pace', 'seconds', 'learning_pace', 'answering_pace', 'measure_pace',
-           'reinforcement_seconds', 'estimate_minutes', 'announce', 'foretell', 'conclusion', 'result_of', 'train_shop',
-           'bench_announcement', 'run_model', 'export_run', 'evaluate_run', 'run_line', 'list_runs', 'answers_of',
-           'compare_runs', 'store_rows', 'plot_row', 'plot_runs', 'draw_comparison']
+           'reading_settings', 'before', 'report', 'Throughput', 'seconds', 'learning_throughput',
+           'answering_throughput', 'measure_throughput', 'reinforcement_seconds', 'estimate_minutes', 'announce',
+           'foretell', 'conclusion', 'result_of', 'train_shop', 'bench_announcement', 'run_model', 'export_run',
+           'evaluate_run', 'run_line', 'list_runs', 'answers_of', 'compare_runs', 'store_rows', 'plot_row', 'plot_runs',
+           'draw_comparison']
 
 # %% ../../nbs/shop/07_training.ipynb #d083058a
 import json
@@ -41,7 +42,7 @@ from rerec.run.language import (
     fast_settings,
     prompt_of,
     trainer_settings,
-    tuned,
+    train_policy,
     warm_up_rows,
 )
 from ..run.lookup import Snippets, look_up_chances
@@ -51,12 +52,12 @@ from rerec.run.runs import (
     config_of,
     draw_report,
     example_answers,
-    figures,
+    before_and_after,
     open_run,
     provenance,
     publish,
     read_metrics,
-    some,
+    sample_queries,
     write_report,
 )
 from .dataset import DataSet, load_data
@@ -101,7 +102,7 @@ def shop_run(folder: str | Path) -> ShopRun:  # Its settings
 # %% ../../nbs/shop/07_training.ipynb #dcf72856
 def shop_snippets(run: ShopRun, data: DataSet) -> Snippets:
     "Make what prompts tell of a data set."
-    return Snippets(data.catalogue, data.titles, run.told, likes=LikedBy(data.sources))
+    return Snippets(data.catalogue, data.titles, run.facts_in_prompt, likes=LikedBy(data.sources))
 
 # %% ../../nbs/shop/07_training.ipynb #4539af08
 def shop_material(
@@ -110,8 +111,8 @@ def shop_material(
     part: str = 'test',  # Queries that are asked at the end
 ) -> Material:
     "Choose the queries of a run, and what prompts tell."
-    test = some(data.parts[part], run.n_test, run.seed)
-    validation = some(data.parts['validation'], run.n_validation, run.seed)
+    test = sample_queries(data.parts[part], run.n_test, run.seed)
+    validation = sample_queries(data.parts['validation'], run.n_validation, run.seed)
     snippets = shop_snippets(run, data)
     return Material(
         data.catalogue,
@@ -120,7 +121,7 @@ def shop_material(
         tuple(data.parts['train']),
         validation,
         test,
-        data.taste,
+        data.lightgcn,
     )
 
 # %% ../../nbs/shop/07_training.ipynb #cdbb6c63
@@ -133,7 +134,7 @@ def ranked(
     scorers = dict(
         random=random_scores(seed),
         popularity=popularity_scores(data.catalogue),
-        LightGCN=lightgcn_scores(data.taste.users, data.taste.items, data.catalogue),
+        LightGCN=lightgcn_scores(data.lightgcn.users, data.lightgcn.items, data.catalogue),
         BM25=bm25_scores(data.catalogue),
         retriever=retrieval_scores(Retriever(data)),
     )
@@ -191,7 +192,7 @@ DRAWS = 2  # Times that queries of a step are drawn, on average: seen, not known
 
 # %% ../../nbs/shop/07_training.ipynb #220f705d
 @dataclass(frozen=True)
-class Pace:
+class Throughput:
     "How fast a machine is with a model, in seconds."
 
     token: float  # To learn a token
@@ -212,7 +213,7 @@ def seconds(
     return time.perf_counter() - began
 
 # %% ../../nbs/shop/07_training.ipynb #4dc337fb
-def learning_pace(
+def learning_throughput(
     model,  # Of a fresh start
     tokenizer,  # Its own
     rows: Sequence,  # Packed rows of the warm start
@@ -238,7 +239,7 @@ def learning_pace(
     ]  # the first call of each is slow
 
 # %% ../../nbs/shop/07_training.ipynb #cb3f228e
-def answering_pace(
+def answering_throughput(
     model,  # Any
     tokenizer,  # Its own
     prompts: Sequence[str],  # As they are asked
@@ -260,28 +261,28 @@ def answering_pace(
     return read / len(prompts), max(0.0, both - read) / len(prompts)
 
 # %% ../../nbs/shop/07_training.ipynb #d6eb7594
-def measure_pace(
+def measure_throughput(
     run: ShopRun,  # Its model
     material: Material,  # Queries to ask
     rows: Sequence,  # Packed rows of the warm start
-) -> Pace:
+) -> Throughput:
     "Measure a machine in less than a minute."
     model, tok = load_policy(run.model, **fast_settings(run.n_candidates))
     model = model.to(device())
-    token, step = learning_pace(model, tok, rows)
+    token, step = learning_throughput(model, tok, rows)
     ask = prompt_of(run, material.snippets)
     prompts = [ask(q, material.catalogue)[0]['content'] for q in material.test[:8]]
     model.eval()
-    reread, _ = answering_pace(model, tok, prompts[:4])
+    reread, _ = answering_throughput(model, tok, prompts[:4])
     model.set_attn_implementation('sdpa')
-    read, write = answering_pace(model, tok, prompts)
-    return Pace(token, step, read, reread, write)
+    read, write = answering_throughput(model, tok, prompts)
+    return Throughput(token, step, read, reread, write)
 
 # %% ../../nbs/shop/07_training.ipynb #03bfa0d1
 def reinforcement_seconds(
     settings: dict,  # Fields of ReRecConfig
     run: ShopRun,  # Answers and steps
-    pace: Pace,  # Of the machine
+    throughput: Throughput,  # Of the machine
     prompt_tokens: float,  # Mean length of a prompt
 ) -> float:
     "Estimate sampling and learning."
@@ -289,30 +290,30 @@ def reinforcement_seconds(
     per_draw = settings['per_device_train_batch_size'] * settings['gradient_accumulation_steps']
     answers = min(run.answers, run.steps * draws * per_draw)
     siblings = settings['num_generations'] if settings.get('share_prompt', True) else 1
-    sampling = answers * (pace.write + pace.reread / siblings)
-    learning = answers / draws * (ANSWER + prompt_tokens / siblings) * pace.token
-    return sampling + learning + answers / draws / per_draw * pace.step
+    sampling = answers * (throughput.write + throughput.reread / siblings)
+    learning = answers / draws * (ANSWER + prompt_tokens / siblings) * throughput.token
+    return sampling + learning + answers / draws / per_draw * throughput.step
 
 # %% ../../nbs/shop/07_training.ipynb #4d73a9a3
 def estimate_minutes(
     run: ShopRun,  # Sizes
-    pace: Pace,  # Of the machine
+    throughput: Throughput,  # Of the machine
     row_tokens: int,  # Tokens of all rows of the warm start; 0 if it is done
     n_rows: int,  # How many rows
     prompt_tokens: float,  # Mean length of a prompt
 ) -> dict[str, float]:  # Stage to minutes
     "Foretell how long each stage of a run will take."
-    stages = {'warm start': row_tokens * pace.token + n_rows / 4 * pace.step}
+    stages = {'warm start': row_tokens * throughput.token + n_rows / 4 * throughput.step}
     if run.method in METHODS:
         stages['reinforcement'] = reinforcement_seconds(
-            trainer_settings(run) | run.trainer, run, pace, prompt_tokens
+            trainer_settings(run) | run.trainer, run, throughput, prompt_tokens
         )
     if run.method == 'SFT':
         stages['supervised learning'] = run.answers * (
-            (ANSWER + prompt_tokens) * pace.token + pace.step / 4
+            (ANSWER + prompt_tokens) * throughput.token + throughput.step / 4
         )
     rounds = 1 if run.method in ('untuned', 'warm start') else 2
-    stages['tests'] = rounds * run.n_test * (pace.read + pace.write)
+    stages['tests'] = rounds * run.n_test * (throughput.read + throughput.write)
     return {stage: taken / 60 for stage, taken in stages.items() if taken}
 
 # %% ../../nbs/shop/07_training.ipynb #a0a62fef
@@ -337,7 +338,7 @@ def foretell(
     "Measure the machine, and estimate the minutes of each stage."
     is_left = run.method != 'untuned' and not (run.start / 'model').exists()
     rows = warm_up_rows(run if is_left else replace(run, warm_rows=12), material)
-    pace = measure_pace(run, material, rows)
+    throughput = measure_throughput(run, material, rows)
     tok = load_policy(run.model, **fast_settings())[1]
     row_tokens = sum(len(encode_row(tok, row)['input_ids']) for row in rows)
     ask = prompt_of(run, material.snippets)
@@ -346,7 +347,7 @@ def foretell(
     ]
     run = replace(run, n_test=len(material.test))
     return estimate_minutes(
-        run, pace, is_left * row_tokens, is_left * len(rows), sum(lengths) / len(lengths)
+        run, throughput, is_left * row_tokens, is_left * len(rows), sum(lengths) / len(lengths)
     )
 
 # %% ../../nbs/shop/07_training.ipynb #4cd1c21f
@@ -375,7 +376,7 @@ def result_of(
         seed=run.seed,
         ceiling=sum(chances) / len(chances),
         over_retriever=[float(gap[c]) for c in ('accuracy', 'accuracy_low', 'accuracy_high')],
-        **figures(found, 'before', run.method),
+        **before_and_after(found, 'before', run.method),
         provenance=provenance(),
     )
 
@@ -394,7 +395,7 @@ def train_shop(
     foretold = foretell(run, material)
     say(announce(foretold))
     started = time.time()
-    model, tok, _ = tuned(run, material)
+    model, tok, _ = train_policy(run, material)
     trained = time.time()
     model.set_attn_implementation('sdpa')
     judged = ask_model(run, material, model, tok, material.test)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['NDCG', 'RIVALS', 'PARTS', 'SWEPT', 'ELSEWHERE', 'PUBLISHED', 'METHODS', 'SETTINGS', 'LOOKS', 'SCORERS', 'Method',
-           'Setting', 'without_last', 'next_queries', 'config_of', 'narrowed', 'told', 'fine_tune', 'supervise',
+           'Setting', 'without_last', 'next_queries', 'config_of', 'narrowed', 'sft_pairs', 'fine_tune', 'supervise',
            'judge_scores', 'job_queries', 'set_up', 'run_method', 'judge_policy', 'restricted', 'drawn_parts',
            'drawn_tests', 'in_new_words', 'hits_of', 'difference', 'methods_table']
 
@@ -32,12 +32,12 @@ from ..run.baselines import bm25_scores, histories, sasrec_scores, train_sasrec
 from rerec.run.evaluation import (
     evaluate,
     evaluate_scores,
-    known,
+    nan_to_none,
     learning_curve,
     lightgcn_scores,
     popularity_scores,
     random_scores,
-    sheet,
+    eval_record,
     slug,
 )
 from ..run.policy import save_policy, warm_start, warm_start_config
@@ -46,7 +46,7 @@ from rerec.run.runs import (
     MiniRun,
     MiniSetup,
     as_rows,
-    learn_taste,
+    train_lightgcn_cached,
     mini_setup,
     provenance,
     publish,
@@ -104,7 +104,7 @@ SWEPT = {
     'baseline over answers': Method(settings=dict(baseline='response')),
     'penalty 0.25': Method(settings=dict(w_penalty=0.25)),
     'penalty 1': Method(settings=dict(w_penalty=1.0)),
-    'fixed penalty': Method(settings=dict(fixed_penalty=0.5)),
+    'fixed penalty': Method(settings=dict(flat_penalty=0.5)),
     'NDCG alone': Method(weights=NDCG),
     'tau 0.15': Method(settings=dict(tau=0.15)),
     'tau 0.5': Method(settings=dict(tau=0.5)),
@@ -232,7 +232,7 @@ def narrowed(
     return tuple(q for q in queries if all(getattr(q, f) in values for f, values in only.items()))
 
 # %% ../../nbs/study/02_comparison.ipynb #14a6bc80
-def told(
+def sft_pairs(
     queries,  # Training queries
     demo: Demonstrator,  # Writes the reasons
     reasons: bool,  # Or else bare answers
@@ -303,7 +303,7 @@ def supervise(
     setup: MiniSetup,  # Queries and tokenizer
 ) -> tuple[object, list[dict]]:  # (model, log)
     "Supervised learning with as many rows as reinforcement has answers."
-    rows = told(
+    rows = sft_pairs(
         narrowed(setup.parts.train, method.only),
         Demonstrator(setup.world, **run.demonstrator),
         method.trainer == 'reasons',
@@ -320,11 +320,11 @@ def supervise(
 
 # %% ../../nbs/study/02_comparison.ipynb #3667a41f
 SCORERS = {  # name: (world, LightGCN, seed) -> score(query, rows)
-    'random': lambda world, taste, seed: random_scores(seed),
-    'popularity': lambda world, taste, seed: popularity_scores(world),
-    'BM25': lambda world, taste, seed: bm25_scores(world),
-    'LightGCN': lambda world, taste, seed: lightgcn_scores(taste.users, taste.items, world),
-    'SASRec': lambda world, taste, seed: sasrec_scores(
+    'random': lambda world, lightgcn, seed: random_scores(seed),
+    'popularity': lambda world, lightgcn, seed: popularity_scores(world),
+    'BM25': lambda world, lightgcn, seed: bm25_scores(world),
+    'LightGCN': lambda world, lightgcn, seed: lightgcn_scores(lightgcn.users, lightgcn.items, world),
+    'SASRec': lambda world, lightgcn, seed: sasrec_scores(
         train_sasrec(histories(world), len(world), seed=seed), world
     ),
 }
@@ -332,7 +332,7 @@ SCORERS = {  # name: (world, LightGCN, seed) -> score(query, rows)
 # %% ../../nbs/study/02_comparison.ipynb #89ee304c
 def judge_scores(score, setup: MiniSetup) -> dict:  # test, unseen: sheets
     return {
-        n: sheet(evaluate_scores(score, getattr(setup.parts, n), setup.world))
+        n: eval_record(evaluate_scores(score, getattr(setup.parts, n), setup.world))
         for n in ('test', 'unseen')
     } | dict(reasoning={})
 
@@ -345,13 +345,13 @@ def job_queries(
     repeats: bool = False,  # Leave repeated texts in the test part
 ) -> tuple[World, Parts]:  # (the world that methods may see, queries for each purpose)
     "Adapt world and queries of the embedded job to another job."
-    known = (*parts.demos, *parts.train, *parts.validation)
+    nan_to_none = (*parts.demos, *parts.train, *parts.validation)
     parts = replace(parts, train=parts.train[: setting.n_train])
     if not setting.next_item:
         return world, parts
     world, held = without_last(world)
     test = next_queries(world, held, run.sizes['test'], run.seed)
-    return world, replace(parts, test=test if repeats else with_new_text(test, known))
+    return world, replace(parts, test=test if repeats else with_new_text(test, nan_to_none))
 
 # %% ../../nbs/study/02_comparison.ipynb #20fa1c01
 def set_up(
@@ -362,8 +362,8 @@ def set_up(
     setup = mini_setup(run)
     folder = Path(run.folder, 'next' if setting.next_item else '')
     world, parts = job_queries(setting, run, setup.world, setup.parts)
-    taste = learn_taste(replace(run, folder=str(folder)), world, dim=32, layers=2, epochs=30)
-    return replace(setup, world=world, parts=parts), taste
+    lightgcn = train_lightgcn_cached(replace(run, folder=str(folder)), world, dim=32, layers=2, epochs=30)
+    return replace(setup, world=world, parts=parts), lightgcn
 
 # %% ../../nbs/study/02_comparison.ipynb #a9deccb8
 def run_method(
@@ -386,14 +386,14 @@ def run_method(
     run = replace(
         base, seed=seed, folder=f'{folder}/{setting if job.run else "embedded"}/{seed}', **job.run
     )
-    (setup, taste), log = set_up(job, run), []
+    (setup, lightgcn), log = set_up(job, run), []
     began = time.time()
     if name in SCORERS:
-        judged = judge_scores(SCORERS[name](setup.world, taste, seed), setup)
+        judged = judge_scores(SCORERS[name](setup.world, lightgcn, seed), setup)
     else:
         model, trial = warm_up(run, setup), replace(run, folder=f'{run.folder}/{path.stem}')
         if name != 'warm start':
-            model, log = fine_tune(METHODS[name], model, trial, setup, taste.items, job.answer)
+            model, log = fine_tune(METHODS[name], model, trial, setup, lightgcn.items, job.answer)
             publish(Path(trial.folder) / 'model', lambda p: save_policy(model, setup.tokenizer, p))
             shutil.rmtree(Path(trial.folder) / 'checkpoints', ignore_errors=True)
         judged = judge_policy(model, setup, job.answer)
@@ -427,23 +427,23 @@ def judge_policy(
     quality = reasoning_quality(
         list(found['test'].rows.text), setup.parts.test, setup.world, setup.titles
     )
-    return {n: sheet(e) for n, e in found.items()} | dict(
-        reasoning={k: known(v) for k, v in quality.items()}
+    return {n: eval_record(e) for n, e in found.items()} | dict(
+        reasoning={k: nan_to_none(v) for k, v in quality.items()}
     )
 
 # %% ../../nbs/study/02_comparison.ipynb #20fa1c04
 def restricted(
-    found: dict,  # As from `sheet`
+    found: dict,  # As from `eval_record`
     drawn: Sequence[MiniQuery],  # The queries it is of, in order
     kept: Collection[str],  # Identities of those that shall remain
 ) -> dict:  # The same of fewer queries; means that cannot be taken apart stand under drawn
     "Restrict stored hits to some of their queries."
     strings = dict(hits=1, kinds=2, domains=1)  # characters of each query
-    told = {
+    sft_pairs = {
         name: ''.join(getattr(q, field)[:size] for q in drawn)
         for name, field, size in (('kinds', 'kind', 2), ('domains', 'domain', 1))
     }
-    if any(found[name] != text for name, text in told.items()):
+    if any(found[name] != text for name, text in sft_pairs.items()):
         raise ValueError('the row is of other queries')
     places = [k for k, q in enumerate(drawn) if q.id in kept]
     fewer = {
@@ -476,11 +476,11 @@ def drawn_tests(
     job = SETTINGS[setting]
     run = replace(MiniRun(), seed=seed, **job.run)
     world, parts = drawn_parts(seed, run.n_candidates)
-    known = (*parts.demos, *parts.train, *parts.validation)
+    nan_to_none = (*parts.demos, *parts.train, *parts.validation)
     _, drawn = job_queries(job, run, world, parts, repeats=True)
     tests = dict(test=drawn.test, unseen=drawn.unseen)
     return {
-        name: (queries, frozenset(q.id for q in with_new_text(queries, known)))
+        name: (queries, frozenset(q.id for q in with_new_text(queries, nan_to_none)))
         for name, queries in tests.items()
     }
 

@@ -26,7 +26,7 @@ from ..base.answers import parse_answer
 from ..base.core import KINDS, write_json
 from ..base.generation import left_pad, prompt_ids, undisturbed
 from ..base.titles import UNKNOWN, TitleIndex
-from ..method.advantages import quiet_groups, reasoning_aware_advantages
+from ..method.advantages import zero_variance_groups, reasoning_aware_advantages
 from ..method.facts import AttributeGraph
 from ..method.graphs import LightGCN
 from ..method.rewards import DualGraphReward
@@ -261,7 +261,7 @@ def credit_figures(
     "Where the penalty falls in wrong answers, and how hard."
     bad, none_right = (
         ~seen.right,
-        quiet_groups(seen.right, seen.group_size).repeat_interleave(seen.group_size),
+        zero_variance_groups(seen.right, seen.group_size).repeat_interleave(seen.group_size),
     )
     mean = lambda x, among: x[among].double().mean().item()
     said, wrong = seen.reasons & bad[:, None], seen.wrong & seen.reasons
@@ -281,7 +281,7 @@ def credit_figures(
         auc=within_answers(steps[1], steps[0]),
         auc_without=within_answers(steps[2], steps[0]),
         found=mean(seen.penalised, wrong & said),
-        blame=mean(seen.penalised, said),
+        wrong_segments=mean(seen.penalised, said),
         meant=mean(wrong, seen.penalised & said),
         untrue=mean(wrong, said),
         **shift(seen),
@@ -352,7 +352,7 @@ def store_credit(
     policy: str = 'warm_start',  # Folder of the policy in that of its run; {seed} stands for the seed
     n_queries: int = 200,  # Of the training part, from the first
     w_penalty: float = 0.5,  # As in training
-    floor: float = 0.01,  # As in training
+    min_std: float = 0.01,  # As in training
     base: MiniRun = MiniRun(),  # Sizes of the job
 ) -> list[dict]:  # One row for each seed
     "What credit the answers of stored policies get; for the record."
@@ -377,7 +377,7 @@ def store_credit(
             reward,
             w_penalty,
             seed=seed,
-            floor=floor,
+            min_std=min_std,
         )
         found = {
             k: {name: None if np.isnan(x) else x for name, x in f.items()} for k, f in known.items()
@@ -388,7 +388,7 @@ def store_credit(
                 seed=seed,
                 n_queries=n_queries,
                 w_penalty=w_penalty,
-                floor=floor,
+                min_std=min_std,
                 figures=found,
                 seconds=time.time() - began,
                 provenance=provenance(),

@@ -24,7 +24,7 @@ from rerec.run.runs import (
     MiniRun,
     MiniSetup,
     as_rows,
-    learn_taste,
+    train_lightgcn_cached,
     mini_setup,
     provenance,
     reinforce,
@@ -37,7 +37,7 @@ from .credit import sample_answers, sees_need
 
 # %% ../../nbs/study/08_embedded.ipynb #72728f8b
 def stored_results(
-    folder: str | Path = 'results',  # Beside the notebooks
+    folder: str | Path = '../results',  # Beside the notebooks
     pattern: str = 'mini-*.json',  # Which runs
 ) -> list[dict]:  # In the order of their names
     "Results of runs that were stored with the notebooks."
@@ -149,7 +149,7 @@ GRID = [
     dict(w1=0.6, w2=0.4),
     dict(num_generations=4),
     dict(learning_rate=1e-3),
-    dict(skip_quiet=True),
+    dict(skip_zero_variance=True),
 ]
 
 # %% ../../nbs/study/08_embedded.ipynb #7ea16214
@@ -184,7 +184,7 @@ def sweep_row(
 ) -> dict:  # Setting, seed, accuracies, seconds
     "One row of a sweep."
     world, titles, began = setup.world, setup.titles, time.time()
-    taste, model = learn_taste(run, world), warm_up(run, setup)
+    lightgcn, model = train_lightgcn_cached(run, world), warm_up(run, setup)
     check = task_metrics(
         setup.parts.validation, world, titles, prompt=mini_prompt, batch_size=150, max_new_tokens=48
     )
@@ -199,7 +199,7 @@ def sweep_row(
     shutil.rmtree(trial.folder, ignore_errors=True)
     Path(trial.folder).mkdir()
     reward = lambda c: DualGraphReward(
-        AttributeGraph.from_catalogue(world), taste.items, titles, w1=c.w1, w2=c.w2
+        AttributeGraph.from_catalogue(world), lightgcn.items, titles, w1=c.w1, w2=c.w2
     )
     trainer = reinforce(
         trial,

@@ -32,7 +32,7 @@ from trl import GRPOConfig, GRPOTrainer
 from ..base.core import claim_plot, seed_everything, write_json
 from ..base.data import load_benchmark
 from ..base.generation import word_tokenizer
-from ..base.metrics import ndcg_at_k, place_hits, precision_at_k, recall_at_k, reciprocal_rank
+from ..base.metrics import ndcg_at_k, ranked_hits, precision_at_k, recall_at_k, reciprocal_rank
 from ..base.titles import TitleIndex
 from ..method.facts import AttributeGraph
 from ..method.graphs import InteractionGraph, LightGCN, rank_metrics, train_lightgcn
@@ -113,9 +113,9 @@ def reward_pairs(
         torch.tensor(sorted({i for i, _, _ in facts})),
         torch.randn(n_items, dim, generator=gen),
     )
-    places, truth = (have[torch.randint(len(have), (n_pairs, 1), generator=gen)] for _ in range(2))
+    ranked, truth = (have[torch.randint(len(have), (n_pairs, 1), generator=gen)] for _ in range(2))
     pairs, graph = (
-        list(zip(places[:, 0].tolist(), truth[:, 0].tolist())),
+        list(zip(ranked[:, 0].tolist(), truth[:, 0].tolist())),
         nx.Graph((i, (r, v)) for i, r, v in facts),
     )
     attributes, unit = (
@@ -123,7 +123,7 @@ def reward_pairs(
         torch.nn.functional.normalize(items).numpy(),
     )
     ours, theirs = (
-        lambda: dual_graph_terms(attributes, items, places, truth),
+        lambda: dual_graph_terms(attributes, items, ranked, truth),
         lambda: walked_rewards(graph, unit, pairs),
     )
     if not np.allclose(ours().total, theirs(), atol=1e-5):
@@ -236,12 +236,12 @@ def movielens_sized(
 ) -> InteractionGraph:
     "Simulated likes with planted tastes and uneven popularity."
     rng = np.random.default_rng(seed)
-    fame, loads, leanings = (
+    popularity, loads, leanings = (
         rng.permutation(1 / (np.arange(n_items) + 30.0)),
         rng.dirichlet(np.full(tastes, 0.15), n_items),
         rng.dirichlet(np.full(tastes, 0.25), n_users),
     )
-    chance = fame * (0.03 / tastes + 0.97 * leanings @ loads.T)
+    chance = popularity * (0.03 / tastes + 0.97 * leanings @ loads.T)
     race = -np.log(rng.random((n_users, n_items))) / chance
     likes = np.sort(race.argsort(1)[:, : max(1, n_likes // n_users)], axis=1)
     return InteractionGraph(
@@ -337,14 +337,14 @@ print(json.dumps(dict(found={k: float(v) for k,v in found.items()}, seconds=stat
 """
 
 # %% ../../nbs/study/05_speed.ipynb #43a7a846
-def figures_of(places, truth) -> dict[str, float]:  # Means over the queries
+def figures_of(ranked, truth) -> dict[str, float]:  # Means over the queries
     "The same five figures with `rerec.base.metrics`."
-    hit = place_hits(places[:, :10], truth).any(1).float()
+    hit = ranked_hits(ranked[:, :10], truth).any(1).float()
     each = (
-        ndcg_at_k(places, truth, 10),
-        recall_at_k(places, truth, 10),
-        precision_at_k(places, truth, 10),
-        reciprocal_rank(places[:, :10], truth),
+        ndcg_at_k(ranked, truth, 10),
+        recall_at_k(ranked, truth, 10),
+        precision_at_k(ranked, truth, 10),
+        reciprocal_rank(ranked[:, :10], truth),
         hit,
     )
     return {k: v.double().mean().item() for k, v in zip(FIGURES, each)}
@@ -361,13 +361,13 @@ def rivals(python: str | None = None) -> str:  # A Python that has them
 
 # %% ../../nbs/study/05_speed.ipynb #b37cfcd9
 def ranx_figures(
-    places, truth, python: str | None = None
+    ranked, truth, python: str | None = None
 ) -> dict:  # found: as from `figures_of`; seconds
     "What ranx says of the same lists, in another environment."
     python = rivals(python)
     run = {
         f'q{q}': {f'd{d}': float(-j) for j, d in enumerate(row)}
-        for q, row in enumerate(places.tolist())
+        for q, row in enumerate(ranked.tolist())
     }
     right = {f'q{q}': {f'd{d}': 1 for d in row if d >= 0} for q, row in enumerate(truth.tolist())}
     with tempfile.TemporaryDirectory() as d:
@@ -385,20 +385,20 @@ def ranked_lists(
 ) -> tuple:  # (places, truth), up to 5 right rows a query
     "Made-up rankings of 20 items in which right ones stand about half the time."
     rng = np.random.default_rng(seed)
-    places = np.stack([rng.permutation(n_items)[:20] for _ in range(n_queries)])
+    ranked = np.stack([rng.permutation(n_items)[:20] for _ in range(n_queries)])
     truth = np.where(
-        rng.random((n_queries, 5)) < 0.15, places[:, :5], rng.integers(n_items, size=(n_queries, 5))
+        rng.random((n_queries, 5)) < 0.15, ranked[:, :5], rng.integers(n_items, size=(n_queries, 5))
     )
     truth[:, 1:][rng.random((n_queries, 4)) < 0.5] = -1
-    return torch.from_numpy(places), torch.from_numpy(truth)
+    return torch.from_numpy(ranked), torch.from_numpy(truth)
 
 # %% ../../nbs/study/05_speed.ipynb #a19a7cbc
 def bench_metrics(data=None, n_queries: int = 10_000) -> list[dict]:
     "Five figures of 10,000 rankings against ranx."
-    places, truth = ranked_lists(n_queries)
-    theirs = ranx_figures(places, truth)
-    a, *_ = ratio_of(lambda: figures_of(places, truth), lambda: None)
-    apart = max(abs(v - theirs['found'][k]) for k, v in figures_of(places, truth).items())
+    ranked, truth = ranked_lists(n_queries)
+    theirs = ranx_figures(ranked, truth)
+    a, *_ = ratio_of(lambda: figures_of(ranked, truth), lambda: None)
+    apart = max(abs(v - theirs['found'][k]) for k, v in figures_of(ranked, truth).items())
     if apart > 1e-6:
         raise AssertionError(f'ranx disagrees by {apart:.2g}')
     return [
