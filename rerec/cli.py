@@ -16,6 +16,9 @@ import sys
 from pathlib import Path
 
 from .base.core import DataError
+from .run.language import language_run
+from .run.train import benchmark_run, small_run
+from .shop.runs import shop_run
 from .shop.use import add_app, add_command, add_evaluate, add_recommend, add_runs
 
 # %% ../nbs/cli/01_cli.ipynb #eb27b90a
@@ -451,7 +454,7 @@ def preset_settings(
 # %% ../nbs/cli/01_cli.ipynb #0f231f75
 def run_train(a):
     "`rerec train`"
-    from rerec.run.runs import LLAMA_3B, MiniRun, RealRun, full_run, train_mini, train_real
+    from rerec.run.train import LLAMA_3B, full_run, train_benchmark, train_small
 
     given = {
         k: v
@@ -467,8 +470,8 @@ def run_train(a):
     if a.preset == 'official':
         check_preset(a.data)
     if not a.data:
-        return train_mini(
-            MiniRun(
+        return train_small(
+            small_run(
                 folder=f'{a.out}/{a.name or f"mini-{a.seed}"}',
                 **given,
                 **({} if a.warm_steps is None else dict(warm_steps=a.warm_steps)),
@@ -492,22 +495,25 @@ def run_train(a):
     run = (
         full_run(a.data, a.model, **given)
         if a.full
-        else RealRun(data=a.data, model=a.model, **given)
+        else benchmark_run(data=a.data, model=a.model, **given)
     )
-    return train_real(run, official=official)
+    return train_benchmark(run, official=official)
 
 # %% ../nbs/cli/01_cli.ipynb #64e2c981
 def run_train_shop(a, given: dict):  # The flags, and those that are given
     "`rerec train` on a data set."
-    from rerec.shop.training import SHOP_TRAINER, ShopRun, conclusion, train_shop
+    from rerec.shop.runs import SHOP_TRAINER
+    from rerec.shop.training import conclusion, train_shop
 
     name = a.name or f'{Path(a.data).name}-{Path(a.model).name}'
     folder = f'{a.out}/{name}'
-    more = dict(facts_in_prompt=a.facts_in_prompt, warm=a.warm, warm_rows=a.warm_rows, answers=a.answers)
+    more = dict(
+        facts_in_prompt=a.facts_in_prompt, warm=a.warm, warm_rows=a.warm_rows, answers=a.answers
+    )
     given['trainer'] = SHOP_TRAINER | given['trainer']
     given |= {k: v for k, v in more.items() if v is not None}
     result = train_shop(
-        ShopRun(a.data, a.model, folder=folder, method=a.method, **given), say=print
+        shop_run(a.data, a.model, folder=folder, method=a.method, **given), say=print
     )
     print(f'\n{folder}: {conclusion(result)}')
     print(
@@ -573,7 +579,7 @@ def run_build(a):
 def run_export(a):
     "`rerec data export`"
     from rerec.base.core import check_writable
-    from rerec.run.runs import publish
+    from rerec.run.folder import publish
     from rerec.shop.cards import EXPORTS
     from rerec.shop.dataset import load_data
 
@@ -735,7 +741,7 @@ def bench_methods(a):
 # %% ../nbs/cli/01_cli.ipynb #938bff0c
 def bench_language(a):
     "Rows of the comparison on a real language model."
-    from rerec.run.language import METHODS, RANKERS, LanguageRun, run_language
+    from rerec.run.language import METHODS, RANKED, run_language
 
     if not a.data or not Path(a.data).is_dir():
         raise DataError(
@@ -745,17 +751,18 @@ def bench_language(a):
         )
     given = {} if a.answers is None else dict(answers=a.answers)
     base = f'{a.out}/language/{Path(a.data).name}-{a.candidates}-{a.warm}-{a.seed}'
-    for name in chosen(a.method, ['warm start', *METHODS, 'SFT', 'untuned', *RANKERS], 'method'):
-        run = LanguageRun(
+    for name in chosen(a.method, ['warm start', *METHODS, 'SFT', 'untuned', *RANKED], 'method'):
+        run = language_run(
             a.data,
             a.model,
-            a.seed,
-            f'{base}/{name}',
+            seed=a.seed,
+            folder=f'{base}/{name}',
             n_candidates=a.candidates,
             facts_in_prompt=a.facts_in_prompt,
             method=name,
             warm=a.warm,
             warm_rows=a.warm_rows,
+            drawn=not a.greedy,
             warm_folder=f'{base}/warm',
             **given,
         )

@@ -29,14 +29,14 @@ def say(folder, *argv, size=None, late=None):
         os.dup2(os.open(err, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
         if size and late is None:
             limit(size)
-        log, train = runs.MetricsFile.on_log, runs.train_mini
+        log, train = runs.MetricsFile.on_log, runs.train_small
 
         def on_log(self, args, state, control, **kwargs):
             if late and self.stage == 'rerec' and state.global_step >= late:
                 limit(size)
             return log(self, args, state, control, **kwargs)
 
-        runs.MetricsFile.on_log, runs.train_mini = (
+        runs.MetricsFile.on_log, runs.train_small = (
             on_log,
             lambda run: train(replace(run, sizes=killed_worker.FEW)),
         )

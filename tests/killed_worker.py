@@ -2,6 +2,8 @@
 there were enough kills: python tests/killed_worker.py build|train|shop FOLDER SEED KILLS. Half of the moments are drawn by the clock,
 half by the operations on files, where most harm can be done. Prints what happened as one line of JSON."""
 
+from rerec.run.train import small_run
+from rerec.shop.runs import shop_run
 import csv
 import hashlib
 import json
@@ -18,11 +20,13 @@ import torch  # once: children are forked from here, where nothing was computed 
 
 from rerec.base.core import DataError, is_json
 from rerec.run.policy import toy_model
-from rerec.run.runs import MiniRun, train_mini
+from rerec.run.train import train_small
+from rerec.run.folder import Run
 from rerec.run.world import mini_world
 from rerec.shop.cards import write_card
 from rerec.shop.dataset import Build, build_data, load_data
-from rerec.shop.training import ShopRun, train_shop
+from rerec.shop.training import train_shop
+from rerec.run.folder import Run
 
 FEW = dict(demos=120, train=24, validation=6, test=6, unseen=6)
 TINY = dict(
@@ -70,8 +74,8 @@ def build(folder):
 
 
 def train(folder):
-    train_mini(
-        MiniRun(
+    train_small(
+        small_run(
             folder=str(folder), seed=5, warm_steps=12, steps=6, sizes=FEW, trainer=TINY, resume=True
         )
     )
@@ -97,7 +101,7 @@ def shop(folder):
         save_total_limit=1,
     )
     train_shop(
-        ShopRun(
+        shop_run(
             data=str(folder.parent / 'data'),
             model=str(folder.parent / 'toy'),
             folder=str(folder),
@@ -196,7 +200,7 @@ def ended(pid, r, after=None):
 
 def reported(folder):
     "Rows of the log, and whether there is a result."
-    from rerec.run.runs import log_rows
+    from rerec.run.folder import log_rows
 
     return dict(
         logged=len(log_rows(folder / 'metrics.jsonl')),
@@ -210,7 +214,7 @@ def standing(folder):
 
     from rerec.method.trainer import latest_checkpoint
     from rerec.run.policy import load_policy
-    from rerec.run.runs import sft_checkpoint
+    from rerec.run.folder import newest_checkpoint
 
     found = {
         n: hashlib.sha256((folder / n / 'model.safetensors').read_bytes()).hexdigest()
@@ -219,7 +223,7 @@ def standing(folder):
     }
     if (folder / 'lightgcn.safetensors').exists():
         found['taste'] = len(load_file(folder / 'lightgcn.safetensors'))
-    for stage, last in (('warm_start', sft_checkpoint), ('rerec', latest_checkpoint)):
+    for stage, last in (('warm_start', newest_checkpoint), ('rerec', latest_checkpoint)):
         if c := last(folder / 'checkpoints' / stage):
             found[stage + ' checkpoint'] = [
                 c.name,
@@ -234,7 +238,7 @@ def shop_standing(folder):
     from safetensors.torch import load_file
 
     from rerec.method.trainer import latest_checkpoint
-    from rerec.shop.training import run_model
+    from rerec.shop.runs import run_model
 
     found = {
         n: hashlib.sha256((folder / n).read_bytes()).hexdigest()

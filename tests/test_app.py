@@ -1,6 +1,5 @@
 "The page, in a real browser: typed into, clicked, read."
 
-import json
 import os
 import shutil
 import socket
@@ -8,7 +7,6 @@ import subprocess
 import sys
 import time
 import urllib.request
-from pathlib import Path
 
 import pytest
 
@@ -24,7 +22,7 @@ from rerec.shop.page import serve
 from rerec.shop.assistant import Assistant
 from rerec.shop.dataset import Build, build_data
 from rerec.run.policy import load_policy
-from rerec.shop.training import ShopRun
+from rerec.shop.training import Run
 from rerec.run.policy import toy_model
 from rerec.run.world import mini_world
 folder, port, bad = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
@@ -36,7 +34,7 @@ pl.DataFrame([dict(user=f'u{u}', id=i) for u,i in whole.likes if i in films]).wr
 data = build_data(Build(*(str(folder/f'{n}.csv') for n in ('items', 'facts', 'likes')), out=str(folder/'shop'), domain='movie', n_queries=100, n_candidates=5, epochs=5))
 model, tok = load_policy(str(toy_model(folder/'toy', whole)))
 (folder/'known.txt').write_text(data.parts['test'][0].text)
-serve(Assistant(ShopRun(data=str(folder/'shop'), max_new_tokens=8), data, model, tok), port=port)
+serve(Assistant(shop_run(data=str(folder/'shop'), max_new_tokens=8), data, model, tok), port=port)
 """
 
 

@@ -13,7 +13,6 @@ from rerec.base.core import KINDS, DataError
 from rerec.base.data import (
     leakage,
     load_benchmark,
-    read_facts,
     read_items,
     read_likes,
     read_queries,

@@ -3,9 +3,10 @@
 import importlib.util
 import json
 import os
-from pathlib import Path
 
 import pytest
+
+from rerec.run.train import benchmark_run
 
 data = os.environ.get('REREC_DATA')
 pytestmark = [
@@ -19,7 +20,7 @@ pytestmark = [
 
 
 def test_one_step(tmp_path):
-    from rerec.run.runs import RealRun, train_real
+    from rerec.run.train import train_benchmark
 
     few = dict(
         per_device_train_batch_size=4,
@@ -28,8 +29,8 @@ def test_one_step(tmp_path):
         save_steps=1,
         load_best_model_at_end=False,
     )
-    result = train_real(
-        RealRun(
+    result = train_benchmark(
+        benchmark_run(
             data=f'{data}/movie',
             folder=str(tmp_path / 'run'),
             steps=1,

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 from killed_worker import prepared
 
-from rerec.run.language import prompt_of
+from rerec.run.lookup import lookup_prompt
 from rerec.shop.dataset import load_data
-from rerec.shop.training import ShopRun, export_run, shop_snippets, train_shop
+from rerec.shop.runs import export_run, shop_run, shop_snippets
+from rerec.shop.training import train_shop
 
 
 @pytest.mark.xdist_group('runs')
@@ -23,7 +24,7 @@ def test_an_exported_run_is_served(tmp_path):
     openai = pytest.importorskip('openai')
     pytest.importorskip('uvicorn')
     prepared(tmp_path)
-    run = ShopRun(
+    run = shop_run(
         data=str(tmp_path / 'data'),
         model=str(tmp_path / 'toy'),
         method='untuned',
@@ -67,7 +68,7 @@ def test_an_exported_run_is_served(tmp_path):
         )
         said = client.chat.completions.create(
             model=str(tmp_path / 'served'),
-            messages=prompt_of(run, shop_snippets(run, data))(
+            messages=lookup_prompt(shop_snippets(run, data), run.method)(
                 data.parts['test'][0], data.catalogue
             ),
             max_tokens=8,

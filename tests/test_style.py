@@ -11,7 +11,6 @@ import tokenize
 from pathlib import Path
 
 import pytest
-
 from conftest import notebooks
 
 root = Path(__file__).resolve().parent.parent

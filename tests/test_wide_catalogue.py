@@ -2,20 +2,18 @@
 
 import csv
 import random
-from functools import cache
 
 import pytest
 
 from rerec.run.lookup import (
-    Snippets,
+    candidate_facts,
     demonstrate,
     look_up,
-    candidate_facts,
     read_query,
     render_lookup,
 )
 from rerec.shop.dataset import Build, build_data
-from rerec.shop.training import ShopRun, shop_snippets
+from rerec.shop.runs import shop_run, shop_snippets
 
 NUMBERS = ('min_players', 'max_players', 'playing_minutes', 'min_age', 'year', 'weight')
 WORDS = dict(
@@ -90,7 +88,7 @@ def shop(tmp_path_factory):
         epochs=3,
     )
     data = build_data(build, say=lambda text: None)
-    return data, shop_snippets(ShopRun('shop'), data)
+    return data, shop_snippets(shop_run('shop'), data)
 
 
 def condition_queries(data):

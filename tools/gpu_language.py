@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from rerec.run.language import METHODS, LanguageRun, run_language
+from rerec.run.language import METHODS, language_run, run_language
 
 FULL = dict(n_candidates=20, n_test=500, answers=150 * 256, warm='short', warm_rows=1200)
 FULL_TRAINER = dict(
@@ -55,7 +55,7 @@ def main():
         if time.time() - began > 60 * a.minutes:
             print(f'{method}: not begun, {a.minutes:g} minutes are over')
             continue
-        run = LanguageRun(
+        run = language_run(
             **source,
             seed=a.seed,
             folder=f'{a.out}/runs/{method}',

@@ -50,7 +50,9 @@ class Query:
     truth: tuple[int, ...]  # Rows of the right items
     candidates: tuple[int, ...] = ()  # Rows on offer; empty means the whole catalogue
     conditions: tuple[tuple[str, str], ...] = ()  # (relation, value) pairs the answer must have
-    false_answers: tuple[int, ...] = ()  # Rows that only the query's false statement would make right
+    false_answers: tuple[
+        int, ...
+    ] = ()  # Rows that only the query's false statement would make right
     user: int | None = None  # Row of the user who asks, if known
     history: tuple[int, ...] = ()  # Rows the user liked before, oldest first
 

@@ -283,7 +283,9 @@ def add_candidates(
             )
         wrong = chance.sample(chosen, n - 1)
         wrong.insert(target[-1], right)
-        offered.append(replace(query, truth=(right,), candidates=tuple(wrong), false_answers=false_answers))
+        offered.append(
+            replace(query, truth=(right,), candidates=tuple(wrong), false_answers=false_answers)
+        )
     return tuple(offered)
 
 # %% ../../nbs/base/08_distractors.ipynb #9cee95a1

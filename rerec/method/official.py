@@ -199,7 +199,9 @@ def official_terms(
     texts = [completion_text(o) for o in completions]
     formed = torch.tensor([bool(reward.formatted.search(t)) for t in texts], dtype=torch.bool)
     firsts = [parse_answer(t, reward.titles, o or None).first for t, o in zip(texts, offers)]
-    places = keep_candidates(torch.tensor(firsts, dtype=torch.long).view(-1, 1), pad_rows(offers))  # b 1
+    places = keep_candidates(
+        torch.tensor(firsts, dtype=torch.long).view(-1, 1), pad_rows(offers)
+    )  # b 1
     pairs = list(zip(places[:, 0].tolist(), truth))
     right = torch.tensor([float(p in t) for p, t in pairs])
     qas = torch.tensor([shared_alignment(reward.neighbours, p, t) for p, t in pairs])

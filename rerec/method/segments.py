@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['BORDER', 'CUTS', 'Segment', 'sentence_spans', 'segment', 'segments_naming', 'byte_letters', 'dialect', 'token_bytes',
-           'batch_starts', 'token_starts', 'token_segments']
+           'batch_starts', 'token_starts', 'token_segments', 'wrong_segments']
 
 # %% ../../nbs/method/04_segments.ipynb #cbebbd75
 import json
@@ -21,7 +21,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from ..base.answers import Answer, parse_answer
-from ..base.titles import TitleIndex
+from ..base.titles import UNKNOWN, TitleIndex
 
 # %% ../../nbs/method/04_segments.ipynb #3e3a563e
 class Segment(NamedTuple):
@@ -205,3 +205,23 @@ def token_segments(
     return torch.from_numpy(
         np.searchsorted([s.start for s in segments[1:]], starts.numpy(), side='right')
     )
+
+# %% ../../nbs/method/04_segments.ipynb #77ad0541
+def wrong_segments(
+    text: str,  # One answer, reasoning included
+    titles: TitleIndex,  # Titles of the catalogue
+    truth: Sequence[int],  # Rows of the right items
+    among: Sequence[int] | None = None,  # Rows on offer; None allows all
+    by: str = 'item',  # How to cut, as in segment
+    spare_answer: bool = False,  # Never count the segment in which the answer itself begins
+) -> tuple[tuple[Segment, ...], Bool[Tensor, 's'], int]:  # (segments, which are wrong, first row)
+    "Cut an answer into segments and find those that name the item wrongly recommended; none if it is right."
+    answer = parse_answer(text, titles, among)
+    if answer.first == UNKNOWN or answer.first in truth:
+        return (), torch.zeros(0, dtype=torch.bool), answer.first
+    parts = segment(text, titles, among, by, answer)
+    wrong = segments_naming(parts, answer.first)
+    if spare_answer:
+        holds_answer = [s.start <= answer.start < s.end for s in parts]
+        wrong &= ~torch.tensor(holds_answer, dtype=torch.bool)
+    return parts, wrong, answer.first

@@ -241,7 +241,9 @@ def lightgcn_scores(
     def score(query, rows):
         if not knows_who_asks(query):
             return popular(query, rows)
-        lightgcn = users[query.user] if query.user is not None else items[list(query.history)].mean(0)
+        lightgcn = (
+            users[query.user] if query.user is not None else items[list(query.history)].mean(0)
+        )
         return (items[list(rows)] @ lightgcn).numpy()
 
     return score

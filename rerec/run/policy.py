@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['SPECIAL', 'mini_tokenizer', 'mini_policy', 'exercise', 'warm_start_data', 'encode_rows', 'warm_start_config',
-           'warm_start', 'smollm2_file', 'unpack_smollm2', 'load_policy', 'save_policy', 'toy_benchmark', 'toy_model']
+           'warm_start', 'smollm2_file', 'unpack_smollm2', 'load_policy', 'fast_settings', 'save_policy',
+           'toy_benchmark', 'toy_model']
 
 # %% ../../nbs/run/02_policy.ipynb #34b72c26
 import csv
@@ -15,6 +16,7 @@ import random
 import re
 from pathlib import Path
 
+import torch
 from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
 from transformers import (
     AutoModelForCausalLM,
@@ -257,6 +259,14 @@ def load_policy(
     if tok.pad_token is None:
         tok.pad_token = tok.eos_token
     return AutoModelForCausalLM.from_pretrained(name, **settings), tok
+
+# %% ../../nbs/run/02_policy.ipynb #77ad0382
+def fast_settings(
+    n_candidates: int = 5,  # Items on offer: more of them make a longer prompt
+) -> dict:  # For load_policy
+    "Choose 16-bit weights, and the attention that is fastest with them on this device."
+    fused = torch.cuda.is_available() or n_candidates > 10
+    return dict(dtype='bfloat16', attn_implementation='sdpa' if fused else 'eager')
 
 # %% ../../nbs/run/02_policy.ipynb #8f5fccf0
 def save_policy(

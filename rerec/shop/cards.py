@@ -32,8 +32,8 @@ from rerec.run.evaluation import (
     popularity_scores,
     random_scores,
 )
+from ..run.folder import publish
 from ..run.queries import Drawer, Need
-from ..run.runs import publish
 from .dataset import SHARES, DataSet, about, load_data, load_tables, offer, save_parts
 
 # %% ../../nbs/shop/06_cards.ipynb #a6eaea1b
@@ -412,7 +412,12 @@ def import_queries(
             'holds no usable query for every part', folder, remedy=f'{", ".join(SHARES)} are needed'
         )
     needs = {
-        p: [Need(q.kind, None, q.truth, q.conditions, liked=q.history, false_answers=q.false_answers) for q in qs]
+        p: [
+            Need(
+                q.kind, None, q.truth, q.conditions, liked=q.history, false_answers=q.false_answers
+            )
+            for q in qs
+        ]
         for p, qs in parts.items()
     }
     publish(

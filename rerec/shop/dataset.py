@@ -45,8 +45,8 @@ from rerec.base.distractors import (
 )
 from ..base.titles import TitleIndex
 from ..method.graphs import InteractionGraph, LightGCN, rank_metrics, train_lightgcn
+from ..run.folder import publish
 from ..run.queries import Drawer, Need, Sources, all_liked, draw_queries, fitting, group_of
-from ..run.runs import publish
 from .rewording import Judge, Rewriter, probe, reword
 from .tables import Report, Tables, read_tables
 
@@ -122,7 +122,10 @@ def ranked_fairly(
         ]
 
     spare = {
-        i: grade for grade, rows in levels.items() if grade != 'false_answer' for i in free(rows)[: 2 * n]
+        i: grade
+        for grade, rows in levels.items()
+        if grade != 'false_answer'
+        for i in free(rows)[: 2 * n]
     }
     rows = ranks.domains[domain]
     better = rows[: ranks.standing[right]]  # of these a sample of all may hold too few
@@ -597,7 +600,9 @@ class Build:
 # %% ../../nbs/shop/03_dataset.ipynb #7429c9f1
 def settings_of(build: Build) -> dict:  # What two builds of a folder must agree on
     "Settings as JSON has them, without the folder, and of a server only what its words depend on."
-    said = build.rewriter and {k: getattr(build.rewriter, k) for k in ('model', 'temperature', 'seed')}
+    said = build.rewriter and {
+        k: getattr(build.rewriter, k) for k in ('model', 'temperature', 'seed')
+    }
     return json.loads(
         json.dumps({k: v for k, v in asdict(build).items() if k != 'out'} | dict(rewriter=said))
     )

@@ -18,8 +18,8 @@ import torch
 
 from ..base.core import Query, write_json
 from ..run.baselines import bm25_scores, item_words
+from ..run.folder import provenance
 from ..run.lookup import plain_words
-from ..run.runs import provenance
 from .dataset import DataSet, load_data
 
 # %% ../../nbs/shop/05_retrieval.ipynb #cfe19543
@@ -123,7 +123,10 @@ class Retriever:
 
     def by_embeddings(self, query: Query) -> np.ndarray:  # Rows, best first
         "What the user, or somebody who liked the same, may like."
-        lightgcn, own = self.data.lightgcn, [self.data.lightgcn.users[query.user]] * (query.user is not None)
+        lightgcn, own = (
+            self.data.lightgcn,
+            [self.data.lightgcn.users[query.user]] * (query.user is not None),
+        )
         own += [lightgcn.items[list(query.history)].mean(0)] * bool(query.history)
         if not own:
             return np.empty(0, int)

@@ -424,7 +424,8 @@ def ask(
     import openai
 
     chosen = dict(
-        temperature=rewriter.temperature, seed=None if rewriter.seed is None else rewriter.seed + attempt
+        temperature=rewriter.temperature,
+        seed=None if rewriter.seed is None else rewriter.seed + attempt,
     )
     try:
         said = client.chat.completions.with_raw_response.create(
@@ -496,7 +497,9 @@ def reply_key(
 ) -> str:  # sha256, in hexadecimal
     "What a reply is found by."
     return hashlib.sha256(
-        json.dumps([rewriter.model, rewriter.temperature, rewriter.seed, messages, attempt]).encode()
+        json.dumps(
+            [rewriter.model, rewriter.temperature, rewriter.seed, messages, attempt]
+        ).encode()
     ).hexdigest()
 
 # %% ../../nbs/shop/02_rewording.ipynb #fcfd845f

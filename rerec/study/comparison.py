@@ -30,27 +30,26 @@ from ..method.rewards import DualGraphReward
 from ..method.trainer import ReRecConfig, ReRecTrainer, TaskMetrics, TaskTrainer
 from ..run.baselines import bm25_scores, histories, sasrec_scores, train_sasrec
 from rerec.run.evaluation import (
+    eval_record,
     evaluate,
     evaluate_scores,
-    nan_to_none,
     learning_curve,
     lightgcn_scores,
+    nan_to_none,
     popularity_scores,
     random_scores,
-    eval_record,
     slug,
 )
-from ..run.policy import save_policy, warm_start, warm_start_config
-from rerec.run.runs import (
-    MINI_TRAINER,
-    MiniRun,
-    MiniSetup,
+from ..run.folder import Run, provenance, publish
+from ..run.policy import load_policy, save_policy, warm_start, warm_start_config
+from rerec.run.train import (
+    SMALL_TRAINER,
+    SmallSetup,
     as_rows,
-    train_lightgcn_cached,
-    mini_setup,
-    provenance,
-    publish,
+    small_run,
+    small_setup,
     task_metrics,
+    train_lightgcn_cached,
     warm_up,
 )
 from rerec.run.world import (
@@ -131,7 +130,7 @@ class Setting:
 
     run: dict = field(
         default_factory=dict
-    )  # Fields of `MiniRun`; if any, the job has a warm start of its own
+    )  # Fields of `Run`; if any, the job has a warm start of its own
     answer: int = 48  # Longest answer, in tokens
     n_train: int | None = None  # Training queries, if not all
     next_item: bool = False  # Test on held-out likes
@@ -212,7 +211,7 @@ def config_of(
         rloo=(RLOOTask, RLOOConfig),
     )[method.trainer]
     same = {
-        k: v for k, v in (MINI_TRAINER | LOOKS).items() if method.trainer == 'rerec' or k != 'tau'
+        k: v for k, v in (SMALL_TRAINER | LOOKS).items() if method.trainer == 'rerec' or k != 'tau'
     }
     if method.trainer == 'rerec':
         same |= dict(w1=method.weights[0], w2=method.weights[1])
@@ -252,8 +251,8 @@ def sft_pairs(
 def fine_tune(
     method: Method,  # How
     model,  # The warm start; trained in place
-    run: MiniRun,  # Steps, seed, and the folder for checkpoints
-    setup: MiniSetup,  # Queries, titles, tokenizer
+    run: Run,  # Steps, seed, and the folder for checkpoints
+    setup: SmallSetup,  # Queries, titles, tokenizer
     items,  # Embedding of each item, for PAS
     answer: int = 48,  # Longest answer, in tokens
 ) -> tuple[object, list[dict]]:  # (model, log)
@@ -299,8 +298,8 @@ def fine_tune(
 def supervise(
     method: Method,  # 'sft' or 'reasons'
     model,  # The warm start; trained in place
-    run: MiniRun,  # Steps of reinforcement whose budget it gets
-    setup: MiniSetup,  # Queries and tokenizer
+    run: Run,  # Steps of reinforcement whose budget it gets
+    setup: SmallSetup,  # Queries and tokenizer
 ) -> tuple[object, list[dict]]:  # (model, log)
     "Supervised learning with as many rows as reinforcement has answers."
     rows = sft_pairs(
@@ -309,7 +308,7 @@ def supervise(
         method.trainer == 'reasons',
         run.seed,
     )
-    batches = run.steps * MINI_TRAINER['per_device_train_batch_size'] // 32
+    batches = run.steps * SMALL_TRAINER['per_device_train_batch_size'] // 32
     settings = {'learning_rate': 1e-3, 'save_strategy': 'no', **method.settings}
     return model, warm_start(
         model,
@@ -323,14 +322,16 @@ SCORERS = {  # name: (world, LightGCN, seed) -> score(query, rows)
     'random': lambda world, lightgcn, seed: random_scores(seed),
     'popularity': lambda world, lightgcn, seed: popularity_scores(world),
     'BM25': lambda world, lightgcn, seed: bm25_scores(world),
-    'LightGCN': lambda world, lightgcn, seed: lightgcn_scores(lightgcn.users, lightgcn.items, world),
+    'LightGCN': lambda world, lightgcn, seed: lightgcn_scores(
+        lightgcn.users, lightgcn.items, world
+    ),
     'SASRec': lambda world, lightgcn, seed: sasrec_scores(
         train_sasrec(histories(world), len(world), seed=seed), world
     ),
 }
 
 # %% ../../nbs/study/02_comparison.ipynb #89ee304c
-def judge_scores(score, setup: MiniSetup) -> dict:  # test, unseen: sheets
+def judge_scores(score, setup: SmallSetup) -> dict:  # test, unseen: sheets
     return {
         n: eval_record(evaluate_scores(score, getattr(setup.parts, n), setup.world))
         for n in ('test', 'unseen')
@@ -339,30 +340,32 @@ def judge_scores(score, setup: MiniSetup) -> dict:  # test, unseen: sheets
 # %% ../../nbs/study/02_comparison.ipynb #59710db3
 def job_queries(
     setting: Setting,  # The job
-    run: MiniRun,  # Seed and sizes
+    run: Run,  # Seed and sizes
     world: World,  # The whole one
     parts: Parts,  # Of the embedded job
     repeats: bool = False,  # Leave repeated texts in the test part
 ) -> tuple[World, Parts]:  # (the world that methods may see, queries for each purpose)
     "Adapt world and queries of the embedded job to another job."
-    nan_to_none = (*parts.demos, *parts.train, *parts.validation)
+    known = (*parts.demos, *parts.train, *parts.validation)
     parts = replace(parts, train=parts.train[: setting.n_train])
     if not setting.next_item:
         return world, parts
     world, held = without_last(world)
     test = next_queries(world, held, run.sizes['test'], run.seed)
-    return world, replace(parts, test=test if repeats else with_new_text(test, nan_to_none))
+    return world, replace(parts, test=test if repeats else with_new_text(test, known))
 
 # %% ../../nbs/study/02_comparison.ipynb #20fa1c01
 def set_up(
     setting: Setting,  # The job
-    run: MiniRun,  # Seed, sizes, and where the warm start is kept
-) -> tuple[MiniSetup, object]:  # (world, queries, tokenizer; LightGCN)
+    run: Run,  # Seed, sizes, and where the warm start is kept
+) -> tuple[SmallSetup, object]:  # (world, queries, tokenizer; LightGCN)
     "What all methods of a job and seed start from."
-    setup = mini_setup(run)
+    setup = small_setup(run)
     folder = Path(run.folder, 'next' if setting.next_item else '')
     world, parts = job_queries(setting, run, setup.world, setup.parts)
-    lightgcn = train_lightgcn_cached(replace(run, folder=str(folder)), world, dim=32, layers=2, epochs=30)
+    lightgcn = train_lightgcn_cached(
+        replace(run, folder=str(folder)), world, dim=32, layers=2, epochs=30
+    )
     return replace(setup, world=world, parts=parts), lightgcn
 
 # %% ../../nbs/study/02_comparison.ipynb #a9deccb8
@@ -370,7 +373,7 @@ def run_method(
     name: str,  # A key of METHODS or SCORERS, or 'warm start'
     seed: int,  # Of everything
     setting: str = 'embedded',  # A key of SETTINGS
-    base: MiniRun = MiniRun(),  # Sizes and steps
+    base: Run = small_run(),  # Sizes and steps
     folder: str | Path = 'runs/evidence',  # Warm starts and trained policies are kept here
     out: str
     | Path = '../results/methods',  # Where the row is stored; a stored one is not made again
@@ -391,13 +394,16 @@ def run_method(
     if name in SCORERS:
         judged = judge_scores(SCORERS[name](setup.world, lightgcn, seed), setup)
     else:
-        model, trial = warm_up(run, setup), replace(run, folder=f'{run.folder}/{path.stem}')
+        model, trial = (
+            load_policy(warm_up(run, setup))[0],
+            replace(run, folder=f'{run.folder}/{path.stem}'),
+        )
         if name != 'warm start':
             model, log = fine_tune(METHODS[name], model, trial, setup, lightgcn.items, job.answer)
             publish(Path(trial.folder) / 'model', lambda p: save_policy(model, setup.tokenizer, p))
             shutil.rmtree(Path(trial.folder) / 'checkpoints', ignore_errors=True)
         judged = judge_policy(model, setup, job.answer)
-    curve = learning_curve(log, MINI_TRAINER['per_device_train_batch_size'])
+    curve = learning_curve(log, SMALL_TRAINER['per_device_train_batch_size'])
     row = dict(
         method=name,
         seed=seed,
@@ -414,7 +420,7 @@ def run_method(
 
 # %% ../../nbs/study/02_comparison.ipynb #b008a8e6
 def judge_policy(
-    model, setup: MiniSetup, answer: int = 48
+    model, setup: SmallSetup, answer: int = 48
 ) -> dict:  # test, unseen: sheets; reasoning: shares
     "Both test parts, and the quality of the reasoning on the first."
     asked = dict(prompt=mini_prompt, batch_size=150, max_new_tokens=answer, progress=False)
@@ -439,11 +445,11 @@ def restricted(
 ) -> dict:  # The same of fewer queries; means that cannot be taken apart stand under drawn
     "Restrict stored hits to some of their queries."
     strings = dict(hits=1, kinds=2, domains=1)  # characters of each query
-    sft_pairs = {
+    expected = {
         name: ''.join(getattr(q, field)[:size] for q in drawn)
         for name, field, size in (('kinds', 'kind', 2), ('domains', 'domain', 1))
     }
-    if any(found[name] != text for name, text in sft_pairs.items()):
+    if any(found[name] != text for name, text in expected.items()):
         raise ValueError('the row is of other queries')
     places = [k for k, q in enumerate(drawn) if q.id in kept]
     fewer = {
@@ -462,7 +468,7 @@ def drawn_parts(
 ) -> tuple[World, Parts]:  # Of the embedded job's sizes
     "Draw the queries of a seed, repeated texts in the test parts included."
     world = mini_world()
-    return world, split_mini(world, seed, MiniRun().sizes, n_candidates, repeats=True)
+    return world, split_mini(world, seed, small_run().sizes, n_candidates, repeats=True)
 
 # %% ../../nbs/study/02_comparison.ipynb #1dbc2291
 @lru_cache
@@ -474,13 +480,13 @@ def drawn_tests(
 ]:  # Part: (queries as drawn, identities of those in new words)
     "Draw the test queries of a job again, and tell which of them are in new words."
     job = SETTINGS[setting]
-    run = replace(MiniRun(), seed=seed, **job.run)
+    run = replace(small_run(), seed=seed, **job.run)
     world, parts = drawn_parts(seed, run.n_candidates)
-    nan_to_none = (*parts.demos, *parts.train, *parts.validation)
+    known = (*parts.demos, *parts.train, *parts.validation)
     _, drawn = job_queries(job, run, world, parts, repeats=True)
     tests = dict(test=drawn.test, unseen=drawn.unseen)
     return {
-        name: (queries, frozenset(q.id for q in with_new_text(queries, nan_to_none)))
+        name: (queries, frozenset(q.id for q in with_new_text(queries, known)))
         for name, queries in tests.items()
     }
 

@@ -37,13 +37,13 @@ from ..method.rewards import DualGraphReward, dual_graph_terms
 from ..method.segments import segment
 from ..method.trainer import ReRecConfig, ReRecTrainer
 from ..run.policy import load_policy
-from rerec.run.runs import (
-    MINI_TRAINER,
+from rerec.run.train import (
     REAL_TRAINER,
-    MiniRun,
+    SMALL_TRAINER,
     adapter,
     as_rows,
-    mini_setup,
+    small_run,
+    small_setup,
     warm_up,
 )
 from ..run.world import mini_prompt, mini_world, write_queries
@@ -370,19 +370,19 @@ def step_trainers(
     warm_steps: int = 200,  # Supervised steps before
 ):  # (ReRecTrainer, GRPOTrainer)
     "Two trainers that differ in nothing but the method."
-    run = MiniRun(
+    run = small_run(
         folder=str(folder),
         warm_steps=warm_steps,
         sizes=dict(demos=2000, train=400, validation=20, test=20, unseen=10),
     )
-    setup = mini_setup(run)
+    setup = small_setup(run)
     rows = as_rows(setup.parts.train, setup.world, mini_prompt)
     reward = DualGraphReward(
         AttributeGraph.from_catalogue(setup.world), torch.randn(len(setup.world), 32), setup.titles
     )
     same = {
         k: v
-        for k, v in MINI_TRAINER.items()
+        for k, v in SMALL_TRAINER.items()
         if k
         in (
             'per_device_train_batch_size',
@@ -407,7 +407,7 @@ def step_trainers(
 
     def make(cls, config, **more):
         return cls(
-            model=warm_up(run, setup),
+            model=load_policy(warm_up(run, setup))[0],
             args=config(**same),
             reward_funcs=reward,
             train_dataset=rows,

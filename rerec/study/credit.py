@@ -26,14 +26,15 @@ from ..base.answers import parse_answer
 from ..base.core import KINDS, write_json
 from ..base.generation import left_pad, prompt_ids, undisturbed
 from ..base.titles import UNKNOWN, TitleIndex
-from ..method.advantages import zero_variance_groups, reasoning_aware_advantages
+from ..method.advantages import reasoning_aware_advantages, zero_variance_groups
 from ..method.facts import AttributeGraph
 from ..method.graphs import LightGCN
 from ..method.rewards import DualGraphReward
 from ..method.segments import token_starts
 from ..method.trainer import penalised_tokens
+from ..run.folder import Run, provenance
 from ..run.policy import load_policy
-from ..run.runs import MiniRun, mini_setup, provenance
+from ..run.train import small_run, small_setup
 from ..run.world import MiniQuery, World, mini_prompt
 
 # %% ../../nbs/study/03_credit.ipynb #e835024a
@@ -353,14 +354,14 @@ def store_credit(
     n_queries: int = 200,  # Of the training part, from the first
     w_penalty: float = 0.5,  # As in training
     min_std: float = 0.01,  # As in training
-    base: MiniRun = MiniRun(),  # Sizes of the job
+    base: Run = small_run(),  # Sizes of the job
 ) -> list[dict]:  # One row for each seed
     "What credit the answers of stored policies get; for the record."
     rows = json.loads(Path(out).read_text()) if Path(out).exists() else []
     for seed in seeds:
         began, run = time.time(), Path(folder) / str(seed)
         setup, (model, tok) = (
-            mini_setup(replace(base, seed=seed)),
+            small_setup(replace(base, seed=seed)),
             load_policy(run / policy.format(seed=seed)),
         )
         reward = DualGraphReward(

@@ -25,7 +25,7 @@ import polars as pl
 
 from .. import building
 from ..base.core import write_json
-from ..run.runs import provenance
+from ..run.folder import provenance
 from ..shop.dataset import Build, build_data
 from .costs import exponent, invented
 

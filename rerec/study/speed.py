@@ -32,14 +32,14 @@ from trl import GRPOConfig, GRPOTrainer
 from ..base.core import claim_plot, seed_everything, write_json
 from ..base.data import load_benchmark
 from ..base.generation import word_tokenizer
-from ..base.metrics import ndcg_at_k, ranked_hits, precision_at_k, recall_at_k, reciprocal_rank
+from ..base.metrics import ndcg_at_k, precision_at_k, ranked_hits, recall_at_k, reciprocal_rank
 from ..base.titles import TitleIndex
 from ..method.facts import AttributeGraph
 from ..method.graphs import InteractionGraph, LightGCN, rank_metrics, train_lightgcn
 from ..method.rewards import dual_graph_terms
 from ..method.trainer import SharedPrompt
 from ..run.baselines import measure_lightgcn, measure_sasrec
-from ..run.runs import provenance
+from ..run.folder import provenance
 
 # %% ../../nbs/study/05_speed.ipynb #e1548090
 def ratio_of(
