@@ -213,7 +213,7 @@ def standing(folder):
     from safetensors.torch import load_file
 
     from rerec.method.trainer import latest_checkpoint
-    from rerec.run.policy import load_policy
+    from rerec.base.models import load_policy
     from rerec.run.folder import newest_checkpoint
 
     found = {

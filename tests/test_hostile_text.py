@@ -67,7 +67,7 @@ EVIL = st.one_of(
 
 @cache
 def policy():
-    from rerec.run.policy import load_policy
+    from rerec.base.models import load_policy
 
     return load_policy('smollm2')[1]
 

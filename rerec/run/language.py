@@ -22,6 +22,7 @@ from transformers import PrinterCallback, TrainingArguments
 from ..base.core import Query, seed_everything, write_json
 from ..base.data import leakage, load_benchmark, split_queries
 from ..base.distractors import add_candidates
+from ..base.models import fast_settings, load_policy
 from ..base.titles import TitleIndex
 from ..method.official import MARK, OfficialReward, official_method
 from .baselines import ranker
@@ -52,7 +53,6 @@ from rerec.run.lookup import (
     render_request,
 )
 from .packing import END, LETTER, PackedTrainer, Piece, as_tensors, encode_row, pack_rows
-from .policy import fast_settings, load_policy
 from rerec.run.train import (
     RunData,
     config_of,
@@ -310,7 +310,7 @@ def trainer_settings(run: Run) -> dict:  # Fields of ReRecConfig
     return (
         LANGUAGE_TRAINER
         | dict(max_completion_length=run.max_new_tokens, max_answers=run.answers)
-        | METHODS[run.method]
+        | METHODS.get(run.method, {})
     )
 
 # %% ../../nbs/run/11_language.ipynb #d2947700
@@ -381,7 +381,9 @@ def train_policy(
     base = run.model if run.method == 'untuned' else str(warm_up(run, data))
     seed_everything(run.seed)
     model, tok = load_policy(base, **fast_settings(run.n_candidates))
-    model, log = fine_tune(run, model.to('cuda' if torch.cuda.is_available() else 'cpu'), tok, data)
+    model, log = run_method(
+        run, model.to('cuda' if torch.cuda.is_available() else 'cpu'), tok, data
+    )
     publish(folder / 'model', lambda p: (model.save_pretrained(p), tok.save_pretrained(p)))
     return model, tok, log
 

@@ -24,6 +24,7 @@ from ..base.answers import BOXED_TASK, render_prompt
 from ..base.core import Catalogue, DataError, Query, check_writable, seed_everything, write_json
 from ..base.data import leakage, load_benchmark, split_queries
 from ..base.distractors import add_candidates
+from ..base.models import load_policy, save_policy
 from ..base.titles import TitleIndex
 from ..method.facts import AttributeGraph
 from ..method.graphs import InteractionGraph, LightGCN, train_lightgcn
@@ -42,10 +43,8 @@ from rerec.run.folder import (
     publish,
 )
 from rerec.run.policy import (
-    load_policy,
     mini_policy,
     mini_tokenizer,
-    save_policy,
     warm_start,
     warm_start_config,
     warm_start_data,

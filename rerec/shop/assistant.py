@@ -18,8 +18,7 @@ from ..base.core import DataError, Query
 from ..base.formats import read_rows
 from ..base.generation import generate_answers
 from ..base.titles import UNKNOWN
-from ..method.segments import segment
-from ..method.trainer import wrong_segments
+from ..method.segments import segment, wrong_segments
 from ..run.folder import Run
 from ..run.lookup import Snippets, lookup_prompt
 from .dataset import DataSet, load_data

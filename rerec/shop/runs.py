@@ -16,9 +16,9 @@ from pathlib import Path
 import torch
 
 from ..base.core import DataError
+from ..base.models import fast_settings, load_policy
 from ..run.folder import Run, publish
 from ..run.lookup import Snippets
-from ..run.policy import fast_settings, load_policy
 from .dataset import DataSet
 from .likes import LikedBy
 

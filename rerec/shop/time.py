@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from ..base.models import fast_settings, load_policy
 from ..base.precision import MasterAdamW
 from ..run.folder import Run
 from ..run.language import METHODS, LookupData, trainer_settings, warm_up_rows
 from ..run.packing import encode_row, row_loss
-from ..run.policy import fast_settings, load_policy
 from .runs import device
 
 # %% ../../nbs/shop/08_time.ipynb #e2da046d

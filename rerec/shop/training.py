@@ -19,6 +19,7 @@ import pandas as pd
 import torch
 
 from ..base.core import DataError, Query, claim_plot, write_json
+from ..base.models import load_policy
 from ..run.baselines import ranker
 from rerec.run.evaluation import (
     Evaluation,
@@ -36,7 +37,6 @@ from rerec.run.language import (
     trainer_settings,
 )
 from ..run.lookup import look_up_chances, lookup_prompt
-from ..run.policy import load_policy
 from ..run.report import before_and_after, draw_report, example_answers, write_report
 from ..run.train import config_of, sample_queries
 from .dataset import DataSet, load_data

@@ -24,6 +24,7 @@ from transformers import PrinterCallback
 
 from ..base.core import write_json
 from ..base.metrics import both_ways
+from ..base.models import load_policy, save_policy
 from ..method.facts import AttributeGraph
 from ..method.official import MARK, OfficialReward, official_method
 from ..method.rewards import DualGraphReward
@@ -41,7 +42,7 @@ from rerec.run.evaluation import (
     slug,
 )
 from ..run.folder import Run, provenance, publish
-from ..run.policy import load_policy, save_policy, warm_start, warm_start_config
+from ..run.policy import warm_start, warm_start_config
 from rerec.run.train import (
     SMALL_TRAINER,
     SmallSetup,

@@ -28,6 +28,7 @@ from transformers import PrinterCallback, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
 from ..base.core import Item, claim_plot
+from ..base.models import load_policy
 from ..base.titles import TitleIndex
 from ..method.advantages import reasoning_aware_advantages
 from ..method.curriculum import Curriculum
@@ -36,7 +37,6 @@ from ..method.graphs import train_lightgcn
 from ..method.rewards import DualGraphReward, dual_graph_terms
 from ..method.segments import segment
 from ..method.trainer import ReRecConfig, ReRecTrainer
-from ..run.policy import load_policy
 from rerec.run.train import (
     REAL_TRAINER,
     SMALL_TRAINER,

@@ -25,6 +25,7 @@ from transformers import GenerationConfig
 from ..base.answers import parse_answer
 from ..base.core import KINDS, write_json
 from ..base.generation import left_pad, prompt_ids, undisturbed
+from ..base.models import load_policy
 from ..base.titles import UNKNOWN, TitleIndex
 from ..method.advantages import reasoning_aware_advantages, zero_variance_groups
 from ..method.facts import AttributeGraph
@@ -33,7 +34,6 @@ from ..method.rewards import DualGraphReward
 from ..method.segments import token_starts
 from ..method.trainer import penalised_tokens
 from ..run.folder import Run, provenance
-from ..run.policy import load_policy
 from ..run.train import small_run, small_setup
 from ..run.world import MiniQuery, World, mini_prompt
 

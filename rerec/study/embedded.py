@@ -16,9 +16,9 @@ from pathlib import Path
 
 from ..base.answers import parse_answer
 from ..base.core import write_json
+from ..base.models import load_policy
 from ..run.evaluation import evaluate
 from ..run.folder import Run, provenance
-from ..run.policy import load_policy
 from rerec.run.train import (
     SmallSetup,
     fine_tune,

@@ -25,8 +25,8 @@ import torch
 from ..base.core import claim_plot, write_json
 from ..base.generation import generate_answers, undisturbed
 from ..base.metrics import paired_interval, wilson
+from ..base.models import load_policy
 from ..run.folder import provenance
-from ..run.policy import load_policy
 
 # %% ../../nbs/study/04_forgetting.ipynb #efb3cf4e
 def read_probes(
