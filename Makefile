@@ -3,7 +3,7 @@ VENV ?= .venv
 SEED ?= 0
 ARGS ?=
 B = $(VENV)/bin
-.PHONY: train test docs bench install rivals export run readme clean help
+.PHONY: train test lab docs bench install rivals export run readme clean help
 
 help:                          ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 12
@@ -13,6 +13,10 @@ train: install                 ## the embedded job: watch a language model becom
 
 test: install                  ## everything CI checks, in one pytest summary
 	$(B)/python -m pytest -q -n 2 --dist loadgroup tests
+
+lab: install                   ## JupyterLab, opened at the tour
+	$(B)/python -c 'import jupyterlab' 2>/dev/null || $(B)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[lab]'
+	cd nbs && ../$(B)/jupyter lab start/01_tour.ipynb
 
 bench: install                 ## speed as ratios measured in one run
 	$(B)/rerec bench $(ARGS)
@@ -38,8 +42,8 @@ rivals: .venv-rivals/.ok       ## .venv-rivals with RecBole and ranx, to measure
 	.venv-rivals/bin/python -c 'import ranx, recbole.config'
 	touch $@
 
-export: install                ## notebooks -> rerec/
-	$(B)/nbdev_export && $(B)/nbdev_clean
+export: install                ## notebooks -> rerec/, in ruff's layout
+	$(B)/ruff check -q --fix nbs tests tools && $(B)/ruff format -q nbs tests tools && $(B)/nbdev_export && $(B)/nbdev_clean
 
 run: install                   ## run all notebooks and keep their outputs
 	$(B)/nbdev_export && $(B)/python tools/run_nbs.py && $(B)/nbdev_clean

@@ -184,3 +184,9 @@ def test_light_modules_load_fast(module):
     code = f'import rerec.{module}, sys; print(sorted({heavy} & set(sys.modules)))'
     r = subprocess.run([sys.executable, '-c', code], cwd=root, capture_output=True, text=True)
     assert (r.returncode, r.stdout.strip()) == (0, '[]'), r.stdout + r.stderr
+
+
+def test_names_at_the_top_are_loaded_when_used():
+    code = "import sys, rerec; assert not {'torch', 'transformers', 'trl'} & set(sys.modules); print(all(getattr(rerec, n) for n in rerec.__all__), rerec.Query.__module__)"
+    r = subprocess.run([sys.executable, '-c', code], cwd=root, capture_output=True, text=True)
+    assert r.stdout.strip() == 'True rerec.base.core', r.stdout + r.stderr
