@@ -12,6 +12,7 @@ __all__ = ['TRAIN_EXAMPLES', 'SCORE_EXAMPLES', 'DATA_EXAMPLES', 'BENCH_EXAMPLES'
 # %% ../nbs/cli/01_cli.ipynb #ca41df33
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -181,7 +182,7 @@ def add_data(commands):
         '--per-minute', type=float, default=60, metavar='N', help='requests, at most (default 60)'
     )
     p.add_argument(
-        '--at-once',
+        '--concurrency',
         type=int,
         default=4,
         metavar='N',
@@ -261,7 +262,7 @@ def add_train(commands):
         help='with a data set: answers sampled in reinforcement (default 1280)',
     )
     p.add_argument(
-        '--told',
+        '--facts-in-prompt',
         type=int,
         metavar='N',
         help='with a data set: facts of each candidate in the prompt (default 3)',
@@ -323,7 +324,7 @@ def add_bench(commands):
         '--warm', default='short', choices=WARM, help="warm start of 'language' (default short)"
     )
     p.add_argument(
-        '--told',
+        '--facts-in-prompt',
         type=int,
         default=3,
         help="facts of each candidate in the prompt of 'language' (default 3)",
@@ -391,16 +392,16 @@ def read_config(file: str) -> dict:  # Flag to value
     if not Path(file).is_file():
         raise DataError('there is no such file', file, remedy='check --config')
     try:
-        facts_in_prompt = yaml.safe_load(Path(file).read_text(encoding='utf-8'))
+        found = yaml.safe_load(Path(file).read_text(encoding='utf-8'))
     except (yaml.YAMLError, UnicodeDecodeError) as e:
         raise DataError(
             f'is no YAML: {" ".join(str(e).split())[:200]}',
             file,
             remedy='write a flag a line, such as `steps: 100`',
         ) from None
-    if not isinstance(facts_in_prompt, dict):
+    if not isinstance(found, dict):
         raise DataError('holds no flags', file, remedy='write a flag a line, such as `steps: 100`')
-    return {str(k).replace('-', '_'): v for k, v in facts_in_prompt.items()}
+    return {str(k).replace('-', '_'): v for k, v in found.items()}
 
 # %% ../nbs/cli/01_cli.ipynb #525724fd
 def parse(
@@ -572,7 +573,7 @@ def run_build(a):
     print(
         'queries: '
         + ', '.join(f'{len(qs):,} for {part}' for part, qs in data.parts.items())
-        + f'; taste finds {data.about["taste"]["recall"]:.1%} of late likes among ten\n{card} tells what is in it\ntrain on it:  rerec train --data {a.out}'
+        + f'; taste finds {data.about["lightgcn"]["recall"]:.1%} of late likes among ten\n{card} tells what is in it\ntrain on it:  rerec train --data {a.out}'
     )
 
 # %% ../nbs/cli/01_cli.ipynb #20548a8a

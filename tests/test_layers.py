@@ -190,3 +190,23 @@ def test_names_at_the_top_are_loaded_when_used():
     code = "import sys, rerec; assert not {'torch', 'transformers', 'trl'} & set(sys.modules); print(all(getattr(rerec, n) for n in rerec.__all__), rerec.Query.__module__)"
     r = subprocess.run([sys.executable, '-c', code], cwd=root, capture_output=True, text=True)
     assert r.stdout.strip() == 'True rerec.base.core', r.stdout + r.stderr
+
+
+def test_modules_define_or_import_every_name_they_use():
+    "A name that only the page imports makes the page run and the module fail."
+    ruff = Path(sys.executable).parent / 'ruff'
+    command = [
+        ruff,
+        'check',
+        'rerec',
+        '--isolated',
+        '--select',
+        'F821',
+        '--output-format',
+        'concise',
+    ]
+    said = subprocess.run(command, cwd=root, capture_output=True, text=True).stdout
+    undefined = re.findall(
+        r'^.*Undefined name `(\w{2,})`.*$', said, re.M
+    )  # single letters are axes of jaxtyping
+    assert not undefined, said

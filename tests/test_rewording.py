@@ -16,13 +16,13 @@ pytest.importorskip('openai')
 CODE = """
 import json, sys
 from rerec.run.queries import Drawer, Sources, draw_queries
-from rerec.shop.rewording import Judge, Writer, reword
+from rerec.shop.rewording import Judge, Rewriter, reword
 from rerec.base.titles import TitleIndex
 from rerec.run.world import mini_world
 drawer = Drawer(Sources(mini_world()))
 judge = Judge(drawer, TitleIndex(drawer.sources.catalogue.items))
 drawn = draw_queries(drawer, judge.titles, range(300), 60)
-new, tally = reword(drawn, judge, Writer(sys.argv[1], 'm', per_minute=60_000, at_once=3), sys.argv[2])
+new, tally = reword(drawn, judge, Rewriter(sys.argv[1], 'm', per_minute=60_000, concurrency=3), sys.argv[2])
 print(json.dumps(dict(texts=[q.text for q,_ in new], asked=tally.asked, cached=tally.cached, reworded=tally.reworded, cost=tally.tokens_in)))
 """
 

@@ -19,7 +19,7 @@ from itertools import islice
 
 import numpy as np
 
-from ..base.core import KINDS, Catalogue, Query
+from ..base.core import KINDS, Catalogue, Query, claim_plot
 from ..base.data import query_keys
 from ..base.titles import TitleIndex, article_forms, normal_form
 from ..method.facts import AttributeGraph

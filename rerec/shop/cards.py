@@ -163,7 +163,7 @@ def card(
         for k in KINDS
         if k in a['queries']['train']
     ]
-    chance = f"One of {a['settings']['n_candidates']} candidates is right. LightGCN puts {a['taste']['recall']:.1%} of {a['taste']['users']:,} users' late likes among its first ten; {popular_instead(data.parts['test'])}"
+    chance = f"One of {a['settings']['n_candidates']} candidates is right. LightGCN puts {a['lightgcn']['recall']:.1%} of {a['lightgcn']['users']:,} users' late likes among its first ten; {popular_instead(data.parts['test'])}"
     return (
         '\n\n'.join(
             [

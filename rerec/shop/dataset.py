@@ -648,7 +648,7 @@ def build_data(
             sources,
             build.epochs,
             seed=build.seed,
-            progress=lambda epochs: progress(epochs, desc='taste'),
+            progress=lambda epochs: progress(epochs, desc='LightGCN'),
         ).save(out / 'taste.safetensors')
     if not (out / 'queries').exists():
         publish(out / 'queries', lambda d: make_queries(build, sources, d, say, progress))

@@ -105,7 +105,6 @@ def report(
     examples = example_answers(found['before'], found[run.method], test, data.catalogue)
     write_report(
         folder,
-        folder.name,
         asdict(run),
         result,
         tables,
