@@ -111,7 +111,7 @@ def built_apart(
             [sys.executable, '-c', program, json.dumps(asdict(build))],
             capture_output=True,
             text=True,
-            env=os.environ | dict(PYTHONPATH=str(Path(building.__file__).parents[1])),
+            env=os.environ | dict(PYTHONPATH=str(Path(building.__file__).parents[2])),
         )
         if said.returncode:
             raise RuntimeError(said.stderr[-2000:])
