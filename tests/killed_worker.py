@@ -2,8 +2,6 @@
 there were enough kills: python tests/killed_worker.py build|train|shop FOLDER SEED KILLS. Half of the moments are drawn by the clock,
 half by the operations on files, where most harm can be done. Prints what happened as one line of JSON."""
 
-from rerec.run.train import small_run
-from rerec.shop.runs import shop_run
 import csv
 import hashlib
 import json
@@ -19,14 +17,14 @@ import polars
 import torch  # once: children are forked from here, where nothing was computed yet
 
 from rerec.base.core import DataError, is_json
-from rerec.run.policy import toy_model
-from rerec.run.train import train_small
 from rerec.run.folder import Run
+from rerec.run.policy import toy_model
+from rerec.run.train import small_run, train_small
 from rerec.run.world import mini_world
 from rerec.shop.cards import write_card
 from rerec.shop.dataset import Build, build_data, load_data
+from rerec.shop.runs import shop_run
 from rerec.shop.training import train_shop
-from rerec.run.folder import Run
 
 FEW = dict(demos=120, train=24, validation=6, test=6, unseen=6)
 TINY = dict(
@@ -212,8 +210,8 @@ def standing(folder):
     "Whatever stands under its final name has to be whole: sizes of weights and logs, by name."
     from safetensors.torch import load_file
 
-    from rerec.method.trainer import latest_checkpoint
     from rerec.base.models import load_policy
+    from rerec.method.trainer import latest_checkpoint
     from rerec.run.folder import newest_checkpoint
 
     found = {

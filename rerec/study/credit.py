@@ -282,7 +282,7 @@ def credit_figures(
         auc=within_answers(steps[1], steps[0]),
         auc_without=within_answers(steps[2], steps[0]),
         found=mean(seen.penalised, wrong & said),
-        wrong_segments=mean(seen.penalised, said),
+        blame=mean(seen.penalised, said),
         meant=mean(wrong, seen.penalised & said),
         untrue=mean(wrong, said),
         **shift(seen),

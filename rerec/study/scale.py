@@ -23,7 +23,7 @@ from unittest.mock import patch
 import numpy as np
 import polars as pl
 
-from .. import building
+from ..shop import dataset
 from ..base.core import write_json
 from ..run.folder import provenance
 from ..shop.dataset import Build, build_data
@@ -93,7 +93,7 @@ def timed_build(
 
     with ExitStack() as patches:
         for n in STAGES:
-            patches.enter_context(patch.object(building, n, clocked(n, getattr(building, n))))
+            patches.enter_context(patch.object(dataset, n, clocked(n, getattr(dataset, n))))
         build_data(build, say=lambda text: None)
     return rows
 
@@ -111,7 +111,7 @@ def built_apart(
             [sys.executable, '-c', program, json.dumps(asdict(build))],
             capture_output=True,
             text=True,
-            env=os.environ | dict(PYTHONPATH=str(Path(building.__file__).parents[2])),
+            env=os.environ | dict(PYTHONPATH=str(Path(dataset.__file__).parents[2])),
         )
         if said.returncode:
             raise RuntimeError(said.stderr[-2000:])
