@@ -67,7 +67,7 @@ def simulate_shop(
             pl.DataFrame(rows).write_csv(f, include_header=start == 0)
 
 # %% ../../nbs/study/07_scale.ipynb #1ef8c0b5
-STAGES = ('read_tables', 'save_tables', 'load_tables', 'learn_early_taste', 'make_queries', 'about')
+STAGES = ('read_tables', 'save_tables', 'load_tables', 'train_early_lightgcn', 'make_queries', 'about')
 
 # %% ../../nbs/study/07_scale.ipynb #c531ba7a
 def timed_build(
