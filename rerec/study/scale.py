@@ -23,9 +23,9 @@ from unittest.mock import patch
 import numpy as np
 import polars as pl
 
-from ..shop import dataset
 from ..base.core import write_json
 from ..run.folder import provenance
+from ..shop import dataset
 from ..shop.dataset import Build, build_data
 from .costs import exponent, invented
 
@@ -67,7 +67,14 @@ def simulate_shop(
             pl.DataFrame(rows).write_csv(f, include_header=start == 0)
 
 # %% ../../nbs/study/07_scale.ipynb #1ef8c0b5
-STAGES = ('read_tables', 'save_tables', 'load_tables', 'train_early_lightgcn', 'make_queries', 'about')
+STAGES = (
+    'read_tables',
+    'save_tables',
+    'load_tables',
+    'train_early_lightgcn',
+    'make_queries',
+    'about',
+)
 
 # %% ../../nbs/study/07_scale.ipynb #c531ba7a
 def timed_build(
