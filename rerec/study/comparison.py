@@ -58,7 +58,7 @@ from rerec.run.world import (
     mini_prompt,
     with_new_text,
 )
-from .credit import reasoning_quality
+from .reasoning import reasoning_quality
 
 # %% ../../nbs/study/02_comparison.ipynb #89260ff2
 @dataclass(frozen=True)

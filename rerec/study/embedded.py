@@ -30,7 +30,8 @@ from rerec.run.train import (
     warm_up,
 )
 from ..run.world import Demonstrator, MiniQuery, World, mini_prompt, see_need
-from .credit import sample_answers, sees_need
+from .credit import sample_answers
+from .reasoning import sees_need
 
 # %% ../../nbs/study/08_embedded.ipynb #72728f8b
 def stored_results(
@@ -198,5 +199,6 @@ def sweep(
         for change in grid:
             if (change, seed, steps) not in done:
                 rows.append(sweep_row(run, setup, change, seed))
+                done.append((change, seed, steps))
                 write_json(out, rows)
     return rows
