@@ -17,7 +17,7 @@ import pandas as pd
 from ..base.metrics import both_ways
 from ..run.train import small_run
 from ..run.world import MiniQuery, Parts, World, mini_world, split_mini, with_new_text
-from .comparison import SETTINGS, job_queries
+from .jobs import SETTINGS, job_queries
 
 # %% ../../nbs/study/09_differences.ipynb #20fa1c04
 def restricted(

@@ -16,8 +16,8 @@ import pandas as pd
 from scipy.stats import t as student
 
 from ..base.core import claim_plot, write_atomic
-from .comparison import SETTINGS
 from .differences import difference, in_new_words
+from .jobs import SETTINGS
 from .rivals import beside_recbole
 
 # %% ../../nbs/study/01_evidence.ipynb #d2310387

@@ -403,7 +403,7 @@ def plot_shares(
 ):  # Figure and axes of matplotlib
     "Draw the share of probes passed by each model, with intervals."
     fig, ax = claim_plot(claim, 'model', 'share of probes passed', (4.6, 2.5))
-    places = np.arange(len(rows))
+    x = np.arange(len(rows))
     for name, mark, shade, shift in (
         ('instructions', 'o', '.1', -0.08),
         ('knowledge', 's', '.55', 0.08),
@@ -412,8 +412,8 @@ def plot_shares(
             np.array([r[name][end] for r in rows]) for end in ('share', 'low', 'high')
         )
         style = dict(fmt=mark, color=shade, capsize=2, label=name)
-        ax.errorbar(places + shift, share, [share - low, high - share], **style)
-    ax.set_xticks(places, [r['model'] for r in rows])
+        ax.errorbar(x + shift, share, [share - low, high - share], **style)
+    ax.set_xticks(x, [r['model'] for r in rows])
     ax.set(ylim=(0, 1), xlim=(-0.6, len(rows) - 0.4))
     ax.legend(frameon=False, fontsize=8)
     return fig, ax
