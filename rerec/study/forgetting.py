@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['CHECKS', 'MEASURES', 'read_probes', 'general_texts', 'text_ids', 'batch_nats', 'TextLoss', 'text_loss', 'named',
-           'json_of', 'opening', 'Probe', 'passes', 'instruction_probes', 'passes_loosely', 'knowledge_probes',
-           'score_answers', 'fingerprint', 'all_probes', 'probe', 'values_of', 'forgotten', 'probe_model',
-           'plot_shares']
+           'json_of', 'opening', 'line_numbers', 'parts_of', 'names_only', 'Probe', 'passes', 'instruction_probes',
+           'passes_loosely', 'neighbour_answers', 'knowledge_probes', 'score_answers', 'fingerprint', 'all_probes',
+           'probe', 'values_of', 'forgotten', 'stored_row', 'probe_model', 'plot_shares']
 
 # %% ../../nbs/study/04_forgetting.ipynb #1b20ca30
 import hashlib
@@ -30,57 +30,57 @@ from ..run.folder import provenance
 
 # %% ../../nbs/study/04_forgetting.ipynb #efb3cf4e
 def read_probes(
-    name: str,  # File in the package's folder `probes`
+    name: str,  # Name of a file in the package's folder of probes
 ) -> list[dict]:  # One for each line
-    "Rows of a file of probes."
-    return [
-        json.loads(l)
-        for l in files('rerec').joinpath('probes', name).read_text(encoding='utf-8').splitlines()
-    ]
+    "Read a file of probes."
+    text = files('rerec').joinpath('probes', name).read_text(encoding='utf-8')
+    return [json.loads(line) for line in text.splitlines()]
 
 # %% ../../nbs/study/04_forgetting.ipynb #a3c45846
 def general_texts() -> list[str]:  # Paragraphs of about 70 words
-    "Plain English on varied subjects, written for this package."
-    return [r['text'] for r in read_probes('text.jsonl')]
+    "Read plain English on varied subjects, written for this package (ours)."
+    return [row['text'] for row in read_probes('text.jsonl')]
 
 # %% ../../nbs/study/04_forgetting.ipynb #8156bc85
 def text_ids(
-    tokenizer,  # Of the model
+    tokenizer,  # Tokenizer of the model
     texts: Sequence[str],  # Plain text
-) -> list[list[int]]:  # A start token (or the end token, where there is none), then the text
-    "Token ids for measuring a loss: every token of the text has one before it."
+) -> list[list[int]]:  # Start token (or the end token, where there is none), then the text
+    "Make token ids for measuring a loss, in which every token of the text has one before it."
     first = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
-    ids = [tokenizer(t, add_special_tokens=False)['input_ids'] for t in texts]
+    ids = [tokenizer(text, add_special_tokens=False)['input_ids'] for text in texts]
     unknown = [i for i, row in enumerate(ids) if tokenizer.unk_token_id in row]
     if unknown:
         raise ValueError(
-            f'text {unknown[0]} holds words this tokenizer writes as {tokenizer.unk_token}, which would count as known -> leave it out or use another tokenizer'
+            f'text {unknown[0]} holds words this tokenizer writes as {tokenizer.unk_token}, '
+            'which would count as known -> leave it out or use another tokenizer'
         )
     return [[first, *row] for row in ids]
 
 # %% ../../nbs/study/04_forgetting.ipynb #686a8c8c
 def batch_nats(
-    model,  # In evaluation mode
+    model,  # Causal language model in evaluation mode
     ids: list[list[int]],  # Token ids of texts of different lengths
-) -> list[float]:  # Cost of each text; padding costs nothing
-    "Sum of the negative log-likelihoods of all tokens but the first."
-    device, width = next(model.parameters()).device, max(map(len, ids))
+) -> list[float]:  # Nats of each text; padding adds none
+    "Sum the negative log-likelihoods of all tokens but the first."
+    device = next(model.parameters()).device
+    width = max(map(len, ids))
     padded = torch.tensor([row + [0] * (width - len(row)) for row in ids], device=device)
     mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in ids], device=device)
     logits = model(input_ids=padded, attention_mask=mask).logits[:, :-1].float()
-    nats = torch.nn.functional.cross_entropy(
-        logits.transpose(1, 2), padded[:, 1:], reduction='none'
-    )
+    # (texts, tokens, words) -> (texts, words, tokens), as cross_entropy wants its classes
+    logits = logits.transpose(1, 2)
+    nats = torch.nn.functional.cross_entropy(logits, padded[:, 1:], reduction='none')
     return (nats * mask[:, 1:]).sum(1).tolist()
 
 # %% ../../nbs/study/04_forgetting.ipynb #34a82a30
 @dataclass(frozen=True)
 class TextLoss:
-    "What texts cost a model."
+    "Hold the negative log-likelihood of texts."
 
-    nats: list[float]  # Of each text
-    tokens: list[int]  # Of each text
-    characters: list[int]  # Of each text
+    nats: list[float]  # Nats of each text
+    tokens: list[int]  # Number of tokens of each text
+    characters: list[int]  # Number of characters of each text
 
     @property
     def per_token(self) -> float:
@@ -92,30 +92,32 @@ class TextLoss:
 
 # %% ../../nbs/study/04_forgetting.ipynb #ec0a4613
 def text_loss(
-    model,  # Any causal language model
-    tokenizer,  # Its tokenizer
+    model,  # Causal language model; left as it was
+    tokenizer,  # Tokenizer of the model
     texts: Sequence[str],  # Plain text
     batch_size: int = 8,  # Texts at a time
 ) -> TextLoss:
-    "Cost of texts in nats; the model is left as it was."
-    ids, nats = text_ids(tokenizer, texts), []
+    "Measure the negative log-likelihood of texts in nats."
+    ids = text_ids(tokenizer, texts)
+    nats = []
     with torch.no_grad(), undisturbed(model):
         for start in range(0, len(ids), batch_size):
             nats += batch_nats(model, ids[start : start + batch_size])
-    return TextLoss(nats, [len(row) - 1 for row in ids], [len(t) for t in texts])
+    return TextLoss(nats, [len(row) - 1 for row in ids], [len(text) for text in texts])
 
 # %% ../../nbs/study/04_forgetting.ipynb #d5bae54f
 def named(
-    text: str,  # An answer
+    text: str,  # Answer
     phrase: str,  # A word or several
-) -> int:  # How often; never inside a longer word or number
-    "Count a phrase in a text, in any case."
-    return len(re.findall(rf'(?<![\w-])(?<!\d[.,]){re.escape(phrase)}(?![\w-]|[.,]\d)', text, re.I))
+) -> int:  # Number of times
+    "Count a phrase in a text, in any case, but never inside a longer word or number."
+    pattern = rf'(?<![\w-])(?<!\d[.,]){re.escape(phrase)}(?![\w-]|[.,]\d)'
+    return len(re.findall(pattern, text, re.I))
 
 # %% ../../nbs/study/04_forgetting.ipynb #e98cc718
 def json_of(
     text: str,  # JSON, bare or in a block of code
-):  # What it holds; None if it is no JSON
+):  # Contents, or None if it is no JSON
     "Read an answer that should be JSON."
     try:
         return json.loads(re.sub(r'^\s*```(?:json)?|```\s*$', '', text))
@@ -123,18 +125,43 @@ def json_of(
         return None
 
 # %% ../../nbs/study/04_forgetting.ipynb #8234a4ff
-def opening(text: str) -> str:  # All that counts as an answer to a question
-    "The first twelve words of the first line."
-    return ' '.join(next((l for l in text.splitlines() if l.strip()), '').split()[:12])
+def opening(
+    text: str,  # Answer to a question
+) -> str:  # The part that counts
+    "Take the first twelve words of the first line that is not empty."
+    lines = [line for line in text.splitlines() if line.strip()]
+    return ' '.join(lines[0].split()[:12]) if lines else ''
+
+# %% ../../nbs/study/04_forgetting.ipynb #55f3f169
+def line_numbers(
+    text: str,  # Answer that should be a numbered list
+) -> list[str]:
+    "List the numbers at the beginnings of lines, as written."
+    return re.findall(r'^\s*(\d+)[.)]\s+\S', text, re.M)
+
+# %% ../../nbs/study/04_forgetting.ipynb #a07c787c
+def parts_of(
+    text: str,  # Answer in parts separated by a line of three asterisks
+) -> list[bool]:  # Whether each part holds anything
+    "Split an answer at lines of three asterisks."
+    parts = re.split(r'^\s*\*\*\*\s*$', text, flags=re.M)
+    return [bool(part.strip()) for part in parts]
+
+# %% ../../nbs/study/04_forgetting.ipynb #9b1089f6
+def names_only(
+    text: str,  # Answer to a question
+    right: Sequence[str],  # Right answers
+    others: Sequence[str],  # Wrong answers
+) -> bool:
+    "Check whether a text names a right answer and no wrong one."
+    return any(named(text, a) for a in right) and not any(named(text, a) for a in others)
 
 # %% ../../nbs/study/04_forgetting.ipynb #fb99b966
-CHECKS = {  # name: (text, what the prompt asked for) -> is it so?
+CHECKS = {  # Name to a function of a text and of what the prompt asked for
     'lower_case': lambda s: s == s.lower() != s.upper(),
     'capitals': lambda s: s == s.upper() != s.lower(),
     'bullets': lambda s, n: len(re.findall(r'^\s*[*-]\s+\S', s, re.M)) == n,
-    'numbered': lambda s, n: (
-        re.findall(r'^\s*(\d+)[.)]\s+\S', s, re.M) == [str(i + 1) for i in range(n)]
-    ),
+    'numbered': lambda s, n: line_numbers(s) == [str(i + 1) for i in range(n)],
     'starts': lambda s, phrase: re.match(rf'\s*{re.escape(phrase)}(?!\w)', s),
     'ends': lambda s, phrase: re.search(rf'(?<!\w){re.escape(phrase)}\W*$', s),
     'contains': lambda s, phrase, n: named(s, phrase) >= n,
@@ -143,141 +170,137 @@ CHECKS = {  # name: (text, what the prompt asked for) -> is it so?
     'words': lambda s, low, high: low <= len(re.findall(r"\w+(?:['’-]\w+)*", s)) <= high,
     'quoted': lambda s: re.fullmatch(r'\s*["“][^"“”]+["”]\s*', s),
     'json_key': lambda s, key: isinstance(json_of(s), dict) and key in json_of(s),
-    'two_parts': lambda s: (
-        [bool(p.strip()) for p in re.split(r'^\s*\*\*\*\s*$', s, flags=re.M)] == [True] * 2
-    ),
+    'two_parts': lambda s: parts_of(s) == [True, True],
     'number': lambda s: re.fullmatch(r'\s*-?\d+(?:\.\d+)?\.?\s*', s),
     'title': lambda s: re.search(r'<<[^<>\n]*\w[^<>\n]*>>', s),
     'yes_or_no': lambda s: re.fullmatch(r'\W*(?:yes|no)\W*', s, re.I),
     'question': lambda s: s.count('?') == 1 and s.rstrip().endswith('?'),
     'postscript': lambda s: re.search(r'\S[^\n]*\n\s*P\.\s?S\.\s*\w', s),
-    'answers': lambda s, right, others: (
-        any(named(opening(s), a) for a in right) and not any(named(opening(s), a) for a in others)
-    ),
+    'answers': lambda s, right, others: names_only(opening(s), right, others),
 }
 
 # %% ../../nbs/study/04_forgetting.ipynb #591067cd
 @dataclass(frozen=True)
 class Probe:
-    "A prompt, and what its answer is checked for."
+    "Hold a prompt, and what its answer is checked for."
 
-    kind: str  # Groups probes in tables
-    prompt: str  # What the model is asked
-    checks: tuple  # Of (name in CHECKS, what was asked for ...); all must hold
+    kind: str  # Kind that groups probes in tables
+    prompt: str  # Text for the model
+    checks: tuple  # Tuples of a name in CHECKS and its arguments; all must hold
 
 # %% ../../nbs/study/04_forgetting.ipynb #93167758
 def passes(
-    text: str,  # An answer
-    probe: Probe,
+    text: str,  # Answer
+    probe: Probe,  # Probe with its checks
 ) -> bool:
-    "Does the answer do all that was asked?"
-    return bool(text.strip()) and all(
-        bool(CHECKS[name](text, *args)) for name, *args in probe.checks
-    )
+    "Check whether an answer does all that was asked; an empty one never does."
+    if not text.strip():
+        return False
+    return all(bool(CHECKS[name](text, *args)) for name, *args in probe.checks)
 
 # %% ../../nbs/study/04_forgetting.ipynb #3a6623c2
 def instruction_probes() -> list[Probe]:  # Three for each kind
-    "Instructions that a program can check."
-    return [
-        Probe(r['kind'], r['prompt'].format(topic), tuple(map(tuple, r['checks'])))
-        for r in read_probes('instructions.jsonl')
-        for topic in r['topics']
-    ]
+    "Read the instructions that a program can check (ours)."
+    probes = []
+    for row in read_probes('instructions.jsonl'):
+        checks = tuple(map(tuple, row['checks']))
+        for topic in row['topics']:
+            probes.append(Probe(row['kind'], row['prompt'].format(topic), checks))
+    return probes
 
 # %% ../../nbs/study/04_forgetting.ipynb #078cddb1
 def passes_loosely(
-    text: str,  # An answer
-    probe: Probe,
-) -> bool:  # True wherever `passes` is
-    "Does the answer, or what is left of it without politeness, do all that was asked?"
+    text: str,  # Answer
+    probe: Probe,  # Probe with its checks
+) -> bool:  # True wherever passes is
+    "Check an answer with and without its first and last line and its asterisks (as IFEval)."
     lines = text.split('\n')
-    cut = ['\n'.join(part) for part in (lines, lines[1:], lines[:-1], lines[1:-1])]
-    return any(passes(s, probe) for c in cut for s in (c, c.replace('*', '')))
+    for part in (lines, lines[1:], lines[:-1], lines[1:-1]):
+        shorter = '\n'.join(part)
+        if passes(shorter, probe) or passes(shorter.replace('*', ''), probe):
+            return True
+    return False
 
 # %% ../../nbs/study/04_forgetting.ipynb #1a15e981
+def neighbour_answers(
+    question: dict,  # Row of the file of questions
+    rows: Sequence[dict],  # All rows
+) -> list[str]:
+    "Collect right answers to other questions on the same subject, which are wrong here."
+    found = []
+    for row in rows:
+        if row['subject'] == question['subject']:
+            found += [answer for answer in row['accept'] if answer not in question['accept']]
+    return [answer for answer in found if not named(question['question'], answer)]
+
+# %% ../../nbs/study/04_forgetting.ipynb #9c0bc51f
 def knowledge_probes() -> list[Probe]:  # One for each question
-    "Simple questions; an answer may name none of the answers to other questions on the same subject."
+    "Read simple questions; an answer may name no answer to another question on the subject (ours)."
     rows = read_probes('questions.jsonl')
-
-    def others(q):
-        return [
-            a
-            for r in rows
-            if r['subject'] == q['subject']
-            for a in r['accept']
-            if a not in q['accept'] and not named(q['question'], a)
-        ]
-
-    return [
-        Probe(
-            q['subject'],
-            q['question'] + ' Answer in a few words.',
-            (('answers', q['accept'], others(q) + q.get('reject', [])),),
-        )
-        for q in rows
-    ]
+    probes = []
+    for row in rows:
+        wrong = neighbour_answers(row, rows) + row.get('reject', [])
+        prompt = row['question'] + ' Answer in a few words.'
+        probes.append(Probe(row['subject'], prompt, (('answers', row['accept'], wrong),)))
+    return probes
 
 # %% ../../nbs/study/04_forgetting.ipynb #636aae16
 def score_answers(
-    answers: Sequence[str],  # In the order of the probes
-    probes: Sequence[Probe],
-) -> dict:  # share, low, high; hits and loose: a digit for each probe; answers
-    "Which probes were passed, and the share with its 95 % interval."
-    strict, loose = (
-        [judge(a, p) for a, p in zip(answers, probes, strict=True)]
-        for judge in (passes, passes_loosely)
-    )
-    digits = lambda hits: ''.join(str(int(h)) for h in hits)
-    return dict(zip(('share', 'low', 'high'), wilson(sum(strict), len(strict)))) | dict(
-        hits=digits(strict), loose=digits(loose), answers=list(answers)
+    answers: Sequence[str],  # Answers in the order of the probes
+    probes: Sequence[Probe],  # Probes, as many as answers
+) -> dict:  # share, low, high; hits and loose with a digit for each probe; answers
+    "Score the answers to probes, with the share passed and its 95 % interval."
+    pairs = list(zip(answers, probes, strict=True))
+    strict = [passes(answer, probe) for answer, probe in pairs]
+    loose = [passes_loosely(answer, probe) for answer, probe in pairs]
+    share, low, high = wilson(sum(strict), len(strict))
+    return dict(
+        share=share,
+        low=low,
+        high=high,
+        hits=''.join(str(int(hit)) for hit in strict),
+        loose=''.join(str(int(hit)) for hit in loose),
+        answers=list(answers),
     )
 
 # %% ../../nbs/study/04_forgetting.ipynb #9a81abaf
 def fingerprint(
-    texts: Sequence[str],  # For the loss
+    texts: Sequence[str],  # Texts for the loss
     sets: dict[str, Sequence[Probe]],  # Name to probes
 ) -> str:  # Twelve digits that change with any of them
-    "What a row was measured with."
-    whole = json.dumps([list(texts), {n: [asdict(p) for p in ps] for n, ps in sets.items()}])
+    "Identify the texts and probes that a row was measured with."
+    probes = {name: [asdict(probe) for probe in group] for name, group in sets.items()}
+    whole = json.dumps([list(texts), probes])
     return hashlib.sha256(whole.encode()).hexdigest()[:12]
 
 # %% ../../nbs/study/04_forgetting.ipynb #78971ff2
-def all_probes() -> dict[str, list[Probe]]:  # instructions, knowledge
-    "The two sets of probes that ask for answers."
+def all_probes() -> dict[str, list[Probe]]:  # instructions and knowledge
+    "Read the two sets of probes that ask for answers."
     return dict(instructions=instruction_probes(), knowledge=knowledge_probes())
 
 # %% ../../nbs/study/04_forgetting.ipynb #1486c6cd
 def probe(
     model,  # Any causal language model of transformers, with an adapter or not
-    tokenizer,  # Prompts go through its chat template, if it has one
-    texts: Sequence[str] | None = None,  # The package's own if None
-    sets: dict[str, Sequence[Probe]] | None = None,  # `all_probes` if None
+    tokenizer,  # Tokenizer whose chat template, if there is one, is used
+    texts: Sequence[str] | None = None,  # Texts for the loss; None for the package's own
+    sets: dict[str, Sequence[Probe]] | None = None,  # Name to probes; None for all_probes
     batch_size: int = 16,  # Prompts at a time
-    max_new_tokens: int = 80,  # Longest answer
-    progress: bool = False,  # Show a bar
-) -> dict:  # probes, text, and one sheet for each set
-    "Loss on text, instructions followed and questions answered."
-    texts, sets = (
-        general_texts() if texts is None else texts,
-        all_probes() if sets is None else sets,
-    )
-    cost = text_loss(model, tokenizer, texts)
-
-    def ask(ps):
-        return generate_answers(
-            model,
-            tokenizer,
-            [[dict(role='user', content=p.prompt)] for p in ps],
-            batch_size,
-            max_new_tokens,
-            progress,
-        )
-
-    sheets = {n: score_answers(ask(ps), ps) for n, ps in sets.items()}
+    max_new_tokens: int = 80,  # Longest answer, in tokens
+    progress: bool = False,  # Whether to show a bar
+) -> dict:  # Fingerprint, text loss, and the scores of each set
+    "Measure loss on text, instructions followed and questions answered (ours)."
+    texts = general_texts() if texts is None else texts
+    sets = all_probes() if sets is None else sets
+    loss = text_loss(model, tokenizer, texts)
+    scores = {}
+    for name, probes in sets.items():
+        chats = [[dict(role='user', content=p.prompt)] for p in probes]
+        limits = (batch_size, max_new_tokens, progress)
+        scores[name] = score_answers(generate_answers(model, tokenizer, chats, *limits), probes)
     return dict(
         probes=fingerprint(texts, sets),
-        text=dict(asdict(cost), per_token=cost.per_token, per_character=cost.per_character),
-        **sheets,
+        text=dict(asdict(loss), per_token=loss.per_token, per_character=loss.per_character),
+        **scores,
     )
 
 # %% ../../nbs/study/04_forgetting.ipynb #d184beef
@@ -290,13 +313,13 @@ MEASURES = {
 
 # %% ../../nbs/study/04_forgetting.ipynb #aaf9286d
 def values_of(
-    row: dict,  # From `probe`
-    measure: str,  # A key of MEASURES
+    row: dict,  # Row as from probe
+    measure: str,  # Name in MEASURES
 ) -> np.ndarray:  # One for each text or probe; their mean is the figure
-    "The single values behind a figure of a row."
+    "Read the single values behind a figure of a row."
     part, digits = MEASURES[measure]
     if digits:
-        return np.array([int(h) for h in row[part][digits]], float)
+        return np.array([int(hit) for hit in row[part][digits]], float)
     return np.array(row['text']['nats']) / np.mean(row['text']['characters'])
 
 # %% ../../nbs/study/04_forgetting.ipynb #25b58e02
@@ -304,84 +327,93 @@ def forgotten(
     before: dict,  # Row of a model
     after: dict,  # Row of the same model after training
 ) -> pd.DataFrame:  # One line for each measure
-    "What changed, with 95 % intervals over the same texts and probes."
+    "Compare two rows, with 95 % intervals over the same texts and probes (ours)."
     if before['probes'] != after['probes']:
         raise ValueError(
-            f'the rows were measured with different probes ({before["probes"]}, {after["probes"]}) -> measure both again'
+            f'the rows were measured with different probes ({before["probes"]}, '
+            f'{after["probes"]}) -> measure both again'
         )
-
-    def line(m):
-        a, b = values_of(before, m), values_of(after, m)
+    lines = {}
+    for measure in MEASURES:
+        a = values_of(before, measure)
+        b = values_of(after, measure)
         change, low, high = paired_interval(b, a)
-        lost = 1 - b.mean() / a.mean() if m != 'nats per character' and a.any() else float('nan')
-        return dict(
+        is_share = measure != 'nats per character' and a.any()
+        lines[measure] = dict(
             before=a.mean(),
             after=b.mean(),
             change=change,
             low=low,
             high=high,
-            lost=lost,
-            told_apart=bool(low > 0 or high < 0),
+            lost=1 - b.mean() / a.mean() if is_share else float('nan'),
+            significant=bool(low > 0 or high < 0),
         )
-
-    return pd.DataFrame({m: line(m) for m in MEASURES}).T
+    return pd.DataFrame(lines).T
 
 # %% ../../nbs/study/04_forgetting.ipynb #9082faab
-def probe_model(
-    name: str,  # On the hub, or a folder (an adapter's too), or 'smollm2'
-    label: str,  # What tables call it, such as 'untuned' or 'SFT'
-    out: str | Path = '../results/forgetting.json',  # Rows of all models
-    dtype: str = 'bfloat16',  # Of the weights: the same for all rows that are compared
-    max_new_tokens: int = 80,  # Longest answer
-    **probes,  # `texts` and `sets` of `probe`, if not the package's own
-) -> dict:  # The row
-    "Measure a model and store its row; a row that is there is returned, and remade if the probes have changed."
-    rows = json.loads(Path(out).read_text()) if Path(out).exists() else []
-    texts, sets = probes.get('texts') or general_texts(), probes.get('sets') or all_probes()
-    short = Path(name).name if Path(name).is_absolute() else name  # No path of a machine
-    for r in rows:
-        if r['model'] == label and r['name'] != short:
+def stored_row(
+    rows: list[dict],  # Stored rows
+    label: str,  # Label of the model in tables
+    name: str,  # Name of the model, or of its folder
+    probes: str,  # Fingerprint of texts and probes
+) -> dict | None:
+    "Find the row of a model that was measured with these probes."
+    for row in rows:
+        if row['model'] != label:
+            continue
+        if row['name'] != name:
             raise ValueError(
-                f'{out}: {label!r} is the row of {r["name"]}, not of {short} -> use another label or remove the row'
+                f'{label!r} is the row of {row["name"]}, not of {name} '
+                '-> use another label or remove the row'
             )
-        if r['model'] == label and r['probes'] == fingerprint(texts, sets):
-            return r
+        if row['probes'] == probes:
+            return row
+    return None
+
+# %% ../../nbs/study/04_forgetting.ipynb #be9bb2cc
+def probe_model(
+    name: str,  # Name on the hub, smollm2, or a folder, which may hold an adapter
+    label: str,  # Label in tables, such as untuned or SFT
+    out: str | Path = '../results/forgetting.json',  # File with the rows of all models
+    dtype: str = 'bfloat16',  # Type of the weights, the same for all rows that are compared
+    max_new_tokens: int = 80,  # Longest answer, in tokens
+    **probes,  # Arguments texts and sets of probe, if not the package's own
+) -> dict:
+    "Measure a model and store its row; a stored row is remade only if the probes have changed."
+    rows = json.loads(Path(out).read_text(encoding='utf-8')) if Path(out).exists() else []
+    texts = probes.get('texts') or general_texts()
+    sets = probes.get('sets') or all_probes()
+    short = Path(name).name if Path(name).is_absolute() else name  # no path of a machine
+    found = stored_row(rows, label, short, fingerprint(texts, sets))
+    if found:
+        return found
     model, tokenizer = load_policy(name, dtype=dtype)
+    model = model.to('cuda' if torch.cuda.is_available() else 'cpu')
     began = time.time()
     row = dict(model=label, name=short, dtype=dtype, max_new_tokens=max_new_tokens)
-    row |= probe(
-        model.to('cuda' if torch.cuda.is_available() else 'cpu'),
-        tokenizer,
-        texts,
-        sets,
-        max_new_tokens=max_new_tokens,
-    )
+    row |= probe(model, tokenizer, texts, sets, max_new_tokens=max_new_tokens)
     row |= dict(seconds=time.time() - began, provenance=provenance())
     write_json(out, [r for r in rows if r['model'] != label] + [row])
     return row
 
 # %% ../../nbs/study/04_forgetting.ipynb #fa6cf64f
 def plot_shares(
-    rows: Sequence[dict],  # From `probe_model`
-    claim: str,  # What the reader should see
-):  # (figure, axes) of matplotlib
-    "Share of probes passed by each model, with intervals."
+    rows: Sequence[dict],  # Rows as from probe_model
+    claim: str,  # Title: what the reader should see, as a sentence
+):  # Figure and axes of matplotlib
+    "Draw the share of probes passed by each model, with intervals."
     fig, ax = claim_plot(claim, 'model', 'share of probes passed', (4.6, 2.5))
-    for k, (n, mark, shade) in enumerate((('instructions', 'o', '.1'), ('knowledge', 's', '.55'))):
-        x, shares = (
-            [i + 0.16 * (k - 0.5) for i in range(len(rows))],
-            np.array([[r[n][s] for s in ('share', 'low', 'high')] for r in rows]),
+    x = np.arange(len(rows))
+    for name, mark, shade, shift in (
+        ('instructions', 'o', '.1', -0.08),
+        ('knowledge', 's', '.55', 0.08),
+    ):
+        share, low, high = (
+            np.array([r[name][end] for r in rows]) for end in ('share', 'low', 'high')
         )
-        ax.errorbar(
-            x,
-            shares[:, 0],
-            [shares[:, 0] - shares[:, 1], shares[:, 2] - shares[:, 0]],
-            fmt=mark,
-            color=shade,
-            capsize=2,
-            label=n,
-        )
-    ax.set_xticks(range(len(rows)), [r['model'] for r in rows])
+        style = dict(fmt=mark, color=shade, capsize=2, label=name)
+        ax.errorbar(x + shift, share, [share - low, high - share], **style)
+    ax.set_xticks(x, [r['model'] for r in rows])
     ax.set(ylim=(0, 1), xlim=(-0.6, len(rows) - 0.4))
     ax.legend(frameon=False, fontsize=8)
     return fig, ax
