@@ -131,8 +131,7 @@ def _inferred_conditions(row):
 def read_queries(
     path: str | Path,  # JSON lines: id, category, query, gt_complete, gt_ids or gt_variants
     items: Sequence[Item],  # Items of one domain
-    resolve: Callable[[str], int]
-    | None = None,  # From a title to its row or -1; None: exact titles
+    resolve: Callable[[str], int] | None = None,  # Title to row or -1; None: exact titles
     usable: bool = True,  # Whether queries without a known, complete truth are left out
 ) -> tuple[Query, ...]:  # In the order of the file
     "Read queries with the rows of their right answers."
@@ -178,8 +177,7 @@ def _domain_of(path):
 # %% ../../nbs/base/03_data.ipynb #f95e4974
 def load_benchmark(
     folder: str | Path,  # Holds items.csv.gz, attributes.csv.gz, interactions_*, queries.jsonl.gz
-    titles: Callable
-    | None = None,  # From items to a title index, as TitleIndex; None: exact titles
+    titles: Callable | None = None,  # Items to a title index; None: exact titles
     liked: float | None = None,  # Lowest rating that counts; None takes the domain's of LIKED
 ) -> tuple[Catalogue, tuple[Query, ...]]:  # Catalogue, and queries whose truth is known
     "Read a folder of the benchmark as a catalogue and its queries."
