@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 from .boxes import last_box
 from .core import Catalogue, Query
-from .titles import ARTICLES, FUNCTION_WORDS, LONGEST, UNKNOWN, TitleIndex
+from .spellings import ARTICLES, LONGEST
+from .titles import FUNCTION_WORDS, UNKNOWN, TitleIndex
 
 # %% ../../nbs/base/05_answers.ipynb #eaa038e9
 @dataclass(frozen=True)
