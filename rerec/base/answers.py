@@ -56,7 +56,7 @@ class _Part(NamedTuple):
     reasoning: int  # End of the reasoning
     start: int  # First character of the answer, after its mark
     end: int  # One past the last character of the answer
-    announced: bool  # Whether a mark such as Answer: stands before it
+    announced: bool  # Whether a mark such as Answer: precedes it
 
 # %% ../../nbs/base/05_answers.ipynb #f7a17be8
 def _answer_part(text):

@@ -23,7 +23,7 @@ DOMAINS = ('movie', 'book')
 # %% ../../nbs/base/01_core.ipynb #1eaecafc
 @dataclass(frozen=True)
 class Item:
-    "Name something that can be recommended."
+    "Describe an item that can be recommended."
 
     title: str  # As written in the catalogue, year excluded
     domain: str = 'movie'  # One of DOMAINS, or a word of your own
