@@ -16,22 +16,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 # %% ../../nbs/base/01_core.ipynb #36073d66
-KINDS = (
-    'explicit',
-    'implicit',
-    'misinformed',
-    'interest',
-    'demographics',
-)  # kinds of query, in the order tables show them
+# Kinds of query, in the order tables show them
+KINDS = ('explicit', 'implicit', 'misinformed', 'interest', 'demographics')
 DOMAINS = ('movie', 'book')
 
 # %% ../../nbs/base/01_core.ipynb #1eaecafc
 @dataclass(frozen=True)
 class Item:
-    "Something that can be recommended."
+    "Describe an item that can be recommended."
 
     title: str  # As written in the catalogue, year excluded
-    domain: str = 'movie'  # One of `DOMAINS`, or your own word
+    domain: str = 'movie'  # One of DOMAINS, or a word of your own
     year: int | None = None  # Year of release, if known
     id: str = ''  # Name of the item in its data file
 
@@ -41,25 +36,23 @@ class Item:
 # %% ../../nbs/base/01_core.ipynb #c07ffc82
 @dataclass(frozen=True)
 class Query:
-    "One question in words, with what counts as a right answer."
+    "Hold one question in words, with what counts as a right answer."
 
     id: str  # Unique over all files of a data set
     text: str  # What the user says
-    kind: str  # One of `KINDS`
+    kind: str  # One of KINDS
     domain: str  # Domain of the items asked for
     truth: tuple[int, ...]  # Rows of the right items
     candidates: tuple[int, ...] = ()  # Rows on offer; empty means the whole catalogue
-    conditions: tuple[tuple[str, str], ...] = ()  # (relation, value) pairs the answer must have
-    false_answers: tuple[
-        int, ...
-    ] = ()  # Rows that only the query's false statement would make right
+    conditions: tuple[tuple[str, str], ...] = ()  # (relation, value) pairs of a right answer
+    false_answers: tuple[int, ...] = ()  # Rows that only the false statement makes right
     user: int | None = None  # Row of the user who asks, if known
     history: tuple[int, ...] = ()  # Rows the user liked before, oldest first
 
 # %% ../../nbs/base/01_core.ipynb #40a4ec93
 @dataclass(frozen=True)
 class Catalogue:
-    "Items, facts about them and who liked what: all a recommender starts from."
+    "Hold items, facts about them, and which user liked which item."
 
     items: tuple[Item, ...]
     facts: tuple[tuple[int, str, str], ...] = ()  # (item row, relation, value)
@@ -73,16 +66,26 @@ class Catalogue:
     def titles(self):
         return [o.title for o in self.items]
 
-    def row(self, title: str) -> int:  # The first row with this title
-        "Row of an item by its title."
+    def row(self, title: str) -> int:  # First row with this title
+        "Find the row of an item by its title, with or without the year."
         for i, o in enumerate(self.items):
             if title in (o.title, str(o)):
                 return i
         raise KeyError(f'no item is called {title!r}')
 
+# %% ../../nbs/base/01_core.ipynb #7d1c0a41
+def _items_and_facts(table, relations, domain, first=0):
+    "Make items and facts from lines (title, year, value, value, ...); `first` is the first row."
+    items = []
+    facts = []
+    for row, (title, year, *values) in enumerate(table, first):
+        items.append(Item(title, domain, year, str(row)))
+        facts += [(row, relation, value) for relation, value in zip(relations, values)]
+    return items, facts
+
 # %% ../../nbs/base/01_core.ipynb #130b55dc
 def tiny_world() -> Catalogue:  # 10 items, 5 users
-    "Eight films and two books, small enough to check every number by hand."
+    "Make eight films and two books, small enough to check every number by hand."
     films = [
         ('Alien', 1979, 'Ridley Scott', 'Sigourney Weaver', 'Horror'),
         ('Aliens', 1986, 'James Cameron', 'Sigourney Weaver', 'Action'),
@@ -97,75 +100,39 @@ def tiny_world() -> Catalogue:  # 10 items, 5 users
         ('Emma', 1815, 'Jane Austen', 'Romance'),
         ('Persuasion', 1817, 'Jane Austen', 'Romance'),
     ]
-    items = [Item(t, 'movie', y, str(i)) for i, (t, y, *_) in enumerate(films)] + [
-        Item(t, 'book', y, str(8 + i)) for i, (t, y, *_) in enumerate(books)
-    ]
-    facts = [
-        (i, r, v)
-        for i, f in enumerate(films)
-        for r, v in zip(('Directed_by', 'Starring', 'Genre'), f[2:])
-    ]
+    film_items, facts = _items_and_facts(films, ('Directed_by', 'Starring', 'Genre'), 'movie')
     facts += [(6, 'Genre', 'Drama'), (7, 'Starring', 'Russell Crowe')]
-    facts += [
-        (8 + i, r, v)
-        for i, b in enumerate(books)
-        for r, v in zip(('WRITTEN_BY', 'BELONGS_TO'), b[2:])
-    ]
-    likes = [
-        (0, 0),
-        (0, 1),
-        (0, 4),
-        (1, 0),
-        (1, 6),
-        (1, 4),
-        (2, 5),
-        (2, 7),
-        (2, 6),
-        (3, 8),
-        (3, 9),
-        (3, 2),
-        (4, 8),
-        (4, 9),
-    ]
-    return Catalogue(tuple(items), tuple(facts), tuple(likes), n_users=5)
+    book_items, book_facts = _items_and_facts(books, ('WRITTEN_BY', 'BELONGS_TO'), 'book', 8)
+    # one tuple of item rows for each user, oldest like first
+    liked = [(0, 1, 4), (0, 6, 4), (5, 7, 6), (8, 9, 2), (8, 9)]
+    likes = [(user, item) for user, items in enumerate(liked) for item in items]
+    items = tuple(film_items + book_items)
+    return Catalogue(items, tuple(facts + book_facts), tuple(likes), n_users=len(liked))
 
 # %% ../../nbs/base/01_core.ipynb #547bea1b
-def tiny_queries() -> tuple[Query, ...]:  # One of each kind, over `tiny_world`
-    "Five queries whose right answers can be read off the tiny world."
+def tiny_queries() -> tuple[Query, ...]:  # One of each kind
+    "Ask five queries whose right answers can be read off the tiny world."
+    mann = dict(conditions=(('Directed_by', 'Michael Mann'), ('Starring', 'Russell Crowe')))
+    scott = dict(conditions=(('Directed_by', 'Ridley Scott'),))
+    implicit = 'I loved Alien. What else is by the same director?'
+    misinformed = 'Alien, which James Cameron directed, was great. More by that director?'
+    interest = 'People who liked Alien and Gladiator, what else do they watch?'
+    asked = [
+        ('explicit', 'A film by Michael Mann with Russell Crowe, please.', 7, mann),
+        ('implicit', implicit, 6, scott),
+        ('misinformed', misinformed, 6, dict(scott, false_answers=(1,))),
+        ('interest', interest, 4, dict(history=(0, 6), user=1)),
+        ('demographics', 'Something for a child of six?', 2, {}),
+    ]
     films = tuple(range(8))
-
-    def ask(i, text, kind, truth, conditions=(), **kw):
-        return Query(f'tiny-{i}', text, kind, 'movie', truth, films, conditions, **kw)
-
-    scott, mann = (
-        (('Directed_by', 'Ridley Scott'),),
-        (('Directed_by', 'Michael Mann'), ('Starring', 'Russell Crowe')),
-    )
-    return (
-        ask(0, 'A film by Michael Mann with Russell Crowe, please.', 'explicit', (7,), mann),
-        ask(1, 'I loved Alien. What else is by the same director?', 'implicit', (6,), scott),
-        ask(
-            2,
-            'Alien, which James Cameron directed, was great. More by that director?',
-            'misinformed',
-            (6,),
-            scott,
-            false_answers=(1,),
-        ),
-        ask(
-            3,
-            'People who liked Alien and Gladiator, what else do they watch?',
-            'interest',
-            (4,),
-            history=(0, 6),
-            user=1,
-        ),
-        ask(4, 'Something for a child of six?', 'demographics', (2,)),
+    return tuple(
+        Query(f'tiny-{n}', text, kind, 'movie', (answer,), films, **more)
+        for n, (kind, text, answer, more) in enumerate(asked)
     )
 
 # %% ../../nbs/base/01_core.ipynb #c94136db
-def seed_everything(seed: int):  # Start of every random sequence
-    "Start Python's, NumPy's and PyTorch's random numbers from `seed`."
+def seed_everything(seed: int):  # Random seed, any whole number
+    "Seed Python's, NumPy's and PyTorch's random numbers."
     import numpy as np
     import torch
 
@@ -175,32 +142,33 @@ def seed_everything(seed: int):  # Start of every random sequence
 
 # %% ../../nbs/base/01_core.ipynb #753eb89d
 class DataError(ValueError):
-    "A file that cannot be used: names the file, the line, the field and the remedy."
+    "Report a file that cannot be used: the file, the line, the field and the remedy."
 
     def __init__(
         self,
         problem: str,  # What is wrong, in words
-        path: str | Path | None = None,  # The file
+        path: str | Path | None = None,  # File that holds the problem
         line: int | None = None,  # Line in the file, from 1
         field: str | None = None,  # Column or key
-        remedy: str | None = None,  # What the reader can do
+        remedy: str | None = None,  # What the user can do
     ):
-        where = ', '.join(
-            s
-            for s in (path and str(path), line and f'line {line}', field and f'field {field!r}')
-            if s
-        )
-        super().__init__(
-            (f'{where}: ' if where else '') + problem + (f' -> {remedy}' if remedy else '')
-        )
-        self.path, self.line, self.field = path, line, field
+        where = [str(path)] if path else []
+        if line:
+            where.append(f'line {line}')
+        if field:
+            where.append(f'field {field!r}')
+        message = f'{", ".join(where)}: {problem}' if where else problem
+        super().__init__(f'{message} -> {remedy}' if remedy else message)
+        self.path = path
+        self.line = line
+        self.field = field
 
 # %% ../../nbs/base/01_core.ipynb #7f8baa17
 def write_atomic(
-    path: str | Path,  # Where the text should stand; folders are made
-    text: str,  # All of it
-) -> Path:  # The path
-    "Write a text file so that nobody ever sees half of it."
+    path: str | Path,  # Destination; missing folders are made
+    text: str,  # Full text of the file
+) -> Path:  # Same path
+    "Write a text file so that no reader ever sees half of it."
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.', suffix='.part')
@@ -209,7 +177,7 @@ def write_atomic(
             f.write(text)
             f.flush()
             os.fsync(f.fileno())
-        os.chmod(name, 0o644)  # temporary files are born readable by their owner only
+        os.chmod(name, 0o644)  # temporary files are readable by their owner only
         os.replace(name, path)
     except OSError as e:
         Path(name).unlink(missing_ok=True)
@@ -220,15 +188,14 @@ def write_atomic(
     return path
 
 # %% ../../nbs/base/01_core.ipynb #01d793a1
-def write_json(path: str | Path, value) -> Path:  # The path
-    "Write `value` as JSON, whole or not at all."
-    return write_atomic(
-        path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + '\n'
-    )
+def write_json(path: str | Path, value) -> Path:  # Same path
+    "Write a value as JSON, whole or not at all; NaN is refused."
+    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
+    return write_atomic(path, text + '\n')
 
 # %% ../../nbs/base/01_core.ipynb #b76dbd3d
-def is_json(path: str | Path) -> bool:  # Half a file of another library is not
-    "Is a file of JSON there, and whole?"
+def is_json(path: str | Path) -> bool:  # False for a file cut off in the middle
+    "Check that a file is there and holds whole JSON."
     try:
         json.loads(Path(path).read_text(encoding='utf-8'))
         return True
@@ -237,24 +204,28 @@ def is_json(path: str | Path) -> bool:  # Half a file of another library is not
 
 # %% ../../nbs/base/01_core.ipynb #7792ebeb
 def sweep(
-    folder: str | Path,  # Written by nobody else now
-) -> list[Path]:  # What was removed
+    folder: str | Path,  # Folder that no running process writes to
+) -> list[Path]:  # Files and folders that were removed
     "Remove what killed writers left: drafts that were never renamed."
-    left = [
-        p for name in ('.*.part', '.*.draft', '.tmp??????') for p in Path(folder).rglob(name)
-    ]  # the last is how safetensors calls its own
-    for p in left:
-        shutil.rmtree(p, ignore_errors=True) if p.is_dir() else p.unlink(missing_ok=True)
-    return left
+    # the last pattern is that of safetensors
+    patterns = ('.*.part', '.*.draft', '.tmp??????')
+    drafts = [path for pattern in patterns for path in Path(folder).rglob(pattern)]
+    for path in drafts:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    return drafts
 
 # %% ../../nbs/base/01_core.ipynb #fea0b85c
 def check_writable(
     folder: str | Path,  # Need not exist; nothing is left there
 ):
     "Fail now, not after an hour, if nothing can be written to a folder."
-    there = next(p for p in (Path(folder), *Path(folder).absolute().parents) if p.exists())
+    folders = (Path(folder), *Path(folder).absolute().parents)
+    existing = next(path for path in folders if path.exists())
     try:
-        with tempfile.TemporaryFile(dir=there) as f:
+        with tempfile.TemporaryFile(dir=existing) as f:
             f.write(b' ' * 4096)
             f.flush()
     except OSError as e:
@@ -262,12 +233,12 @@ def check_writable(
 
 # %% ../../nbs/base/01_core.ipynb #5247a2c9
 def claim_plot(
-    claim: str,  # What the reader should see, as a sentence
-    xlabel: str,  # With its unit
-    ylabel: str,  # With its unit
-    size: tuple[float, float] = (4, 2.5),  # Inches
+    claim: str,  # Title: what the plot shows, as a sentence
+    xlabel: str,  # Quantity and unit
+    ylabel: str,  # Quantity and unit
+    size: tuple[float, float] = (4, 2.5),  # Width and height in inches
 ):  # (figure, axes) of matplotlib
-    "An empty figure of the size all pages use, titled by its claim."
+    "Make an empty figure of the size all pages use, titled by its claim."
     import matplotlib.pyplot as plt
 
     fig, ax = plt.subplots(figsize=size, dpi=80, layout='constrained')

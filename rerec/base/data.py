@@ -13,17 +13,21 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from .core import KINDS, Catalogue, DataError, Item, Query
-from .formats import exact_titles, read_dat, read_rows, split_year
+from .formats import exact_titles, split_year
+from .rows import read_dat, read_rows
 
 # %% ../../nbs/base/03_data.ipynb #baf5b276
 ID_COLUMNS = {'movie': 'movieId', 'book': 'bookId'}
 
 # %% ../../nbs/base/03_data.ipynb #0432848a
 def read_items(
-    path: str | Path, domain: str = 'movie'
+    path: str | Path,  # Table of an id, a title and perhaps a year
+    domain: str = 'movie',  # Domain, which decides the name of the id column
 ) -> tuple[Item, ...]:  # In the order of the file
-    "Items from a table with an id and a title; the year is taken from the title."
-    key, items, seen = ID_COLUMNS[domain], [], {}
+    "Read items; a year missing in its own column is taken from the title."
+    key = ID_COLUMNS[domain]
+    items = []
+    line_of = {}
     for row in read_rows(path, key, 'title'):
         title, year = split_year(row.text('title'))
         if not title:
@@ -31,8 +35,9 @@ def read_items(
         if row.values.get('year'):
             year = int(row.number('year', 0, 2100))
         name = row.text(key)
-        if seen.setdefault(name, row.line) != row.line:
-            row.wrong(key, f'{name!r} stands in line {seen[name]} already')
+        if name in line_of:
+            row.wrong(key, f'{name!r} is in line {line_of[name]} already')
+        line_of[name] = row.line
         items.append(Item(title, domain, year, name))
     if not items:
         raise DataError('holds no item', path)
@@ -40,172 +45,206 @@ def read_items(
 
 # %% ../../nbs/base/03_data.ipynb #eb3b9808
 def _rows_by_id(items):
-    return {o.id: i for i, o in enumerate(items)}
+    "Map the id of each item to its row."
+    return {item.id: row for row, item in enumerate(items)}
 
 # %% ../../nbs/base/03_data.ipynb #6c435260
-def _known(row, field, value, rows):
-    "Row of an id that has to be an item's."
-    if str(value) not in rows:
-        row.wrong(
-            field, f'{value!r} is no item of the catalogue', 'add the item or remove this row'
-        )
-    return rows[str(value)]
+def _known_row(row, field, name, rows):
+    "Find the item row of an id; an id that no item has is an error."
+    if str(name) not in rows:
+        problem = f'{name!r} is no item of the catalogue'
+        row.wrong(field, problem, 'add the item or remove this row')
+    return rows[str(name)]
 
 # %% ../../nbs/base/03_data.ipynb #ae713aff
 def read_facts(
-    path: str | Path, items: Sequence[Item]
-) -> tuple[tuple[int, str, str], ...]:  # (item row, relation, value)
-    "Facts from a table of id, relation and value."
-    key, rows = ID_COLUMNS[items[0].domain], _rows_by_id(items)
-    return tuple(
-        dict.fromkeys(
-            (_known(r, key, r.text(key), rows), r.text('relation'), r.text('value'))
-            for r in read_rows(path, key, 'relation', 'value')
-        )
-    )
+    path: str | Path,  # Table of an id, a relation and a value
+    items: Sequence[Item],  # Items of one domain
+) -> tuple[tuple[int, str, str], ...]:  # (item row, relation, value), each once
+    "Read facts about items."
+    key = ID_COLUMNS[items[0].domain]
+    rows = _rows_by_id(items)
+    facts = []
+    for row in read_rows(path, key, 'relation', 'value'):
+        item = _known_row(row, key, row.text(key), rows)
+        facts.append((item, row.text('relation'), row.text('value')))
+    return tuple(dict.fromkeys(facts))
 
 # %% ../../nbs/base/03_data.ipynb #89c66d71
-LIKED = {
-    'movie': 4.0,
-    'book': 8.0,
-}  # From this rating on, of 5 and of 10, a user counts as liking an item: our choice
+# Lowest rating that counts as a like, of 5 for films and of 10 for books: our choice
+LIKED = {'movie': 4.0, 'book': 8.0}
+
+# %% ../../nbs/base/03_data.ipynb #89c66d72
+def _by_user_and_time(timed):
+    "Sort (user, time, item) by user and time, and drop the time; ties keep their order."
+    timed = sorted(timed, key=lambda like: like[:2])
+    return tuple((user, item) for user, _, item in timed)
 
 # %% ../../nbs/base/03_data.ipynb #694e7384
 def read_likes(
-    path: str | Path,  # Table of userId, the id of an item, rating and perhaps timestamp
-    items: Sequence[Item],
-    liked: float | None = None,  # Lowest rating that counts; None takes `LIKED`
-    strict: bool = True,  # Refuse ratings of unknown items, or else leave them out
-) -> tuple[
-    tuple[tuple[int, int], ...], int
-]:  # ((user row, item row), ...), oldest first for each user, and the number of users
-    "Who likes what, from ratings."
-    domain, rows, users, found = items[0].domain, _rows_by_id(items), {}, []
-    key, liked = ID_COLUMNS[domain], LIKED[domain] if liked is None else liked
-    for r in read_rows(path, 'userId', key, 'rating'):
-        rating, name = r.number('rating', 0, 10), r.text(key)
+    path: str | Path,  # Table of userId, an item's id, rating and perhaps timestamp
+    items: Sequence[Item],  # Items of one domain
+    liked: float | None = None,  # Lowest rating that counts; None takes the domain's of LIKED
+    strict: bool = True,  # Whether ratings of unknown items are refused, not left out
+) -> tuple[tuple[tuple[int, int], ...], int]:  # (user row, item row) pairs, and number of users
+    "Read likes from ratings, oldest first for each user; each user of the file gets a row."
+    domain = items[0].domain
+    key = ID_COLUMNS[domain]
+    lowest = LIKED[domain] if liked is None else liked
+    rows = _rows_by_id(items)
+    users = {}
+    timed = []
+    for row in read_rows(path, 'userId', key, 'rating'):
+        rating = row.number('rating', 0, 10)
+        name = row.text(key)
         if not strict and name not in rows:
             continue
-        item, user = _known(r, key, name, rows), users.setdefault(r.text('userId'), len(users))
-        if rating >= liked:
-            found.append((user, r.number('timestamp') if 'timestamp' in r.values else 0, item))
-    return tuple((u, i) for u, _, i in sorted(found, key=lambda f: f[:2])), len(users)
+        item = _known_row(row, key, name, rows)
+        user = users.setdefault(row.text('userId'), len(users))
+        if rating >= lowest:
+            time = row.number('timestamp') if 'timestamp' in row.values else 0
+            timed.append((user, time, item))
+    return _by_user_and_time(timed), len(users)
 
 # %% ../../nbs/base/03_data.ipynb #3e2b38c8
 def _truth(row, rows, resolve):
-    "Right answers of a query: by id, or else by the titles they may have been written as."
+    "Find the right answers of a query: by id, or by the first variant of a title that is known."
     if row.values.get('gt_ids') is not None:
-        return tuple(dict.fromkeys(_known(row, 'gt_ids', i, rows) for i in row.list('gt_ids')))
-    found = (
-        next((r for r in map(resolve, variants) if r >= 0), -1)
-        for variants in row.list('gt_variants', list)
-    )
-    return tuple(dict.fromkeys(r for r in found if r >= 0))
+        found = [_known_row(row, 'gt_ids', name, rows) for name in row.list('gt_ids')]
+    else:
+        found = []
+        for variants in row.list('gt_variants', list):
+            item = next((item for item in map(resolve, variants) if item >= 0), None)
+            if item is not None:
+                found.append(item)
+    return tuple(dict.fromkeys(found))
+
+# %% ../../nbs/base/03_data.ipynb #3e2b38c9
+def _inferred_conditions(row):
+    "Read the (relation, value) pairs of a query, if they are marked as reliable."
+    if not row.values.get('conditions_reliable'):
+        return ()
+    pairs = row.list('conditions_inferred', list)
+    return tuple(tuple(str(part) for part in pair) for pair in pairs)
 
 # %% ../../nbs/base/03_data.ipynb #f0fa48f9
 def read_queries(
-    path: str
-    | Path,  # One JSON object a line: id, category, query, gt_ids or gt_variants, gt_complete ...
-    items: Sequence[Item],
-    resolve: Callable[[str], int]
-    | None = None,  # Title to row or -1; None looks titles up as written
-    usable: bool = True,  # Only queries whose truth is known and, in part at least, in the catalogue
+    path: str | Path,  # JSON lines: id, category, query, gt_complete, gt_ids or gt_variants
+    items: Sequence[Item],  # Items of one domain
+    resolve: Callable[[str], int] | None = None,  # Title to row or -1; None: exact titles
+    usable: bool = True,  # Whether queries without a known, complete truth are left out
 ) -> tuple[Query, ...]:  # In the order of the file
-    "Queries with the rows of their right answers."
-    rows, written, out, seen = _rows_by_id(items), exact_titles(items), [], {}
-    for r in read_rows(path, 'id', 'category', 'query', 'gt_complete'):
-        name, kind, text = r.text('id'), r.text('category'), r.text('query')
+    "Read queries with the rows of their right answers."
+    rows = _rows_by_id(items)
+    exact = exact_titles(items)
+    queries = []
+    line_of = {}
+    for row in read_rows(path, 'id', 'category', 'query', 'gt_complete'):
+        name, kind, text = row.text('id'), row.text('category'), row.text('query')
         if kind not in KINDS:
-            r.wrong('category', f'{kind!r} is no kind of query', f'use one of {", ".join(KINDS)}')
-        if seen.setdefault(name, r.line) != r.line:
-            r.wrong('id', f'{name!r} stands in line {seen[name]} already')
-        truth = _truth(r, rows, resolve or written)
-        if usable and not (r.values['gt_complete'] and not r.values.get('gt_over') and truth):
+            row.wrong('category', f'{kind!r} is no kind of query', f'use one of {", ".join(KINDS)}')
+        if name in line_of:
+            row.wrong('id', f'{name!r} is in line {line_of[name]} already')
+        line_of[name] = row.line
+        truth = _truth(row, rows, resolve or exact)
+        complete = row.values['gt_complete'] and not row.values.get('gt_over')
+        if usable and not (complete and truth):
             continue
-        history = tuple(i for i in map(written, r.list('history', str)) if i >= 0)
-        conditions = (
-            tuple(tuple(map(str, c)) for c in r.list('conditions_inferred', list))
-            if r.values.get('conditions_reliable')
-            else ()
+        history = [exact(title) for title in row.list('history', str)]
+        query = Query(
+            id=name,
+            text=text,
+            kind=kind,
+            domain=items[0].domain,
+            truth=truth,
+            conditions=_inferred_conditions(row),
+            history=tuple(item for item in history if item >= 0),
         )
-        out.append(
-            Query(name, text, kind, items[0].domain, truth, conditions=conditions, history=history)
-        )
-    return tuple(out)
+        queries.append(query)
+    return tuple(queries)
+
+# %% ../../nbs/base/03_data.ipynb #b7f14391
+def _domain_of(path):
+    "Find the domain of a table of items by the name of its id column."
+    first = next(read_rows(path, 'title'), None)
+    columns = first.values if first else ()
+    for domain, key in ID_COLUMNS.items():
+        if key in columns:
+            return domain
+    remedy = f'name it {" or ".join(ID_COLUMNS.values())}'
+    raise DataError('has no item or no column of ids', path, 1, remedy=remedy)
 
 # %% ../../nbs/base/03_data.ipynb #f95e4974
 def load_benchmark(
     folder: str | Path,  # Holds items.csv.gz, attributes.csv.gz, interactions_*, queries.jsonl.gz
-    titles: Callable
-    | None = None,  # Makes a title index from items, such as `rerec.base.titles.TitleIndex`; None knows exact titles only
-    liked: float | None = None,  # As for `read_likes`
-) -> tuple[Catalogue, tuple[Query, ...]]:  # Only usable queries
-    "A folder of the benchmark as a catalogue and its queries."
+    titles: Callable | None = None,  # Items to a title index; None: exact titles
+    liked: float | None = None,  # Lowest rating that counts; None takes the domain's of LIKED
+) -> tuple[Catalogue, tuple[Query, ...]]:  # Catalogue, and queries whose truth is known
+    "Read a folder of the benchmark as a catalogue and its queries."
     folder = Path(folder)
-    head = next(read_rows(folder / 'items.csv.gz', 'title'), None)
-    domain = next((d for d, key in ID_COLUMNS.items() if head and key in head.values), None)
-    if domain is None:
-        raise DataError(
-            'has no item or no column of ids',
-            folder / 'items.csv.gz',
-            1,
-            remedy=f'name it {" or ".join(ID_COLUMNS.values())}',
-        )
+    domain = _domain_of(folder / 'items.csv.gz')
     items = read_items(folder / 'items.csv.gz', domain)
     ratings = sorted(folder.glob('interactions_*'))
     likes, n_users = read_likes(ratings[0], items, liked, strict=False) if ratings else ((), 0)
-    catalogue = Catalogue(items, read_facts(folder / 'attributes.csv.gz', items), likes, n_users)
-    return catalogue, read_queries(
-        folder / 'queries.jsonl.gz', items, titles(items).resolve if titles else None
-    )
+    facts = read_facts(folder / 'attributes.csv.gz', items)
+    catalogue = Catalogue(items, facts, likes, n_users)
+    resolve = titles(items).resolve if titles else None
+    return catalogue, read_queries(folder / 'queries.jsonl.gz', items, resolve)
 
 # %% ../../nbs/base/03_data.ipynb #6f93c48d
 def read_movielens(
     folder: str | Path,  # Holds movies.dat and ratings.dat
-    liked: float = 4.0,  # Lowest rating, of 5, that counts as liking: our choice
+    liked: float = 4.0,  # Lowest rating, of 5, that counts as a like: our choice
 ) -> Catalogue:  # Genres as facts
-    "A MovieLens data set in its .dat format."
-    items, facts, users, found, rows = [], [], {}, [], {}
-    for r in read_dat(Path(folder) / 'movies.dat', 'MovieID', 'Title', 'Genres'):
-        if rows.setdefault(r.text('MovieID'), len(items)) != len(items):
-            r.wrong('MovieID', 'stands in the file already')
-        facts += [(len(items), 'Genre', g) for g in r.text('Genres').split('|')]
-        title, year = split_year(r.text('Title'))
-        items.append(Item(title, 'movie', year, r.text('MovieID')))
-    for r in read_dat(Path(folder) / 'ratings.dat', 'UserID', 'MovieID', 'Rating', 'Timestamp'):
-        if r.text('MovieID') not in rows:
-            r.wrong('MovieID', f'{r.text("MovieID")} is no film of movies.dat')
-        user, stars = users.setdefault(r.text('UserID'), len(users)), r.number('Rating', 0, 5)
-        if stars >= liked:
-            found.append((user, r.number('Timestamp'), rows[r.text('MovieID')]))
-    return Catalogue(
-        tuple(items),
-        tuple(facts),
-        tuple((u, i) for u, _, i in sorted(found, key=lambda f: f[:2])),
-        len(users),
-    )
+    "Read a MovieLens data set in its .dat format."
+    items, facts, rows = [], [], {}
+    for row in read_dat(Path(folder) / 'movies.dat', 'MovieID', 'Title', 'Genres'):
+        name = row.text('MovieID')
+        if name in rows:
+            row.wrong('MovieID', 'is in the file already')
+        rows[name] = len(items)
+        facts += [(len(items), 'Genre', genre) for genre in row.text('Genres').split('|')]
+        title, year = split_year(row.text('Title'))
+        items.append(Item(title, 'movie', year, name))
+    users, timed = {}, []
+    for row in read_dat(Path(folder) / 'ratings.dat', 'UserID', 'MovieID', 'Rating', 'Timestamp'):
+        name = row.text('MovieID')
+        if name not in rows:
+            row.wrong('MovieID', f'{name} is no film of movies.dat')
+        user = users.setdefault(row.text('UserID'), len(users))
+        if row.number('Rating', 0, 5) >= liked:
+            timed.append((user, row.number('Timestamp'), rows[name]))
+    return Catalogue(tuple(items), tuple(facts), _by_user_and_time(timed), len(users))
 
 # %% ../../nbs/base/03_data.ipynb #83e0bfe6
 def query_keys(
     q: Query,
 ) -> list[tuple]:  # Its text, its (conditions, answer) pairs, and its user
-    "What two queries must not share across a split."
+    "List what a query must not share with one of another part of a split."
     text = ' '.join(re.findall(r'\w+', q.text.casefold()))
-    pairs = [(q.conditions, a) for a in q.truth] if q.conditions else [((), q.truth)]
-    return [('text', text), *(('pair', q.domain, *p) for p in pairs)] + [('user', q.user)] * (
-        q.user is not None
-    )
+    keys = [('text', text)]
+    if q.conditions:
+        keys += [('pair', q.domain, q.conditions, answer) for answer in q.truth]
+    else:
+        # without conditions only the whole truth can be compared
+        keys.append(('pair', q.domain, (), q.truth))
+    if q.user is not None:
+        keys.append(('user', q.user))
+    return keys
 
 # %% ../../nbs/base/03_data.ipynb #5c8d4373
 def split_groups(
-    queries: Sequence[Query],
+    queries: Sequence[Query],  # Queries to be split
 ) -> list[list[int]]:  # Positions of queries, in order of first appearance
-    "Groups of queries that have to stay together, directly or through others."
-    parent, first = list(range(len(queries))), {}
+    "Group queries that have to stay together, directly or through others."
+    parent = list(range(len(queries)))
+    first = {}
 
     def root(i):
         while parent[i] != i:
-            parent[i] = i = parent[parent[i]]
+            # halve the path on the way, so that later walks are short
+            parent[i] = parent[parent[i]]
+            i = parent[i]
         return i
 
     for i, q in enumerate(queries):
@@ -218,26 +257,28 @@ def split_groups(
 
 # %% ../../nbs/base/03_data.ipynb #cce98e5c
 def split_queries(
-    queries: Sequence[Query],
-    seed: int = 0,  # Of the shuffle of groups
-    shares: tuple[float, ...] = (0.8, 0.1, 0.1),  # Of the queries: training, validation, test
-) -> tuple[tuple[Query, ...], ...]:  # One part for each share, in the order of `queries`
-    "Split queries so that no part shares a text, a (conditions, answer) pair or a user with another."
+    queries: Sequence[Query],  # Queries to be split
+    seed: int = 0,  # Random seed of the shuffle of groups
+    shares: tuple[float, ...] = (0.8, 0.1, 0.1),  # Shares of training, validation and test
+) -> tuple[tuple[Query, ...], ...]:  # One part for each share, each in the given order
+    "Split queries so that no two parts share a text, a (conditions, answer) pair or a user."
     if min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
         raise ValueError(f'shares have to be positive and sum to 1, got {shares}')
     groups = split_groups(queries)
     random.Random(seed).shuffle(groups)
     parts = [[] for _ in shares]
     for group in sorted(groups, key=len, reverse=True):
-        lacks = [share * len(queries) - len(part) for share, part in zip(shares, parts)]
-        parts[lacks.index(max(lacks))] += group
+        lacking = [share * len(queries) - len(part) for share, part in zip(shares, parts)]
+        parts[lacking.index(max(lacking))] += group
     return tuple(tuple(queries[i] for i in sorted(part)) for part in parts)
 
 # %% ../../nbs/base/03_data.ipynb #3ee9a350
 def leakage(
-    train: Iterable[Query],
-    test: Iterable[Query],
-) -> dict[str, set]:  # 'text', 'pair' and 'user': what both parts hold
-    "What a model could have learnt about the test from the training queries."
-    shared = {k for q in train for k in query_keys(q)} & {k for q in test for k in query_keys(q)}
+    train: Iterable[Query],  # Queries a model is trained on
+    test: Iterable[Query],  # Queries it is tested on
+) -> dict[str, set]:  # Keys text, pair and user: what both parts hold of each
+    "Find what a model could have learnt about the test from the training queries."
+    train_keys = {key for q in train for key in query_keys(q)}
+    test_keys = {key for q in test for key in query_keys(q)}
+    shared = train_keys & test_keys
     return {kind: {k[1:] for k in shared if k[0] == kind} for kind in ('text', 'pair', 'user')}

@@ -24,58 +24,68 @@ from torch import Tensor
 # %% ../../nbs/base/06_metrics.ipynb #e863c384
 def pad_rows(
     rows: Sequence[Sequence[int]],  # One list of item rows for each answer
-    width: int | None = None,  # Places to keep, k; the longest list unless given
+    width: int | None = None,  # Positions to keep, k; None takes the longest list
 ) -> Int[Tensor, 'b k']:  # -1 where a list has ended
-    "Lists of item rows as one tensor, padded with -1 or cut to `width`."
+    "Pad lists of item rows with -1, or cut them, to one width."
     if width is None:
         width = max(map(len, rows), default=0)
-    full = [[*r[:width], *[-1] * (width - len(r))] for r in rows]
+    full = []
+    for row in rows:
+        padding = [-1] * (width - len(row))
+        full.append([*row[:width], *padding])
     return torch.tensor(full, dtype=torch.long).reshape(len(rows), width)
 
 # %% ../../nbs/base/06_metrics.ipynb #b4a1c14a
 def first_times(
     rows: Int[Tensor, 'b k'],  # Item rows, -1 for none
-) -> Bool[Tensor, 'b k']:  # False for -1 and for an item that already stood further left
-    "Where does an item stand for the first time?"
+) -> Bool[Tensor, 'b k']:  # False for -1 and for an item that is also further left
+    "Mark where an item is listed for the first time."
     same = rows[:, :, None] == rows[:, None, :]
-    return (rows >= 0) & ~(same & same.new_ones(same.shape[1:]).tril(-1)).any(-1)
+    # below the diagonal: equal to an earlier position
+    earlier = same.new_ones(same.shape[1:]).tril(-1)
+    repeated = (same & earlier).any(-1)
+    return (rows >= 0) & ~repeated
 
 # %% ../../nbs/base/06_metrics.ipynb #159f7b1d
 def ranked_hits(
     ranked: Int[Tensor, 'b k'],  # Listed rows, best first, -1 for an unknown title
     truth: Int[Tensor, 'b m'],  # Right rows, padded with -1
-) -> Bool[Tensor, 'b k']:  # True at the places that earn something
-    "Which places hold a right item that was not listed before?"
+) -> Bool[Tensor, 'b k']:  # True at the positions that earn something
+    "Mark the positions that hold a right item not listed before."
     right = (ranked[:, :, None] == truth[:, None, :]).any(-1)
     return right & first_times(ranked)
 
 # %% ../../nbs/base/06_metrics.ipynb #b607f726
 def discounts(
-    k: int,  # Number of places
-) -> Float[Tensor, 'k']:  # 1 at the first place, then falling
-    "What a hit is worth at each place."
+    k: int,  # Number of positions
+) -> Float[Tensor, 'k']:  # 1 at the first position, then falling
+    "Compute the worth of a hit at each position."
     return 1 / torch.log2(torch.arange(2, k + 2).float())
 
 # %% ../../nbs/base/06_metrics.ipynb #7caf69a8
 def n_right(
     truth: Int[Tensor, 'b m'],  # Right rows, padded with -1
 ) -> Int[Tensor, 'b']:  # A row given twice counts once, -1 never
-    "How many different items are right?"
+    "Count the different right items."
     none = truth.new_full((len(truth), 1), -1)
-    return (truth.sort(-1).values.diff(dim=-1, prepend=none) != 0).sum(-1)
+    steps = truth.sort(-1).values.diff(dim=-1, prepend=none)
+    return (steps != 0).sum(-1)
 
 # %% ../../nbs/base/06_metrics.ipynb #30f9dba1
 def ndcg_at_k(
     ranked: Int[Tensor, 'b k'],  # Listed rows, best first, -1 for an unknown title
     truth: Int[Tensor, 'b m'],  # Right rows, padded with -1
-    k: int = 5,  # Places that count
+    k: int = 5,  # Positions that count
 ) -> Float[Tensor, 'b']:  # 1 if the right items come first, 0 without a hit
-    "Normalised discounted cumulative gain of the first `k` places, each right item counted once."
+    "Compute NDCG of the first k positions, each right item counted once."
     if k < 1:
         raise ValueError(f'at least one place has to count, got k={k}')
     worth = discounts(k).to(ranked.device)
-    gain = (ranked_hits(ranked[:, :k], truth) * worth[: ranked.shape[1]]).sum(-1)
-    best = worth.cumsum(0)[n_right(truth).clamp(1, k) - 1]
+    hits = ranked_hits(ranked[:, :k], truth)
+    gain = (hits * worth[: ranked.shape[1]]).sum(-1)
+    # without a right item the gain is 0, and so is the quotient
+    n_best = n_right(truth).clamp(1, k)
+    best = worth.cumsum(0)[n_best - 1]
     return gain / best
 
 # %% ../../nbs/base/06_metrics.ipynb #8bf739fa
@@ -83,25 +93,25 @@ def accuracy(
     ranked: Int[Tensor, 'b k'],  # Listed rows, best first
     truth: Int[Tensor, 'b m'],  # Right rows, padded with -1
 ) -> Float[Tensor, 'b']:  # 1 or 0
-    "Is the first item right?"
+    "Score 1 if the first item is right."
     return ranked_hits(ranked[:, :1], truth).any(-1).float()
 
 # %% ../../nbs/base/06_metrics.ipynb #f1402997
 def recall_at_k(
     ranked: Int[Tensor, 'b k'],  # Listed rows, best first
     truth: Int[Tensor, 'b m'],  # Right rows, padded with -1
-    k: int = 5,  # Places that count
+    k: int = 5,  # Positions that count
 ) -> Float[Tensor, 'b']:  # 0 to 1; 0 if nothing is right
-    "Share of the right items that stand among the first `k` places."
+    "Compute the share of the right items that are among the first k positions."
     return ranked_hits(ranked[:, :k], truth).sum(-1) / n_right(truth).clamp(min=1)
 
 # %% ../../nbs/base/06_metrics.ipynb #e1d177e5
 def precision_at_k(
     ranked: Int[Tensor, 'b k'],  # Listed rows, best first
     truth: Int[Tensor, 'b m'],  # Right rows, padded with -1
-    k: int = 5,  # Places that count
+    k: int = 5,  # Positions that count
 ) -> Float[Tensor, 'b']:  # 0 to 1
-    "Share of the first `k` places that are hits, empty ones included."
+    "Compute the share of the first k positions that are hits, empty ones included."
     return ranked_hits(ranked[:, :k], truth).sum(-1) / k
 
 # %% ../../nbs/base/06_metrics.ipynb #9cf707b7
@@ -109,25 +119,28 @@ def reciprocal_rank(
     ranked: Int[Tensor, 'b k'],  # Listed rows, best first
     truth: Int[Tensor, 'b m'],  # Right rows, padded with -1
 ) -> Float[Tensor, 'b']:  # 0 to 1
-    "One over the place of the first hit, 0 without a hit."
+    "Divide one by the position of the first hit; 0 without a hit."
+    # one more column, so that an empty list has a maximum
     hits = torch.nn.functional.pad(ranked_hits(ranked, truth), (0, 1))
-    return (hits / torch.arange(1, hits.shape[1] + 1, device=hits.device)).amax(-1)
+    positions = torch.arange(1, hits.shape[1] + 1, device=hits.device)
+    return (hits / positions).amax(-1)
 
 # %% ../../nbs/base/06_metrics.ipynb #3c515aa1
 def misled(
     ranked: Int[Tensor, 'b k'],  # Listed rows, best first
-    false_answers: Int[Tensor, 'b m'],  # Rows that only the false statement would make right
-) -> Float[Tensor, 'b']:  # 1, 0, or NaN for a query without lures
-    "Is the first item one that only the false statement makes right?"
-    return accuracy(ranked, false_answers).masked_fill((false_answers < 0).all(-1), math.nan)
+    false_answers: Int[Tensor, 'b m'],  # Rows that only the false statement makes right
+) -> Float[Tensor, 'b']:  # 1, 0, or NaN for a query without false answers
+    "Score 1 if the first item is one that only the false statement makes right."
+    none = (false_answers < 0).all(-1)
+    return accuracy(ranked, false_answers).masked_fill(none, math.nan)
 
 # %% ../../nbs/base/06_metrics.ipynb #462d59e1
 def official_titles(
-    text: str,  # The answer, reasoning removed
-    domain: str = 'movie',  # 'book' follows the book script, anything else the movie script
-    k: int = 0,  # Cut to k titles, or fill up with 'none'; 0 leaves the list alone
+    text: str,  # Answer, without its reasoning
+    domain: str = 'movie',  # book follows the book script, anything else the movie script
+    k: int = 0,  # Titles to cut or fill up to, with the word none; 0 keeps the list
 ) -> list[str]:  # As RecBench+ goes on to compare them
-    "Titles that RecBench+ reads out of an answer."
+    "Read titles out of an answer as RecBench+ does."
     if domain == 'book':
         return text.strip().strip('Recommended books (separated by [SEP]):').split('[SEP]')
     pieces = [s.strip().strip("'").strip('"').strip() for s in text.split('[SEP]')]
@@ -136,66 +149,74 @@ def official_titles(
 
 # %% ../../nbs/base/06_metrics.ipynb #b0b2928d
 def official_match(
-    titles: Sequence[str],  # What an answer lists
+    titles: Sequence[str],  # Titles that an answer lists
     truth: Sequence[str],  # Right titles
     cutoff: float,  # Least ratio of similarity, 0 to 1
 ) -> list[str]:  # Each title, or the first right one that resembles it
     "Replace every listed title by the first right title it resembles."
 
-    def similar(a, b):
-        return SequenceMatcher(None, a, b).ratio() >= cutoff
+    def match(title):
+        for right in truth:
+            if SequenceMatcher(None, title, right).ratio() >= cutoff:
+                return right
+        return title
 
-    return [next((t for t in truth if similar(s, t)), s) for s in titles]
+    return [match(title) for title in titles]
 
 # %% ../../nbs/base/06_metrics.ipynb #843770f0
 class Figures(NamedTuple):
-    "The three figures RecBench+ gives an answer."
+    "Hold the three figures RecBench+ gives an answer."
 
-    recall: float
-    precision: float
-    ndcg: float
+    recall: float  # 0 to 1
+    precision: float  # 0 to 1
+    ndcg: float  # At least 0; above 1 if a right item is listed twice
+
+# %% ../../nbs/base/06_metrics.ipynb #843770f1
+def _gain(listed, truth):
+    "Add up the discounts of the positions that hold a right item."
+    return sum(1 / math.log2(j + 2) for j, item in enumerate(listed) if item in truth)
 
 # %% ../../nbs/base/06_metrics.ipynb #54e77329
 def list_figures(
     listed: Sequence[Hashable],  # Titles or ids in the order of the answer
-    truth: Sequence[Hashable],  # The right ones
+    truth: Sequence[Hashable],  # Right titles or ids
 ) -> Figures:  # NDCG may exceed 1 if a right item is listed twice
-    "Recall, precision and NDCG in the manner of RecBench+."
-    found = sum(t in listed for t in truth)
-    gain, best = (
-        sum(1 / math.log2(j + 2) for j, x in enumerate(xs) if x in truth) for xs in (listed, truth)
-    )
-    return Figures(
-        *(a / b if b else 0.0 for a, b in ((found, len(truth)), (found, len(listed)), (gain, best)))
-    )
+    "Compute recall, precision and NDCG in the manner of RecBench+."
+    found = sum(item in listed for item in truth)
+    recall = found / len(truth) if truth else 0.0
+    precision = found / len(listed) if listed else 0.0
+    best = _gain(truth, truth)
+    ndcg = _gain(listed, truth) / best if best else 0.0
+    return Figures(recall, precision, ndcg)
 
 # %% ../../nbs/base/06_metrics.ipynb #a317cdb5
 def official_figures(
-    text: str,  # The answer, reasoning removed
+    text: str,  # Answer, without its reasoning
     truth: Sequence[str],  # Right titles, with their years
-    domain: str = 'movie',  # 'movie' or 'book'
-    k: int = 0,  # As in `official_titles`
-    cutoff: float | None = None,  # Least similarity; 0.8, or 0.65 for books
+    domain: str = 'movie',  # movie or book
+    k: int = 0,  # Titles to cut or fill up to; 0 keeps the list
+    cutoff: float | None = None,  # Least similarity; None takes 0.8, or 0.65 for books
 ) -> Figures:
-    "Recall, precision and NDCG of an answer's text as RecBench+ computes them."
+    "Compute recall, precision and NDCG of an answer's text as RecBench+ does."
     if cutoff is None:
         cutoff = 0.65 if domain == 'book' else 0.8
-    return list_figures(official_match(official_titles(text, domain, k), truth, cutoff), truth)
+    titles = official_titles(text, domain, k)
+    return list_figures(official_match(titles, truth, cutoff), truth)
 
 # %% ../../nbs/base/06_metrics.ipynb #9fe59da1
 def failed_to_recommend(
-    text: str,  # The answer, reasoning removed
-) -> bool:  # What RecBench+ calls FTR; this project's FTR is `misled`
-    "Does the answer hold no list in the benchmark's format?"
+    text: str,  # Answer, without its reasoning
+) -> bool:  # What RecBench+ calls FTR; this project's FTR is the mean of misled
+    "Check that an answer holds no list in the benchmark's format."
     return '[SEP]' not in text
 
 # %% ../../nbs/base/06_metrics.ipynb #7fe9e5fb
 class Interval(NamedTuple):
-    "A mean with the ends of its interval."
+    "Hold a mean with the ends of its interval."
 
-    mean: float
-    low: float
-    high: float
+    mean: float  # Observed mean
+    low: float  # Lower end
+    high: float  # Upper end
 
 # %% ../../nbs/base/06_metrics.ipynb #f5cc8695
 def wilson(
@@ -203,66 +224,75 @@ def wilson(
     n: int,  # Trials, at least one
     level: float = 0.95,  # Confidence
 ) -> Interval:  # Within 0 to 1 whatever the counts
-    "Wilson's score interval of a share."
-    p, w = hits / n, NormalDist().inv_cdf((1 + level) / 2) ** 2 / n
-    middle, half = p + w / 2, (w * p * (1 - p) + w * w / 4) ** 0.5
-    return Interval(
-        p, max(0.0, min(p, (middle - half) / (1 + w))), min(1.0, max(p, (middle + half) / (1 + w)))
-    )
+    "Compute Wilson's score interval of a share."
+    p = hits / n
+    w = NormalDist().inv_cdf((1 + level) / 2) ** 2 / n  # z²/n
+    middle = p + w / 2
+    half = (w * p * (1 - p) + w * w / 4) ** 0.5
+    low = (middle - half) / (1 + w)
+    high = (middle + half) / (1 + w)
+    # rounding must push no end across the mean, or out of 0 to 1
+    return Interval(p, max(0.0, min(p, low)), min(1.0, max(p, high)))
 
 # %% ../../nbs/base/06_metrics.ipynb #19d9b76d
 def both_ways(
-    means: np.ndarray,  # Resampled means of some differences
+    means: np.ndarray,  # Resampled means of differences
     turned: np.ndarray,  # Resampled means of the same differences with all signs turned
     level: float = 0.95,  # Confidence
 ) -> tuple[float, float]:  # Low, high; for the turned differences exactly -high, -low
-    "Ends of an interval from means resampled in both directions."
+    "Compute the ends of an interval from means resampled in both directions."
     pool = np.concatenate([means, -turned]).round(12)
-    high, low = (float(np.quantile(m, (1 + level) / 2)) for m in (pool, -pool))
-    return 0.0 - low, 0.0 + high  # never -0.0
+    share = (1 + level) / 2
+    high = float(np.quantile(pool, share))
+    low = -float(np.quantile(-pool, share))
+    return low + 0.0, high + 0.0  # adding 0.0 turns -0.0 into 0.0
 
 # %% ../../nbs/base/06_metrics.ipynb #f8726070
 def bootstrap(
     values: Sequence[float],  # One for each query
     level: float = 0.95,  # Confidence
-    seed: int = 0,  # Of a generator of its own: no other random state is touched
+    seed: int = 0,  # Random seed of the draws; no other random state is touched
     draws: int = 2000,  # Resampled means, and as many with the signs turned
 ) -> Interval:
-    "Interval of a mean from sets of the same size drawn with replacement."
+    "Compute the interval of a mean from sets of the same size drawn with replacement."
     values = np.asarray(values, dtype=float)
 
-    def resampled(values):
+    def resampled_means(values):
+        n = len(values)
+        rng = np.random.default_rng(seed)
         distinct, counts = np.unique(values, return_counts=True)
-        n, rng = len(values), np.random.default_rng(seed)
         return np.array([rng.multinomial(n, counts / n) @ distinct / n for _ in range(draws)])
 
-    return Interval(float(values.mean()), *both_ways(resampled(values), resampled(-values), level))
+    low, high = both_ways(resampled_means(values), resampled_means(-values), level)
+    return Interval(float(values.mean()), low, high)
 
 # %% ../../nbs/base/06_metrics.ipynb #dd4be14f
 def mean_interval(
     values: Sequence[float],  # One for each query, no NaN
     level: float = 0.95,  # Confidence
-    seed: int = 0,  # For the bootstrap only
+    seed: int = 0,  # Random seed of the bootstrap
 ) -> Interval:  # NaN throughout if there are no values
-    "Mean with its interval: Wilson's if every value is 0 or 1 (or all are equal), the bootstrap's otherwise."
+    "Compute a mean with its interval: Wilson's for values of 0 and 1, or else the bootstrap's."
     values = np.asarray(values, dtype=float)
     if np.isnan(values).any():
         raise ValueError('a value is NaN: leave those queries out first')
     if not len(values):
         return Interval(math.nan, math.nan, math.nan)
     distinct = set(values.tolist())
-    if distinct <= {0, 1} or len(distinct) == 1 and 0 <= values[0] <= 1:
+    # equal values have no variance to resample
+    equal = len(distinct) == 1 and 0 <= values[0] <= 1
+    if distinct <= {0, 1} or equal:
         return wilson(values.sum().item(), len(values), level)
     return bootstrap(values, level, seed)
 
 # %% ../../nbs/base/06_metrics.ipynb #330b8fc9
 def paired_interval(
     a: Sequence[float],  # Values of one model, one for each query
-    b: Sequence[float],  # Values of the other: the same queries in the same order
-    seed: int = 0,  # Of the resampling
+    b: Sequence[float],  # Values of the other model: same queries, same order
+    seed: int = 0,  # Random seed of the resampling
     level: float = 0.95,  # Confidence
-) -> Interval:  # Of the mean of a - b
-    "Interval of a mean difference over the same queries; pairs stay together."
+) -> Interval:  # Mean of a - b
+    "Compute the interval of a mean difference over the same queries; pairs stay together."
     if len(a) != len(b):
         raise ValueError(f'pairs need as many values on both sides, got {len(a)} and {len(b)}')
     difference = np.asarray(a, dtype=float) - np.asarray(b, dtype=float)
