@@ -27,7 +27,7 @@ from ..base.core import KINDS, write_json
 from ..base.generation import left_pad, prompt_ids, undisturbed
 from ..base.models import load_policy
 from ..base.titles import UNKNOWN, TitleIndex
-from ..method.advantages import reasoning_aware_advantages, zero_variance_groups
+from ..method.advantages import Credit, reasoning_aware_advantages, zero_variance_groups
 from ..method.facts import AttributeGraph
 from ..method.graphs import LightGCN
 from ..method.rewards import DualGraphReward
@@ -157,13 +157,15 @@ def credit_shift(
     mask: Bool[Tensor, 'b t'],  # Tokens that belong to the answer
     group_size: int,  # Answers per prompt, G
     w_penalty: float = 0.5,  # Compared with no penalty
-    **settings,  # For `reasoning_aware_advantages`: baseline, floor, ...
+    **settings,  # Further fields of Credit: baseline, min_std, ...
 ) -> dict[
     str, float
 ]:  # In spreads: `blamed`, `moved`, `size`; the share of tokens that are blamed, `share`; NaN if nobody is blamed
     "How far the penalty moves the credit of answers that have a blamed step."
     without, given = (
-        reasoning_aware_advantages(rewards, penalised, mask, group_size, w, **settings).double()
+        reasoning_aware_advantages(
+            rewards, penalised, mask, group_size, Credit(w, **settings)
+        ).double()
         for w in (0.0, w_penalty)
     )
     bad = penalised & mask
@@ -205,7 +207,7 @@ class Rollouts:
 
     def advantages(self, w_penalty: float, **settings):
         return reasoning_aware_advantages(
-            self.rewards, self.penalised, self.mask, self.group_size, w_penalty, **settings
+            self.rewards, self.penalised, self.mask, self.group_size, Credit(w_penalty, **settings)
         )
 
 # %% ../../nbs/study/03_credit.ipynb #03bad0c3
@@ -257,7 +259,7 @@ def read_rollouts(
 def credit_figures(
     seen: Rollouts,  # Of one kind of query, or of all
     w_penalty: float = 0.5,  # Compared with no penalty
-    **settings,  # For `reasoning_aware_advantages`
+    **settings,  # Further fields of Credit
 ) -> dict[str, float]:  # NaN where there is nothing to tell
     "Where the penalty falls in wrong answers, and how hard."
     bad, none_right = (
@@ -334,7 +336,7 @@ def credit_of_policy(
     w_penalty: float = 0.5,  # Compared with no penalty
     group_size: int = 8,  # Answers to each query, G
     seed: int = 0,  # Of the sampling
-    **settings,  # For `reasoning_aware_advantages`: floor, baseline, ...
+    **settings,  # Further fields of Credit: min_std, baseline, ...
 ) -> dict[str, dict[str, float]]:  # Of `credit_figures`: 'all', and each kind of query
     "What credit a policy's own answers would get, with a penalty and without."
     ids, mask = sample_answers(
