@@ -10,7 +10,7 @@ WATCHED = """
 from jaxtyping import TypeCheckError, install_import_hook
 names = ['base.metrics', *(f'method.{n}' for n in 'facts graphs rewards segments advantages curriculum'.split())]
 with install_import_hook([f'rerec.{n}' for n in names], 'beartype.beartype'):
-    import rerec.base.metrics as metrics, rerec.method.facts, rerec.method.graphs as graphs, rerec.method.rewards as rewards
+    import rerec.base.metrics as metrics, rerec.method.facts as facts, rerec.method.graphs as graphs, rerec.method.rewards as rewards
     import rerec.method.segments as segmentation, rerec.method.advantages as advantages, rerec.method.curriculum as curriculum
 import numpy as np, torch
 from rerec.base.core import tiny_queries, tiny_world
@@ -33,7 +33,7 @@ refused(metrics.accuracy, places[0], truth)
 
 # graphs and rewards
 world, queries = tiny_world(), tiny_queries()
-attributes, people = graphs.AttributeGraph.from_catalogue(world), graphs.InteractionGraph.from_catalogue(world)
+attributes, people = facts.AttributeGraph.from_catalogue(world), graphs.InteractionGraph.from_catalogue(world)
 taste = graphs.train_lightgcn(people, dim=8, epochs=2)
 assert attributes.overlap(torch.tensor([5, 0]), torch.tensor([7, -1])).shape==(2,)
 refused(attributes.overlap, torch.tensor([5, 0]), torch.tensor([7]))

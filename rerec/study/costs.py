@@ -240,10 +240,10 @@ def _epoch(n_queries):  # Every query played 8 times and counted, and the next e
     plan, rng = Curriculum(n_queries), np.random.default_rng(0)
 
     def play():
-        rows = np.repeat(plan.take(plan.left), 8)
+        rows = np.repeat(plan.next_batch(plan.remaining), 8)
         plan.update(rows, rng.random(len(rows)))
-        plan.take(1)
-        plan.drawn = 0
+        plan.next_batch(1)
+        plan.cursor = 0
 
     return play
 
@@ -328,9 +328,9 @@ PARTS = dict(
     generation=['_generate'],
     loss=['compute_loss', '_clip_grad_norm'],
     reward=['_calculate_rewards'],
-    segmentation=['_solved'],
+    segmentation=['_read_answers'],
     advantage=['_token_advantages'],
-    curriculum=['_mark'],
+    curriculum=['_update_curriculum'],
 )  # Methods of the trainer; what is left is TRL and transformers around them
 
 # %% ../../nbs/study/06_costs.ipynb #be8b76f7
