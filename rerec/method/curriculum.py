@@ -88,19 +88,24 @@ class Curriculum:
         _reset(self)
 
     @property
-    def remaining(self):
-        return max(0, len(self.epoch_order) - self.cursor)  # Queries of this epoch not sampled yet
+    def remaining(self) -> int:
+        "Count the queries of this epoch that were not sampled yet."
+        return max(0, len(self.epoch_order) - self.cursor)
 
     def next_batch(self, n: int) -> list[int]:
+        "Return the next n query rows; a new epoch starts when this one is used up."
         return _next_batch(self, n)
 
     def update(self, queries, r_hat):
+        "Count rollouts: query rows with repeats, and the share of the best reward of each."
         _update(self, queries, r_hat)
 
     def state_dict(self) -> dict:
+        "Return all that is needed to go on, as plain numbers."
         return _state_dict(self)
 
     def load_state_dict(self, state: dict):
+        "Go on where the state was saved."
         _load_state_dict(self, state)
 
 # %% ../../nbs/method/06_curriculum.ipynb #5e770302

@@ -230,11 +230,13 @@ class DualGraphReward:
         self.__name__ = name
 
     def terms(self, completions, truth, candidates=None) -> RewardTerms:
+        "Compute the terms of the reward of each completion."
         return written_terms(self, completions, truth, candidates)
 
     def __call__(
         self, prompts=None, completions=(), *, truth, candidates=None, log_metric=None, **columns
     ) -> list[float]:
+        "Reward a batch as TRL passes it, and log the mean of each term."
         terms = self.terms(completions, truth, candidates)
         log_means(log_metric, terms, ('ndcg', 'qas', 'pas'))
         return terms.total.tolist()

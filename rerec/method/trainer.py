@@ -384,6 +384,7 @@ class CurriculumTrainer(Resumable, TaskTrainer):
         return full_batch(self, len(inputs))
 
     def _draw(self, n_local):
+        "Sample and score answers to the next queries."
         self.step_state = next_step_state(self, n_local)
         self.sampled += n_local * self.accelerator.num_processes
         output = super()._generate_and_score_completions(self.step_state.rows)
@@ -401,9 +402,11 @@ class CurriculumTrainer(Resumable, TaskTrainer):
         "Read what a subclass needs from the answers."
 
     def _success(self) -> Float[Tensor, 'n']:
+        "Rate each answer from 0 to 1 for the curriculum."
         return normalised(self.step_state.rewards, self.args.w1, self.args.w2)
 
     def _informative_groups(self) -> Bool[Tensor, 'p']:
+        "Mark the groups whose answers differ."
         rewards = self.step_state.rewards.view(-1, self.num_generations)
         return ~zero_std(rewards.double().std(1, correction=0))
 
