@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['setting', 'check_save_steps', 'ReRecConfig', 'StepState', 'local_queries', 'next_step_state', 'curriculum_of',
-           'pad_to_width', 'merge_draws', 'full_batch', 'shared_reader', 'penalised_tokens', 'read_step', 'log_credit',
-           'step_statistics', 'TaskTrainer', 'record_rewards', 'report_success', 'CurriculumTrainer', 'ReRecTrainer']
+           'shared_reader', 'penalised_tokens', 'read_step', 'log_credit', 'step_statistics', 'TaskTrainer',
+           'record_rewards', 'report_success', 'CurriculumTrainer', 'ReRecTrainer']
 
 # %% ../../nbs/method/07_trainer.ipynb #a1045538
 from collections.abc import Sequence
@@ -15,7 +15,6 @@ import torch
 from accelerate.utils import gather
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torch.nn.functional import pad
 from trl import GRPOConfig, GRPOTrainer
 
 from ..base.precision import MasterWeights
@@ -36,6 +35,7 @@ from rerec.method.checkpoints import (
     latest_checkpoint,
 )
 from .curriculum import Curriculum
+from .refill import full_batch
 from .rewards import AnswerReader, normalised
 from .segments import CUTS, batch_starts, token_segments, wrong_segments
 from .sharing import SharedPrompt
@@ -166,61 +166,6 @@ def curriculum_of(
         revisit=args.revisit,
         keep_at_least=args.keep_at_least,
     )
-
-# %% ../../nbs/method/07_trainer.ipynb #5e77050c
-def pad_to_width(
-    values: Tensor,  # Rows of tokens, or of numbers for each token
-    width: int,  # Width of the batch
-    key: str,  # Name of the column, which says the side and the value
-    pad_id: int,  # Id that fills shorter rows of token ids
-) -> Tensor:  # Rows of the given width
-    "Pad prompts on the left and completions on the right."
-    gap = width - values.shape[-1]
-    side = (gap, 0) if key.startswith('prompt') else (0, gap)
-    return pad(values, side, value=pad_id if key.endswith('_ids') else 0)
-
-# %% ../../nbs/method/07_trainer.ipynb #9d02aa12
-def merge_draws(
-    draws: list[dict],  # Batches of one shape, siblings side by side
-    informative: list[Bool[Tensor, 'p']],  # For each draw, the groups with right and wrong answers
-    group_size: int,  # Answers per query, G
-    pad_id: int,  # Id that fills shorter rows of token ids
-) -> dict:  # Batch with as many groups as one draw
-    "Merge the informative groups of several draws into one batch; if too few, others fill it."
-    n_groups = len(informative[0])
-    every = torch.cat([marks.cpu() for marks in informative])
-    chosen = torch.argsort(~every, stable=True)[:n_groups].sort().values
-    rows = (chosen[:, None] * group_size + torch.arange(group_size)).flatten()
-    merged = dict(draws[0])
-    for key, first in draws[0].items():
-        if not isinstance(first, Tensor) or first.ndim == 0:
-            continue  # the same in every draw
-        parts = [draw[key] for draw in draws]
-        if first.ndim > 1:
-            width = max(part.shape[-1] for part in parts)
-            parts = [pad_to_width(part, width, key, pad_id) for part in parts]
-        merged[key] = torch.cat(parts)[rows.to(first.device)]
-    if 'num_items_in_batch' in merged:
-        merged['num_items_in_batch'] = merged['completion_mask'].sum()
-    return merged
-
-# %% ../../nbs/method/07_trainer.ipynb #5e77050d
-def full_batch(
-    trainer,  # CurriculumTrainer
-    n_local: int,  # Number of answers that this process samples in a draw
-) -> dict:  # Batch as TRL's loss reads it
-    "Draw answers until the batch is full of informative groups, or the further draws are spent."
-    draws = [trainer._draw(n_local)]
-    informative = [trainer._informative_groups()]
-    n_groups = len(informative[0])
-    while len(draws) <= trainer.args.refill and sum(int(m.sum()) for m in informative) < n_groups:
-        draws.append(trainer._draw(n_local))
-        informative.append(trainer._informative_groups())
-    trainer._metrics['train']['draws'].append(float(len(draws)))
-    if len(draws) == 1:
-        return draws[0]
-    pad_id = trainer._tokenizer.pad_token_id
-    return merge_draws(draws, informative, trainer.num_generations, pad_id)
 
 # %% ../../nbs/method/07_trainer.ipynb #5e77050f
 def shared_reader(
