@@ -50,7 +50,7 @@ class Given(ReRecTrainer):
         for i in range(len(prompt_ids)):
             place, query = (
                 (rank * len(prompt_ids) + i) % g,
-                self.played[(rank * len(prompt_ids) + i) // g],
+                self.step_state.queries[(rank * len(prompt_ids) + i) // g],
             )
             a, b = world.titles[(query + place) % 8], world.titles[(3 * query + 2 * place) % 8]
             texts.append(f'{a} no \n {b} yes \n Answer: {b}' + ' \n yes' * place)
@@ -58,7 +58,7 @@ class Given(ReRecTrainer):
 
     def _token_advantages(self):
         out = super()._token_advantages()
-        rows = [r[m].tolist() for r, m in zip(out, self.mask)]
+        rows = [r[m].tolist() for r, m in zip(out, self.step_state.mask)]
         both = [None] * self.accelerator.num_processes
         if len(both) > 1:
             torch.distributed.all_gather_object(both, rows)

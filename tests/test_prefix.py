@@ -326,7 +326,7 @@ def test_a_prompt_is_read_once(tmp_path):
 
 def said(trainer, caplog):
     logging.getLogger('transformers').propagate = True
-    logger = logging.getLogger('rerec.method.trainer')
+    logger = logging.getLogger('rerec.method.sharing')
     logger.propagate = True
     with caplog.at_level(logging.WARNING):
         trainer.train()

@@ -14,29 +14,31 @@ from numpy import ndarray as Array
 
 # %% ../../nbs/method/06_curriculum.ipynb #d4730ac6
 def difficulty(
-    short: Float[Array, 'q'],  # Sum of 1 - r_hat over this epoch's rollouts
-    n_rollouts: Int[Array, 'q'],  # How many rollouts
-    before: Float[Array, 'q'],  # Difficulty known before this epoch; nan if none
-) -> Float[Array, 'q']:  # 0: always right; 1: never; nan: never played
-    "Mean shortfall of a query's rollouts (METHOD, section 3); unplayed queries keep the old value."
-    return np.where(n_rollouts > 0, short / np.maximum(n_rollouts, 1), before)
+    shortfall: Float[Array, 'q'],  # Sum of 1 - r_hat over this epoch's rollouts
+    n_rollouts: Int[Array, 'q'],  # Number of rollouts in this epoch
+    before: Float[Array, 'q'],  # Difficulty known before this epoch; nan if unknown
+) -> Float[Array, 'q']:  # 0: always right; 1: never; nan: never sampled
+    "Compute the mean shortfall of each query's rollouts; a query without any keeps the old value."
+    return np.where(n_rollouts > 0, shortfall / np.maximum(n_rollouts, 1), before)
 
 # %% ../../nbs/method/06_curriculum.ipynb #ab3b8082
 def select_queries(
-    difficulty: Float[Array, 'q'],  # nan: not played yet
-    tau: float,  # Below this a query is mastered
+    difficulty: Float[Array, 'q'],  # Difficulty of each query; nan: not sampled yet
+    tau: float,  # Difficulty below which a query is mastered
     revisit: float,  # Share of the mastered that return, drawn at random
     keep_at_least: float,  # Smallest share of all queries to keep
-    rng: np.random.Generator,  # Source of chance
+    rng: np.random.Generator,  # Random numbers for the draw
 ) -> Bool[Array, 'q']:  # True: in the next epoch
-    "Which queries the next epoch plays."
-    keep = ~(difficulty < tau)
+    "Select the queries of the next epoch."
+    keep = ~(difficulty < tau)  # nan is not below tau
     mastered = np.flatnonzero(~keep)
-    back = rng.permutation(mastered)[: math.ceil(revisit * len(mastered))]
-    lacking = max(0, math.ceil(keep_at_least * len(difficulty)) - keep.sum() - len(back))
-    rest = np.setdiff1d(mastered, back)
+    returning = rng.permutation(mastered)[: math.ceil(revisit * len(mastered))]
+    smallest = math.ceil(keep_at_least * len(difficulty))
+    lacking = max(0, smallest - keep.sum() - len(returning))
+    rest = np.setdiff1d(mastered, returning)
     hardest = rest[np.argsort(-difficulty[rest], kind='stable')][:lacking]
-    keep[back] = keep[hardest] = True
+    keep[returning] = True
+    keep[hardest] = True
     return keep
 
 # %% ../../nbs/method/06_curriculum.ipynb #7b9df10c
@@ -44,12 +46,12 @@ ORDERS = ('easy_to_hard', 'hard_to_easy', 'random', 'none')
 
 # %% ../../nbs/method/06_curriculum.ipynb #b5303f7d
 def order_queries(
-    difficulty: Float[Array, 'q'],  # nan counts as 0.5
-    keep: Bool[Array, 'q'],  # Queries to play
-    order: str,  # One of ORDERS
-    rng: np.random.Generator,  # Breaks ties
+    difficulty: Float[Array, 'q'],  # Difficulty of each query; nan counts as 0.5
+    keep: Bool[Array, 'q'],  # Queries of the epoch
+    order: str,  # Order of the epoch, one of ORDERS
+    rng: np.random.Generator,  # Random numbers that break ties
 ) -> Int[Array, 'n']:  # Query rows, first to last
-    "The kept queries in the order they are played."
+    "Order the queries of an epoch."
     if order not in ORDERS:
         raise ValueError(f'order is one of {ORDERS}, got {order!r}')
     rows = rng.permutation(np.flatnonzero(keep))
@@ -60,16 +62,16 @@ def order_queries(
 
 # %% ../../nbs/method/06_curriculum.ipynb #69b40854
 class Curriculum:
-    "Decides which queries a trainer plays next, from the rewards they earned."
+    "Decide which queries a trainer samples next, from the rewards they earned."
 
     def __init__(
         self,
         n_queries: int,  # Rows of the training set
-        tau: float = 0.1,  # Below this difficulty a query is mastered
-        seed: int = 0,  # Of every shuffle
-        order: str = 'easy_to_hard',  # One of ORDERS; 'none' drops nothing
-        revisit: float = 0.1,  # Share of the mastered that return each epoch
-        keep_at_least: float = 0.25,  # Smallest share of all queries an epoch may shrink to
+        tau: float = 0.1,  # Difficulty below which a query is mastered
+        seed: int = 0,  # Random seed of every shuffle
+        order: str = 'easy_to_hard',  # Order of an epoch, one of ORDERS; 'none' drops no query
+        revisit: float = 0.1,  # Share of the mastered that return each epoch (ours)
+        keep_at_least: float = 0.25,  # Smallest share of all queries in an epoch (ours)
     ):
         if n_queries < 1:
             raise ValueError('a curriculum needs at least one query')
@@ -77,121 +79,134 @@ class Curriculum:
             raise ValueError(f'order is one of {ORDERS}, got {order!r}')
         if not all(0 <= x <= 1 for x in (tau, revisit, keep_at_least)):
             raise ValueError('tau, revisit and keep_at_least are shares from 0 to 1')
-        self.n_queries, self.tau, self.seed, self.order, self.revisit, self.keep_at_least = (
-            n_queries,
-            tau,
-            seed,
-            order,
-            revisit,
-            keep_at_least,
-        )
-        self.epoch, self.drawn, self.history = 0, 0, []
-        self.difficulty = np.full(n_queries, np.nan)
-        self.short, self.n_rollouts = np.zeros(n_queries), np.zeros(n_queries, int)
-        self.plan = order_queries(self.difficulty, np.ones(n_queries, bool), order, self._rng(0))
-
-    def _rng(self, purpose):
-        return np.random.default_rng([self.seed, self.epoch, purpose])
+        self.n_queries = n_queries
+        self.tau = tau
+        self.seed = seed
+        self.order = order
+        self.revisit = revisit
+        self.keep_at_least = keep_at_least
+        _reset(self)
 
     @property
-    def left(self):
-        return max(0, len(self.plan) - self.drawn)  # Queries of this epoch not played yet
+    def remaining(self) -> int:
+        "Count the queries of this epoch that were not sampled yet."
+        return max(0, len(self.epoch_order) - self.cursor)
 
-    def take(self, n: int) -> list[int]:
-        return _take(self, n)
+    def next_batch(self, n: int) -> list[int]:
+        "Return the next n query rows; a new epoch starts when this one is used up."
+        return _next_batch(self, n)
 
     def update(self, queries, r_hat):
+        "Count rollouts: query rows with repeats, and the share of the best reward of each."
         _update(self, queries, r_hat)
 
     def state_dict(self) -> dict:
+        "Return all that is needed to go on, as plain numbers."
         return _state_dict(self)
 
     def load_state_dict(self, state: dict):
+        "Go on where the state was saved."
         _load_state_dict(self, state)
 
+# %% ../../nbs/method/06_curriculum.ipynb #5e770302
+def _rng(self, purpose):
+    "Make the generator of this seed, epoch and purpose."
+    return np.random.default_rng([self.seed, self.epoch, purpose])
+
+# %% ../../nbs/method/06_curriculum.ipynb #5e770301
+def _reset(self):
+    "Start the first epoch: no difficulty is known, and every query is in it."
+    self.epoch = 0
+    self.cursor = 0
+    self.history = []
+    self.difficulty = np.full(self.n_queries, np.nan)
+    self.shortfall = np.zeros(self.n_queries)
+    self.n_rollouts = np.zeros(self.n_queries, int)
+    every = np.ones(self.n_queries, bool)
+    self.epoch_order = order_queries(self.difficulty, every, self.order, _rng(self, 0))
+
 # %% ../../nbs/method/06_curriculum.ipynb #6c3de6e8
-def _take(self, n):
-    "The next `n` query rows; makes the next epoch when this one is used up."
-    if not self.left:
+def _next_batch(self, n):
+    "Return the next `n` query rows; start the next epoch when this one is used up."
+    if not self.remaining:
         _start_next_epoch(self)
-    rows = self.plan[self.drawn : self.drawn + n].tolist()
-    if lacking := n - len(rows):
-        rows += self._rng(1).choice(self.plan, lacking).tolist()
-    self.drawn += n
+    rows = self.epoch_order[self.cursor : self.cursor + n].tolist()
+    lacking = n - len(rows)
+    if lacking:
+        rows += _rng(self, 1).choice(self.epoch_order, lacking).tolist()
+    self.cursor += n
     return rows
 
 # %% ../../nbs/method/06_curriculum.ipynb #1296ec3c
 def _update(self, queries, r_hat):
-    "Count rollouts: rows with repeats, and the share of the best reward that each earned."
-    q, shortfall = np.asarray(queries, int), 1 - np.asarray(r_hat, float)
-    if shortfall.shape != q.shape:
-        raise ValueError(f'{q.shape} queries but {shortfall.shape} rewards')
-    if ((q < 0) | (q >= self.n_queries)).any():
+    "Count rollouts: query rows with repeats, and the share of the best reward each earned."
+    queries = np.asarray(queries, int)
+    shortfall = 1 - np.asarray(r_hat, float)
+    if shortfall.shape != queries.shape:
+        raise ValueError(f'{queries.shape} queries but {shortfall.shape} rewards')
+    if ((queries < 0) | (queries >= self.n_queries)).any():
         raise ValueError(f'queries are rows from 0 to {self.n_queries - 1}')
     if ((shortfall < 0) | (shortfall > 1) | np.isnan(shortfall)).any():
         raise ValueError('r_hat must lie in [0, 1]')
-    np.add.at(self.short, q, shortfall)
-    np.add.at(self.n_rollouts, q, 1)
+    np.add.at(self.shortfall, queries, shortfall)  # unlike +=, it counts repeated rows
+    np.add.at(self.n_rollouts, queries, 1)
+
+# %% ../../nbs/method/06_curriculum.ipynb #5e770305
+def _epoch_figures(self):
+    "Sum up an epoch for the history."
+    known = self.difficulty[~np.isnan(self.difficulty)]
+    return dict(
+        epoch=self.epoch,
+        queries=len(self.epoch_order),
+        rollouts=int(self.n_rollouts.sum()),
+        difficulty=float(known.mean()) if len(known) else None,
+        mastered=int((known < self.tau).sum()),
+    )
 
 # %% ../../nbs/method/06_curriculum.ipynb #a06ee8da
 def _start_next_epoch(self):
-    "Turn the epoch's rollouts into difficulties, write history, and plan anew."
-    self.difficulty = difficulty(self.short, self.n_rollouts, self.difficulty)
-    known = self.difficulty[~np.isnan(self.difficulty)]
-    self.history.append(
-        dict(
-            epoch=self.epoch,
-            queries=len(self.plan),
-            rollouts=int(self.n_rollouts.sum()),
-            difficulty=float(known.mean()) if len(known) else None,
-            mastered=int((known < self.tau).sum()),
-        )
-    )
-    self.epoch, self.drawn = self.epoch + 1, 0
-    self.short[:], self.n_rollouts[:] = 0, 0
+    "Turn the epoch's rollouts into difficulties, and select and order the next epoch."
+    self.difficulty = difficulty(self.shortfall, self.n_rollouts, self.difficulty)
+    self.history.append(_epoch_figures(self))
+    self.epoch += 1
+    self.cursor = 0
+    self.shortfall[:] = 0
+    self.n_rollouts[:] = 0
     tau = 0 if self.order == 'none' else self.tau
-    keep = select_queries(
-        self.difficulty,
-        tau,
-        self.revisit,
-        max(self.keep_at_least, 1 / self.n_queries),
-        self._rng(2),
-    )
-    self.plan = order_queries(self.difficulty, keep, self.order, self._rng(0))
+    keep_at_least = max(self.keep_at_least, 1 / self.n_queries)  # never an empty epoch
+    keep = select_queries(self.difficulty, tau, self.revisit, keep_at_least, _rng(self, 2))
+    self.epoch_order = order_queries(self.difficulty, keep, self.order, _rng(self, 0))
 
 # %% ../../nbs/method/06_curriculum.ipynb #cc23270b
 def _state_dict(self):
-    "All that is needed to go on, as plain numbers."
+    "Return all that is needed to go on, as plain numbers."
     unknown = np.isnan(self.difficulty)
+    known_or_none = [None if u else float(d) for u, d in zip(unknown, self.difficulty)]
     return dict(
         n_queries=self.n_queries,
         seed=self.seed,
         epoch=self.epoch,
-        drawn=self.drawn,
+        cursor=self.cursor,
         history=list(self.history),
-        plan=self.plan.tolist(),
-        short=self.short.tolist(),
+        epoch_order=self.epoch_order.tolist(),
+        shortfall=self.shortfall.tolist(),
         n_rollouts=self.n_rollouts.tolist(),
-        difficulty=[None if u else float(d) for u, d in zip(unknown, self.difficulty)],
+        difficulty=known_or_none,
     )
 
 # %% ../../nbs/method/06_curriculum.ipynb #11f78929
 def _load_state_dict(self, state):
-    "Go on where `state_dict` was taken."
+    "Go on where `state_dict` was called."
     if state['n_queries'] != self.n_queries:
         raise ValueError(
             f'saved with {state["n_queries"]} queries, '
             f'but there are {self.n_queries}: resume with the data the run began with'
         )
-    self.seed, self.epoch, self.drawn, self.history = (
-        state['seed'],
-        state['epoch'],
-        state['drawn'],
-        list(state['history']),
-    )
-    self.plan, self.short, self.n_rollouts = (
-        np.array(state['plan'], int),
-        np.array(state['short'], float),
-        np.array(state['n_rollouts'], int),
-    )
+    self.seed = state['seed']
+    self.epoch = state['epoch']
+    self.cursor = state['cursor']
+    self.history = list(state['history'])
+    self.epoch_order = np.array(state['epoch_order'], int)
+    self.shortfall = np.array(state['shortfall'], float)
+    self.n_rollouts = np.array(state['n_rollouts'], int)
     self.difficulty = np.array([np.nan if d is None else d for d in state['difficulty']])

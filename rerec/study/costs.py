@@ -239,10 +239,10 @@ def epoch_to_plan(
     rng = np.random.default_rng(0)
 
     def epoch():
-        rows = np.repeat(plan.take(plan.left), 8)
+        rows = np.repeat(plan.next_batch(plan.remaining), 8)
         plan.update(rows, rng.random(len(rows)))
-        plan.take(1)
-        plan.drawn = 0
+        plan.next_batch(1)
+        plan.cursor = 0
 
     return epoch
 

@@ -26,7 +26,7 @@ from ..base.core import KINDS, write_json
 from ..base.generation import left_pad, prompt_ids, undisturbed
 from ..base.models import load_policy
 from ..base.titles import TitleIndex
-from ..method.advantages import reasoning_aware_advantages, zero_variance_groups
+from ..method.advantages import Credit, reasoning_aware_advantages, zero_variance_groups
 from ..method.facts import AttributeGraph
 from ..method.graphs import LightGCN
 from ..method.rewards import DualGraphReward
@@ -94,12 +94,12 @@ def credit_shift(
     mask: Bool[Tensor, 'b t'],  # Tokens that belong to the answer
     group_size: int,  # Answers per prompt, G
     w_penalty: float = 0.5,  # Penalty compared with none
-    **settings,  # Settings of reasoning_aware_advantages: baseline, min_std, ...
+    **settings,  # Further fields of Credit: baseline, min_std, ...
 ) -> dict[str, float]:  # gap, moved and size, in stds; share of penalised tokens; NaN if none is
     "Measure how far the penalty moves the advantages of answers with a penalised step (ours)."
     group = (rewards, penalised, mask, group_size)
-    without = reasoning_aware_advantages(*group, 0.0, **settings).double()
-    given = reasoning_aware_advantages(*group, w_penalty, **settings).double()
+    without = reasoning_aware_advantages(*group, Credit(0.0, **settings)).double()
+    given = reasoning_aware_advantages(*group, Credit(w_penalty, **settings)).double()
     bad = penalised & mask
     affected = mask & bad.any(1, keepdim=True)  # all tokens of answers with a penalised step
     gap = mean_over(given, affected & ~bad) - mean_over(given, bad)
@@ -138,7 +138,7 @@ class Rollouts:
     def advantages(self, w_penalty: float, **settings):
         "Compute the advantage of each token."
         group = (self.rewards, self.penalised, self.mask, self.group_size)
-        return reasoning_aware_advantages(*group, w_penalty, **settings)
+        return reasoning_aware_advantages(*group, Credit(w_penalty, **settings))
 
 # %% ../../nbs/study/03_credit.ipynb #03bad0c3
 def token_marks(
@@ -204,7 +204,7 @@ def mean_where(
 def credit_figures(
     seen: Rollouts,  # Answers to one kind of query, or to all
     w_penalty: float = 0.5,  # Penalty compared with none
-    **settings,  # Settings of reasoning_aware_advantages
+    **settings,  # Further fields of Credit
 ) -> dict[str, float]:  # NaN where there is nothing to average
     "Measure where the penalty falls in wrong answers, and how large it is (ours)."
     bad = ~seen.right
@@ -281,7 +281,7 @@ def credit_of_policy(
     w_penalty: float = 0.5,  # Penalty compared with none
     group_size: int = 8,  # Answers to each query, G
     seed: int = 0,  # Random seed of the sampling
-    **settings,  # Settings of reasoning_aware_advantages: min_std, baseline, ...
+    **settings,  # Further fields of Credit: min_std, baseline, ...
 ) -> dict[str, dict[str, float]]:  # Figures of all queries, and of each kind
     "Measure what advantages a policy's own answers would get, with a penalty and without (ours)."
     prompts = [mini_prompt(query, world) for query in queries]

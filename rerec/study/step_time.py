@@ -66,9 +66,9 @@ STEP_PARTS = dict(  # Part to methods of the trainer; the rest is TRL and transf
     generation=['_generate'],
     loss=['compute_loss', '_clip_grad_norm'],
     reward=['_calculate_rewards'],
-    segmentation=['_solved'],
+    segmentation=['_read_answers'],
     advantage=['_token_advantages'],
-    curriculum=['_mark'],
+    curriculum=['_update_curriculum'],
 )
 
 # %% ../../nbs/study/11_step_time.ipynb #289c1930
