@@ -243,12 +243,12 @@ def lightgcn_scores(
     popular = popularity_scores(catalogue)
 
     def score(query, rows):
+        if not knows_who_asks(query):
+            return popular(query, rows)
         if query.user is not None:
             vector = users[query.user]
-        elif query.history:
-            vector = items[list(query.history)].mean(0)
         else:
-            return popular(query, rows)
+            vector = items[list(query.history)].mean(0)
         return (items[list(rows)] @ vector).numpy()
 
     return score
