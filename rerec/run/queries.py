@@ -761,10 +761,11 @@ def generate_queries(
         if need is None:
             continue
         need = same_domain(need, sources.catalogue)
-        query = as_query(need, say(need, sources.catalogue, rng), sources, f'{name}-{len(texts)}')
-        is_new = query.text not in texts and keys_of_all_answers(query).isdisjoint(taken)
-        if is_new and not faults(need, query.text, drawer, titles):
-            texts.add(query.text)
+        text = say(need, sources.catalogue, rng)
+        query = as_query(need, text, sources, f'{name}-{len(texts)}')
+        is_new = text not in texts and keys_of_all_answers(query).isdisjoint(taken)
+        if is_new and not faults(need, text, drawer, titles):
+            texts.add(text)
             counts[kind] += 1
             yield query, need
 
