@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['METRICS', 'STAND_INS', 'in_order', 'groups', 'interval_of', 'as_table', 'Evaluation', 'check_queries', 'judge',
-           'lots', 'rank', 'evaluate_scores', 'random_scores', 'popularity_scores', 'knows_who_asks', 'lightgcn_scores',
-           'evaluate', 'compare', 'table_of', 'as_markdown', 'plot_by_kind', 'nan_to_none', 'eval_record',
-           'learning_curve', 'slug']
+           'tie_breakers', 'rank', 'evaluate_scores', 'random_scores', 'popularity_scores', 'knows_who_asks',
+           'lightgcn_scores', 'evaluate', 'compare', 'format_interval', 'table_of', 'as_markdown', 'plot_by_kind',
+           'nan_to_none', 'eval_record', 'learning_curve', 'slug']
 
 # %% ../../nbs/run/03_evaluation.ipynb #057858e5
 import json
@@ -37,391 +37,383 @@ from rerec.base.metrics import (
 from ..base.titles import TitleIndex
 
 # %% ../../nbs/run/03_evaluation.ipynb #6659397c
-METRICS = dict(
-    accuracy='hit', ndcg='ndcg', ftr='misled'
-)  # name of a mean: column it is the mean of
+METRICS = dict(accuracy='hit', ndcg='ndcg', ftr='misled')
 
 # %% ../../nbs/run/03_evaluation.ipynb #fc457d7d
 def in_order(
-    names: Sequence[str], first: Sequence[str]
-) -> list[str]:  # Each once, those in `first` in front
-    "Names that occur, the well-known ones first."
-    return [*(n for n in first if n in set(names)), *sorted(set(names) - set(first))]
+    names: Sequence[str],  # Names that occur, in any order and number
+    first: Sequence[str],  # Well-known names, in their order
+) -> list[str]:  # Each name once
+    "Order names: the well-known ones first, then the others by alphabet."
+    known = [n for n in first if n in set(names)]
+    return known + sorted(set(names) - set(first))
 
 # %% ../../nbs/run/03_evaluation.ipynb #d59665de
 def groups(
-    rows: pd.DataFrame,  # With columns `domain` and `kind`
-) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:  # ((domain, kind), its rows)
-    "Rows by domain and kind, with 'all' after the single ones; ('all', 'all') is always there and last."
+    rows: pd.DataFrame,  # With columns domain and kind
+) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:  # (domain, kind) and its rows
+    "Yield rows by domain and kind, 'all' after the single ones; the last group is always all rows."
+    one_domain = rows.domain.nunique() == 1
     for domain in [*in_order(rows.domain, DOMAINS), 'all']:
-        part = rows if domain == 'all' else rows[rows.domain == domain]
-        for kind in [*in_order(part.kind, KINDS), 'all']:
-            again = rows.domain.nunique() == 1 and (domain == 'all') != (
-                kind == 'all'
-            )  # would repeat other rows
-            if not again:
-                yield (domain, kind), part if kind == 'all' else part[part.kind == kind]
+        of_domain = rows if domain == 'all' else rows[rows.domain == domain]
+        for kind in [*in_order(of_domain.kind, KINDS), 'all']:
+            repeats_others = one_domain and (domain == 'all') != (kind == 'all')
+            if not repeats_others:
+                of_kind = of_domain if kind == 'all' else of_domain[of_domain.kind == kind]
+                yield (domain, kind), of_kind
 
 # %% ../../nbs/run/03_evaluation.ipynb #4909b8b6
 def interval_of(
     rows: pd.DataFrame,  # A group of judged answers
-    metric: str = 'accuracy',  # A key of `METRICS`
+    metric: str = 'accuracy',  # A key of METRICS
 ) -> Interval:  # NaN if the group has no value, as FTR without misinformed queries
-    "Mean of a metric over a group, with its 95 % interval."
+    "Average a metric over a group, with its 95 % interval."
     return mean_interval(rows[METRICS[metric]].dropna())
 
 # %% ../../nbs/run/03_evaluation.ipynb #8c5612df
 def as_table(
-    found: dict[tuple[str, str], dict[str, Interval]],  # Means of each (domain, kind), by name
-    sizes: Sequence[int],  # Queries in each
+    found: dict[tuple[str, str], dict[str, Interval]],  # (domain, kind) to intervals by name
+    sizes: Sequence[int],  # Number of queries in each group
 ) -> pd.DataFrame:  # Columns n, name, name_low, name_high, ...
-    "Intervals of many groups as one table."
-    flat = {
-        g: {m + end: v for m, i in means.items() for end, v in zip(('', '_low', '_high'), i)}
-        for g, means in found.items()
-    }
+    "Write the intervals of many groups as one table."
+    flat = {}
+    for group, intervals in found.items():
+        flat[group] = {}
+        for name, interval in intervals.items():
+            flat[group][name] = interval.mean
+            flat[group][f'{name}_low'] = interval.low
+            flat[group][f'{name}_high'] = interval.high
     frame = pd.DataFrame.from_dict(flat, orient='index').rename_axis(['domain', 'kind'])
     return frame.assign(n=list(sizes))[['n', *frame]]
 
 # %% ../../nbs/run/03_evaluation.ipynb #1e8dc632
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    "Judged answers to a set of queries: one row each, and what follows from them."
+    "Judged answers to a set of queries: one row each, and their means."
 
-    rows: pd.DataFrame  # id, kind, domain, places, hit, ndcg, misled, parsed, text
-    k: int = 5  # Places that counted for NDCG
+    rows: pd.DataFrame  # id, kind, domain, ranked, hit, ndcg, misled, parsed, text
+    k: int = 5  # Ranks that counted for NDCG
     accuracy = property(lambda self: interval_of(self.rows).mean)
     ndcg = property(lambda self: interval_of(self.rows, 'ndcg').mean)
     ftr = property(lambda self: interval_of(self.rows, 'ftr').mean)
 
     def table(self) -> pd.DataFrame:  # Indexed by (domain, kind); three columns for each metric
-        "Number of queries and means with 95 % intervals, by domain and kind."
-        parts = list(groups(self.rows))
-        return as_table(
-            {name: {m: interval_of(g, m) for m in METRICS} for name, g in parts},
-            [len(g) for _, g in parts],
-        )
+        "Count queries and average metrics, with 95 % intervals, by domain and kind."
+        parts = dict(groups(self.rows))
+        found = {name: {m: interval_of(g, m) for m in METRICS} for name, g in parts.items()}
+        return as_table(found, [len(g) for g in parts.values()])
 
     def by(self, metric: str = 'accuracy') -> dict[str, dict[str, float]]:  # {domain: {kind: mean}}
-        "Means as nested dictionaries, ready for JSON; groups without a value are left out."
-        means, out = self.table()[metric].dropna(), {}
-        for (domain, kind), mean in means.items():
-            out.setdefault(domain, {})[kind] = mean
-        return out
+        "Give means as nested dictionaries, ready for JSON; groups without a value are left out."
+        means = {}
+        for (domain, kind), mean in self.table()[metric].dropna().items():
+            means.setdefault(domain, {})[kind] = mean
+        return means
 
     def compare(self, other: 'Evaluation', seed: int = 0) -> pd.DataFrame:
         return compare(self, other, seed)
 
     def save(self, path: str | Path) -> Path:
-        return write_json(
-            path,
-            dict(
-                k=self.k,
-                rows=self.rows.astype(object).where(self.rows.notna(), None).to_dict('records'),
-            ),
-        )
+        rows = self.rows.astype(object).where(self.rows.notna(), None)
+        return write_json(path, dict(k=self.k, rows=rows.to_dict('records')))
 
     @classmethod
-    def load(cls, path: str | Path) -> 'Evaluation':  # As it was saved
-        told = json.loads(Path(path).read_text(encoding='utf-8'))
-        return cls(
-            pd.DataFrame(told['rows'])
-            .assign(ranked=lambda t: t.ranked.map(tuple))
-            .astype(dict(hit=float, ndcg=float, misled=float)),
-            told['k'],
-        )
+    def load(cls, path: str | Path) -> 'Evaluation':
+        stored = json.loads(Path(path).read_text(encoding='utf-8'))
+        rows = pd.DataFrame(stored['rows'])
+        rows['ranked'] = rows.ranked.map(tuple)
+        return cls(rows.astype(dict(hit=float, ndcg=float, misled=float)), stored['k'])
 
 # %% ../../nbs/run/03_evaluation.ipynb #0ef8305d
-def check_queries(queries: Sequence[Query]):
-    "Refuse queries that cannot be judged: without ground truth, or two with one id."
-    if bare := [q.id for q in queries if not q.truth]:
-        raise ValueError(f'no right item is known for {bare[:5]}: leave such queries out')
+def check_queries(
+    queries: Sequence[Query],  # Queries to be judged
+):
+    "Refuse queries without ground truth, or two with one id (ValueError)."
+    without_truth = [q.id for q in queries if not q.truth]
+    if without_truth:
+        raise ValueError(f'no right item is known for {without_truth[:5]}: leave such queries out')
     twice = [i for i, n in Counter(q.id for q in queries).items() if n > 1]
     if twice:
         raise ValueError(f'several queries share the id {twice[0]!r}')
 
 # %% ../../nbs/run/03_evaluation.ipynb #d451a59e
 def judge(
-    queries: Sequence[Query],  # Asked
-    ranked: Sequence[Sequence[int]],  # Listed for each, best first, -1 for an unknown title
+    queries: Sequence[Query],  # Queries that were asked
+    ranked: Sequence[Sequence[int]],  # Rows for each, best first, -1 for an unknown title
     texts: Sequence[str] | None = None,  # The answers in words, if there are any
-    k: int = 5,  # Places that count for NDCG
+    k: int = 5,  # Ranks that count for NDCG
 ) -> Evaluation:
     "Judge one list of item rows for each query."
     check_queries(queries)
     if len(queries) != len(ranked):
         raise ValueError(f'{len(queries)} queries, but {len(ranked)} lists')
-    listed, truth, false_answers = (
-        pad_rows(ranked),
-        pad_rows([q.truth for q in queries]),
-        pad_rows([q.false_answers for q in queries]),
-    )
-    nan_to_none = pd.DataFrame(
-        [
-            dict(id=q.id, kind=q.kind, domain=q.domain, ranked=tuple(p), parsed=len(p) > 0)
-            for q, p in zip(queries, ranked)
-        ],
-        columns=['id', 'kind', 'domain', 'ranked', 'parsed'],
-    )
-    return Evaluation(
-        nan_to_none.assign(
-            hit=accuracy(listed, truth).numpy(),
-            ndcg=ndcg_at_k(listed, truth, k).numpy(),
-            misled=misled(listed, false_answers).numpy(),
+    lists = pad_rows(ranked)
+    truth = pad_rows([q.truth for q in queries])
+    false_answers = pad_rows([q.false_answers for q in queries])
+    rows = pd.DataFrame(
+        dict(
+            id=[q.id for q in queries],
+            kind=[q.kind for q in queries],
+            domain=[q.domain for q in queries],
+            ranked=[tuple(r) for r in ranked],
+            parsed=[len(r) > 0 for r in ranked],
+            hit=accuracy(lists, truth).numpy(),
+            ndcg=ndcg_at_k(lists, truth, k).numpy(),
+            misled=misled(lists, false_answers).numpy(),
             text=texts or [''] * len(queries),
-        ),
-        k,
+        )
     )
+    return Evaluation(rows, k)
 
 # %% ../../nbs/run/03_evaluation.ipynb #6f574ed9
-def lots(query: Query, n: int, seed: int = 0) -> np.ndarray:  # n numbers between 0 and 1
-    "Random numbers that belong to a query: the same in every process and order."
+def tie_breakers(
+    query: Query,  # With an id
+    n: int,  # Number of candidates
+    seed: int = 0,  # Random seed
+) -> np.ndarray:  # n numbers between 0 and 1
+    "Draw random numbers that belong to a query: the same in every process and order."
     return np.random.default_rng([seed, crc32(query.id.encode())]).random(n)
 
 # %% ../../nbs/run/03_evaluation.ipynb #3518a4c6
 def rank(
-    query: Query,  # With its candidates
-    rows: Sequence[int],  # Rows on offer
-    scores: Sequence[float] | Tensor,  # One for each; higher is better
-    seed: int = 0,  # Of the lots
+    query: Query,  # With an id, from which ties are broken
+    rows: Sequence[int],  # Candidates
+    scores: Sequence[float] | Tensor,  # One for each candidate; higher is better
+    seed: int = 0,  # Random seed of the order among equal scores
 ) -> list[int]:  # All rows, best first
-    "Sort rows by falling score, equal ones by lot."
-    scores = np.asarray(
-        scores.detach().cpu() if isinstance(scores, Tensor) else scores, dtype=float
-    )
+    "Sort rows by falling score, equal ones in random order; ValueError for NaN or a wrong shape."
+    if isinstance(scores, Tensor):
+        scores = scores.detach().cpu()
+    scores = np.asarray(scores, dtype=float)
     if scores.shape != (len(rows),):
         raise ValueError(f'{len(rows)} rows, but scores of shape {scores.shape}')
     if np.isnan(scores).any():
         raise ValueError(f'a score of query {query.id!r} is NaN')
-    return [rows[i] for i in np.lexsort((lots(query, len(rows), seed), -scores))]
+    order = np.lexsort((tie_breakers(query, len(rows), seed), -scores))  # the last key counts first
+    return [rows[i] for i in order]
 
 # %% ../../nbs/run/03_evaluation.ipynb #86290dea
 def evaluate_scores(
-    score: Callable,  # (query, list of rows) -> one number a row, higher is better
-    queries: Sequence[
-        Query
-    ],  # To be asked; without candidates, all items of the domain are on offer
-    catalogue: Catalogue,  # Where the rows point
+    score: Callable,  # (query, list of rows) to one number a row, higher is better
+    queries: Sequence[Query],  # Queries; without candidates, all items of the domain are ranked
+    catalogue: Catalogue,  # Items of the rows
     k: int = 5,  # Length of the lists that are judged
-    seed: int = 0,  # Of the lots that decide between equal scores
+    seed: int = 0,  # Random seed of the order among equal scores
 ) -> Evaluation:
-    "Rank each query's candidates by a score and judge the first `k`."
-    offered = {
-        d: [i for i, o in enumerate(catalogue.items) if o.domain == d]
-        for d in {q.domain for q in queries}
-    }
-    lists = [(q, list(q.candidates) or offered[q.domain]) for q in queries]
-    return judge(queries, [rank(q, rows, score(q, rows), seed)[:k] for q, rows in lists], k=k)
+    "Rank each query's candidates by a score and judge the first k."
+    of_domain = {q.domain: [] for q in queries}
+    for i, item in enumerate(catalogue.items):
+        of_domain.setdefault(item.domain, []).append(i)
+    ranked = []
+    for q in queries:
+        rows = list(q.candidates) or of_domain[q.domain]
+        ranked.append(rank(q, rows, score(q, rows), seed)[:k])
+    return judge(queries, ranked, k=k)
 
 # %% ../../nbs/run/03_evaluation.ipynb #28ad0e3b
-def random_scores(seed: int = 0) -> Callable:  # score(query, rows)
-    "A scorer that knows nothing."
-    return lambda query, rows: lots(query, len(rows), seed)
+def random_scores(
+    seed: int = 0,  # Random seed
+) -> Callable:  # score(query, rows)
+    "Make a scorer that knows nothing."
+    return lambda query, rows: tie_breakers(query, len(rows), seed)
 
 # %% ../../nbs/run/03_evaluation.ipynb #4e893e22
-def popularity_scores(catalogue: Catalogue) -> Callable:  # score(query, rows)
-    "A scorer that never reads the query: how many users liked each item."
-    liked = np.bincount([i for _, i in catalogue.likes], minlength=len(catalogue))
-    return lambda query, rows: liked[list(rows)]
+def popularity_scores(
+    catalogue: Catalogue,  # Likes
+) -> Callable:  # score(query, rows)
+    "Make a scorer that never reads the query: the number of users who liked each item."
+    popularity = np.bincount([i for _, i in catalogue.likes], minlength=len(catalogue))
+    return lambda query, rows: popularity[list(rows)]
 
 # %% ../../nbs/run/03_evaluation.ipynb #53d876a2
-def knows_who_asks(query: Query) -> bool:
-    "Tell whether a query brings a user or a history; without them LightGCN can only rank by popularity."
+def knows_who_asks(
+    query: Query,  # Any query
+) -> bool:
+    "Check for a user or a history; without them LightGCN can only rank by popularity."
     return query.user is not None or bool(query.history)
 
 # %% ../../nbs/run/03_evaluation.ipynb #4c209c00
 def lightgcn_scores(
     users: Float[Tensor, 'u d'],  # Trained vectors of users
     items: Float[Tensor, 'n d'],  # Trained vectors of items
-    catalogue: Catalogue,  # For popularity, where neither user nor history is known
+    catalogue: Catalogue,  # Popularity, where neither user nor history is known
 ) -> Callable:  # score(query, rows)
-    "A scorer that knows users and histories but no words."
-    users, items, popular = users.detach().cpu(), items.detach().cpu(), popularity_scores(catalogue)
+    "Make a scorer that knows users and histories but reads no words."
+    users, items = users.detach().cpu(), items.detach().cpu()
+    popular = popularity_scores(catalogue)
 
     def score(query, rows):
         if not knows_who_asks(query):
             return popular(query, rows)
-        lightgcn = (
-            users[query.user] if query.user is not None else items[list(query.history)].mean(0)
-        )
-        return (items[list(rows)] @ lightgcn).numpy()
+        if query.user is not None:
+            vector = users[query.user]
+        else:
+            vector = items[list(query.history)].mean(0)
+        return (items[list(rows)] @ vector).numpy()
 
     return score
 
 # %% ../../nbs/run/03_evaluation.ipynb #94ee0b8e
 def evaluate(
     model,  # Any causal language model of transformers, with an adapter or not
-    tokenizer,  # Its tokenizer
-    queries: Sequence[Query],  # To be asked
-    catalogue: Catalogue,  # Where their rows point
+    tokenizer,  # Tokenizer of the model
+    queries: Sequence[Query],  # Queries to be asked
+    catalogue: Catalogue,  # Items of their rows
     index: TitleIndex | None = None,  # Titles of the catalogue; made if not given
     *,
     batch_size: int = 16,  # Queries at a time, on each process
     max_new_tokens: int = 512,  # Longest answer, in tokens
-    k: int = 5,  # Places that count for NDCG
-    prompt: Callable = render_prompt,  # (query, catalogue) -> chat messages or plain text
-    progress: bool = True,  # Show a bar
-    temperature: float = 0.0,  # 0: greedily; above: answers are drawn, as in training
-    seed: int = 0,  # Of the drawing
+    k: int = 5,  # Ranks that count for NDCG
+    prompt: Callable = render_prompt,  # (query, catalogue) to chat messages or plain text
+    progress: bool = True,  # Whether to show a bar
+    temperature: float = 0.0,  # 0: greedy; above: answers are sampled, as in training
+    seed: int = 0,  # Random seed of sampling
 ) -> Evaluation:  # Complete on every process
     "Ask a model each query and judge what it recommends."
     check_queries(queries)
     index = index or TitleIndex(catalogue.items)
+    prompts = [prompt(q, catalogue) for q in queries]
+    length = max_new_tokens
     texts = generate_answers(
-        model,
-        tokenizer,
-        [prompt(q, catalogue) for q in queries],
-        batch_size,
-        max_new_tokens,
-        progress,
-        temperature,
-        seed,
+        model, tokenizer, prompts, batch_size, length, progress, temperature, seed
     )
     parsed = [parse_answer(t, index, q.candidates or None) for q, t in zip(queries, texts)]
     return judge(queries, [a.ranked for a in parsed], texts, k)
 
 # %% ../../nbs/run/03_evaluation.ipynb #a89530b1
 def compare(
-    after: Evaluation,  # Of the model one hopes is better
-    before: Evaluation,  # Of the other, on the same queries
-    seed: int = 0,  # Of the resampling
-) -> (
-    pd.DataFrame
-):  # Indexed by (domain, kind): mean differences after - before with their intervals
-    "Paired differences of accuracy and NDCG with 95 % intervals, by domain and kind."
-    if odd := set(after.rows.id) ^ set(before.rows.id):
-        raise ValueError(f'different queries were asked, such as {min(odd)!r}')
+    after: Evaluation,  # Evaluation of the model one hopes is better
+    before: Evaluation,  # Evaluation of the other, on the same queries
+    seed: int = 0,  # Random seed of the resampling
+) -> pd.DataFrame:  # By (domain, kind): mean differences after - before with their intervals
+    "Pair accuracy and NDCG by query and give 95 % intervals, by domain and kind."
+    different = set(after.rows.id) ^ set(before.rows.id)
+    if different:
+        raise ValueError(f'different queries were asked, such as {min(different)!r}')
     if after.k != before.k:
         raise ValueError(f'NDCG@{after.k} against NDCG@{before.k}')
-    parts, other = list(groups(after.rows)), before.rows.set_index('id')
-
-    def difference(g, column):
-        return paired_interval(g[column], other.loc[g.id, column], seed)
-
-    return as_table(
-        {name: {m: difference(g, METRICS[m]) for m in ('accuracy', 'ndcg')} for name, g in parts},
-        [len(g) for _, g in parts],
-    )
+    other = before.rows.set_index('id')
+    found, sizes = {}, []
+    for name, rows in groups(after.rows):
+        found[name] = {}
+        for metric in ('accuracy', 'ndcg'):
+            column = METRICS[metric]
+            found[name][metric] = paired_interval(rows[column], other.loc[rows.id, column], seed)
+        sizes.append(len(rows))
+    return as_table(found, sizes)
 
 # %% ../../nbs/run/03_evaluation.ipynb #3ab8fa41
-STAND_INS = dict(
-    LightGCN='popularity'
-)  # Where nobody knows who asks, the one ranks as the other does
+STAND_INS = dict(LightGCN='popularity')
+
+# %% ../../nbs/run/03_evaluation.ipynb #61939efe
+def format_interval(
+    interval: Interval,  # Mean, low, high
+) -> str:  # '0.50 [0.40, 0.60]', or a dash for NaN
+    "Write an interval with two digits."
+    if np.isnan(interval.mean):
+        return '–'
+    return f'{interval.mean:.2f} [{interval.low:.2f}, {interval.high:.2f}]'
 
 # %% ../../nbs/run/03_evaluation.ipynb #ec74fe24
 def table_of(
     evaluations: dict[str, Evaluation],  # Methods by name, all on the same queries
-    metric: str = 'accuracy',  # A key of `METRICS`
-) -> pd.DataFrame:  # Indexed by (domain, kind); entries such as '0.50 [0.40, 0.60]'
-    "Methods side by side, by domain and kind; an entry of LightGCN that is popularity's says so."
+    metric: str = 'accuracy',  # A key of METRICS
+) -> pd.DataFrame:  # Indexed by (domain, kind); entries such as 0.50 [0.40, 0.60]
+    "Put methods side by side, by domain and kind; entries of a stand-in are marked."
     parts = {name: dict(groups(e.rows)) for name, e in evaluations.items()}
 
     def entry(name, group):
         rows = parts[name][group]
-        found = interval_of(rows, metric)
-        if found.mean != found.mean:
-            return '–'
-        other = parts.get(STAND_INS.get(name), {}).get(group)
-        same = other is not None and rows.ranked.tolist() == other.ranked.tolist()
-        return f'{found.mean:.2f} [{found.low:.2f}, {found.high:.2f}]' + ' = popularity' * same
+        text = format_interval(interval_of(rows, metric))
+        stand_in = STAND_INS.get(name)
+        other = parts.get(stand_in, {}).get(group)
+        is_same = other is not None and rows.ranked.tolist() == other.ranked.tolist()
+        return f'{text} = {stand_in}' if is_same and text != '–' else text
 
-    columns = {
-        name: {group: entry(name, group) for group in of_name} for name, of_name in parts.items()
-    }
-    sizes = {group: len(rows) for of_name in parts.values() for group, rows in of_name.items()}
+    columns = {name: {g: entry(name, g) for g in of_name} for name, of_name in parts.items()}
+    sizes = {}
+    for of_name in parts.values():
+        sizes |= {group: len(rows) for group, rows in of_name.items()}
     return pd.DataFrame(dict(queries=sizes, **columns)).rename_axis(['domain', 'kind'])
 
 # %% ../../nbs/run/03_evaluation.ipynb #cab0787b
 def as_markdown(
     frame: pd.DataFrame,  # Its index becomes the first columns
 ) -> str:
-    "A data frame as a Markdown table."
+    "Write a data frame as a Markdown table."
     flat = frame.reset_index()
-    lines = [flat.columns, ['---'] * flat.shape[1], *flat.to_numpy()]
-    return (
-        '\n'.join(
-            '| ' + ' | '.join(str(v).replace('|', '\\|') for v in line) + ' |' for line in lines
-        )
-        + '\n'
-    )
+    lines = []
+    for values in (flat.columns, ['---'] * flat.shape[1], *flat.to_numpy()):
+        cells = [str(v).replace('|', '\\|') for v in values]
+        lines.append(f'| {" | ".join(cells)} |')
+    return '\n'.join(lines) + '\n'
 
 # %% ../../nbs/run/03_evaluation.ipynb #ee9bdf6f
 def plot_by_kind(
     evaluations: dict[str, Evaluation],  # Methods by name, on the same queries
-    claim: str,  # The title of the figure: what it shows
-    metric: str = 'accuracy',  # A key of `METRICS`
+    claim: str,  # Title of the figure: what it shows
+    metric: str = 'accuracy',  # A key of METRICS
     domain: str = 'all',  # Only this domain, or all of them together
 ):  # (figure, axes) of matplotlib
-    "Means by kind of query, with 95 % intervals, one mark for each method."
+    "Draw means by kind of query, with 95 % intervals, one mark for each method."
     fig, ax = claim_plot(claim, 'kind of query', metric, size=(5.5, 2.8))
+    last = max(1, len(evaluations) - 1)
     for j, (name, e) in enumerate(evaluations.items()):
         rows = e.rows if domain == 'all' else e.rows[e.rows.domain == domain]
         kinds = in_order(rows.kind, KINDS)
-        mean, low, high = np.array(
-            [interval_of(g, metric) for g in [*(rows[rows.kind == kind] for kind in kinds), rows]]
-        ).T
-        x, shade = (
-            np.arange(len(mean)) + 0.14 * (j - (len(evaluations) - 1) / 2),
-            str(0.7 - 0.7 * j / max(1, len(evaluations) - 1)),
-        )
-        ax.errorbar(
-            x,
-            mean,
-            np.maximum((mean - low, high - mean), 0),
-            fmt='osD^v'[j % 5],
-            ms=4,
-            lw=1,
-            color=shade,
-            label=name,
-        )
-    ax.set_xticks(range(len(mean)), [*kinds, 'all'], fontsize=8)
+        parts = [rows[rows.kind == kind] for kind in kinds] + [rows]
+        mean, low, high = np.array([interval_of(part, metric) for part in parts]).T
+        x = np.arange(len(parts)) + 0.14 * (j - (len(evaluations) - 1) / 2)
+        error = np.maximum((mean - low, high - mean), 0)
+        style = dict(fmt='osD^v'[j % 5], ms=4, lw=1, color=str(0.7 - 0.7 * j / last))
+        ax.errorbar(x, mean, error, label=name, **style)
+    ax.set_xticks(range(len(parts)), [*kinds, 'all'], fontsize=8)
     ax.set_ylim(-0.03, 1.03)
     ax.legend(fontsize=7, frameon=False, loc='upper left', bbox_to_anchor=(1, 1))
     return fig, ax
 
 # %% ../../nbs/run/03_evaluation.ipynb #77aa0001
-def nan_to_none(value: float):
-    return None if value != value else value  # JSON has no NaN
+def nan_to_none(
+    value: float,  # Any number
+) -> float | None:
+    "Replace NaN, which JSON does not have, by None."
+    return None if value != value else value  # only NaN differs from itself
 
 # %% ../../nbs/run/03_evaluation.ipynb #67f5bb5d
 def eval_record(
-    judged: Evaluation,  # Of one part
-) -> dict:  # Strings and lists, in the order of the queries
-    "What is stored of an evaluation."
-    r = judged.rows
+    judged: Evaluation,  # Evaluation of one part
+) -> dict:  # Numbers and strings; strings in the order of the queries
+    "Give what is stored of an evaluation."
+    rows = judged.rows
     return dict(
         accuracy=judged.accuracy,
         ndcg=judged.ndcg,
         ftr=nan_to_none(judged.ftr),
-        parsed=float(r.parsed.mean()),
-        hits=''.join(str(int(h)) for h in r.hit),
-        kinds=''.join(k[:2] for k in r.kind),
-        domains=''.join(d[0] for d in r.domain),
+        parsed=float(rows.parsed.mean()),
+        hits=''.join(str(int(hit)) for hit in rows.hit),
+        kinds=''.join(kind[:2] for kind in rows.kind),
+        domains=''.join(domain[0] for domain in rows.domain),
     )
 
 # %% ../../nbs/run/03_evaluation.ipynb #3714d255
 def learning_curve(
-    log: list[dict],  # Of a trainer
-    answers: int,  # In a step
-) -> list[
-    dict
-]:  # step, tokens sampled so far, greedy accuracy on the validation queries where it was measured
-    "How far a run was after how many tokens."
-    lengths = [
-        (r['step'], float(r['completions/mean_length']))
-        for r in log
-        if 'completions/mean_length' in r
-    ]
-    ends, means = zip(*lengths) if lengths else ((0,), (0.0,))
-    so_far = np.cumsum(np.diff([0, *ends]) * means) * answers
-    checked = {r['step']: round(float(r['eval_accuracy']), 4) for r in log if 'eval_accuracy' in r}
-    return [
-        dict(step=s, tokens=round(n), accuracy=checked.get(s))
-        for s, n in zip(ends, so_far.tolist())
-    ]
+    log: list[dict],  # Log of a trainer
+    answers: int,  # Answers in a step
+) -> list[dict]:  # step, tokens sampled so far, accuracy on validation queries or None
+    "Read from a log how accurate a run was after how many tokens."
+    accuracy = {r['step']: round(float(r['eval_accuracy']), 4) for r in log if 'eval_accuracy' in r}
+    curve = []
+    step, length = 0, 0.0  # length: tokens so far, of one answer in each step
+    for row in log:
+        if 'completions/mean_length' in row:
+            length += (row['step'] - step) * float(row['completions/mean_length'])
+            step, tokens = row['step'], round(length * answers)
+            curve.append(dict(step=step, tokens=tokens, accuracy=accuracy.get(step)))
+    return curve or [dict(step=0, tokens=0, accuracy=accuracy.get(0))]
 
 # %% ../../nbs/run/03_evaluation.ipynb #5a1de001
 def slug(
-    name: str,  # Of a method
+    name: str,  # Name of a method
 ) -> str:
-    return name.lower().replace(' ', '-').replace('.', '')  # as part of a file's name
+    "Turn a name into a part of a file's name."
+    return name.lower().replace(' ', '-').replace('.', '')

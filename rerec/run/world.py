@@ -5,9 +5,10 @@
 # %% auto #0
 __all__ = ['ASKED', 'GENRE', 'MAKER', 'PROFILES', 'OPEN', 'SAY', 'VIA', 'DID', 'MISTAKEN', 'LIKED', 'WHO', 'NOUN', 'WRITERS',
            'STEREOTYPES', 'read_mini', 'loved', 'simulate_likes', 'World', 'mini_world', 'MiniQuery', 'write_explicit',
-           'draw_anchor', 'write_implicit', 'write_misinformed', 'write_interest', 'write_demographics',
-           'draw_candidates', 'write_queries', 'pair_of', 'combination_of', 'with_new_text', 'Parts', 'split_mini',
-           'mini_prompt', 'Demonstrator', 'stereotypes', 'see_need', 'demonstrate']
+           'draw_anchor', 'write_implicit', 'false_values', 'write_misinformed', 'write_interest', 'write_demographics',
+           'draw_candidates', 'write_queries', 'pair_of', 'combination_of', 'with_new_text', 'Parts',
+           'reserve_combinations', 'training_queries', 'split_mini', 'mini_prompt', 'Demonstrator', 'stereotypes',
+           'see_need', 'verdict_line', 'demonstrate']
 
 # %% ../../nbs/run/01_world.ipynb #536fbc03
 import csv
@@ -25,19 +26,23 @@ from ..base.data import query_keys
 
 # %% ../../nbs/run/01_world.ipynb #520ae18f
 ASKED = dict(
-    movie=('Directed_by', 'Starring', 'Genre'), book=('WRITTEN_BY', 'BELONGS_TO')
-)  # relations that queries ask for
-GENRE, MAKER = dict(movie='Genre', book='BELONGS_TO'), dict(movie='Directed_by', book='WRITTEN_BY')
+    movie=('Directed_by', 'Starring', 'Genre'),
+    book=('WRITTEN_BY', 'BELONGS_TO'),
+)
+GENRE = dict(movie='Genre', book='BELONGS_TO')
+MAKER = dict(movie='Directed_by', book='WRITTEN_BY')
 
 # %% ../../nbs/run/01_world.ipynb #a341e3d4
-def read_mini() -> tuple[list[Item], list[tuple[int, str, str]]]:  # (items, facts)
-    "The films and books of the package."
+def read_mini() -> tuple[
+    list[Item], list[tuple[int, str, str]]
+]:  # Items and (row, relation, value)
+    "Read the films and books of the package."
     items, facts = [], []
     for domain, name in (('movie', 'films.csv'), ('book', 'books.csv')):
-        for row in csv.DictReader(
-            files('rerec').joinpath('mini', name).read_text(encoding='utf-8').splitlines()
-        ):
-            facts += [(len(items), r, v) for r in ASKED[domain] for v in row[r].split('; ')]
+        text = files('rerec').joinpath('mini', name).read_text(encoding='utf-8')
+        for row in csv.DictReader(text.splitlines()):
+            for relation in ASKED[domain]:
+                facts += [(len(items), relation, value) for value in row[relation].split('; ')]
             items.append(Item(row['title'], domain, int(row['year']), str(len(items))))
     return items, facts
 
@@ -51,56 +56,63 @@ PROFILES = dict(
     gardener=(66, 'romance', 'adventure'),
     chef=(41, 'crime', 'horror'),
     engineer=(52, 'western', 'romance'),
-)  # age, genre of films, genre of books: planted, not observed
+)
 
 # %% ../../nbs/run/01_world.ipynb #ab14d54f
-def loved(profile: str, domain: str) -> tuple[str, str]:  # (relation, genre)
-    "The taste planted in a profile."
+def loved(
+    profile: str,  # One of PROFILES
+    domain: str,  # One of DOMAINS
+) -> tuple[str, str]:  # (relation, genre)
+    "Look up the genre that a profile loves."
     return GENRE[domain], PROFILES[profile][1 + DOMAINS.index(domain)]
 
 # %% ../../nbs/run/01_world.ipynb #bcc146cd
 def simulate_likes(
     n_items: int,  # Rows of the catalogue
     facts: list[tuple[int, str, str]],  # (row, relation, value)
-    n_users: int,  # User u has profile u modulo 8
-    seed: int,  # Of the simulation
-) -> list[tuple[int, int]]:  # (user, item)
-    "Likes of simulated users with planted tastes."
-    rng, names = np.random.default_rng(seed), list(PROFILES)
-    has = lambda facts_: np.isin(np.arange(n_items), [i for i, r, v in facts if (r, v) in facts_])
-    makers = sorted({(r, v) for _, r, v in facts if r in MAKER.values()})
-    out = []
-    for u in range(n_users):
-        p = np.where(has({loved(names[u % 8], d) for d in DOMAINS}), 0.5, 0.04)
-        p = np.where(has({makers[rng.integers(len(makers))]}), 0.9, p)
-        out += [(u, int(i)) for i in rng.permutation(np.flatnonzero(rng.random(n_items) < p))]
-    return out
+    n_users: int,  # Number of users
+    seed: int,  # Random seed of the simulation
+) -> list[tuple[int, int]]:  # (user, item), by user, in the order of liking
+    "Simulate likes of users who love two genres and one maker."
+    rng = np.random.default_rng(seed)
+    rows = defaultdict(list)
+    for i, relation, value in facts:
+        rows[relation, value].append(i)
+    makers = sorted(fact for fact in rows if fact[0] in MAKER.values())
+    profiles = list(PROFILES)
+    likes = []
+    for user in range(n_users):
+        chance = np.full(n_items, 0.04)
+        for domain in DOMAINS:
+            chance[rows[loved(profiles[user % 8], domain)]] = 0.5
+        chance[rows[makers[rng.integers(len(makers))]]] = 0.9
+        liked = np.flatnonzero(rng.random(n_items) < chance)
+        likes += [(user, int(i)) for i in rng.permutation(liked)]
+    return likes
 
 # %% ../../nbs/run/01_world.ipynb #acba854b
 @dataclass(frozen=True)
 class World(Catalogue):
-    "A catalogue with the facts that can be asked for at hand."
+    "A catalogue with tables of the facts that can be asked for: those that items share."
 
     @cached_property
-    def holders(
-        self,
-    ) -> dict:  # (relation, value) to rows; only facts that items share can be asked for
-        out = defaultdict(list)
-        for i, r, v in self.facts:
-            out[r, v].append(i)
-        return {f: rows for f, rows in out.items() if len(rows) > 1}
+    def holders(self) -> dict:  # Shared (relation, value) to rows of items
+        rows = defaultdict(list)
+        for i, relation, value in self.facts:
+            rows[relation, value].append(i)
+        return {fact: items for fact, items in rows.items() if len(items) > 1}
 
     @cached_property
     def facts_of(self) -> dict:  # Row to set of shared (relation, value)
-        out = defaultdict(set)
+        facts = defaultdict(set)
         for fact, rows in self.holders.items():
             for i in rows:
-                out[i].add(fact)
-        return out
+                facts[i].add(fact)
+        return facts
 
     @cached_property
-    def lead(self) -> dict:  # (row, relation) to the first value listed: main genre, leading star
-        return {(i, r): v for i, r, v in reversed(self.facts)}
+    def lead(self) -> dict:  # (row, relation) to the first value: main genre, leading star
+        return {(i, r): value for i, r, value in reversed(self.facts)}
 
     @cached_property
     def rows(self) -> dict:  # Domain to its rows
@@ -108,23 +120,22 @@ class World(Catalogue):
 
 # %% ../../nbs/run/01_world.ipynb #26e9779c
 def mini_world(
-    n_users: int = 400,  # Simulated
-    seed: int = 0,  # Of the simulation
+    n_users: int = 400,  # Number of simulated users
+    seed: int = 0,  # Random seed of the simulation
 ) -> World:  # 231 items
-    "The small world: real items and facts, simulated users."
+    "Make the small world: real items and facts, simulated users."
     items, facts = read_mini()
-    return World(
-        tuple(items), tuple(facts), tuple(simulate_likes(len(items), facts, n_users, seed)), n_users
-    )
+    likes = simulate_likes(len(items), facts, n_users, seed)
+    return World(tuple(items), tuple(facts), tuple(likes), n_users)
 
 # %% ../../nbs/run/01_world.ipynb #e0d565db
 @dataclass(frozen=True)
 class MiniQuery(Query):
     "A query of the small world, with what its writer knew."
 
-    anchors: tuple[int, ...] = ()  # Items named in the query
-    said: str = ''  # The false value, in misinformed queries
-    profile: str = ''  # Who asks, in demographics queries
+    anchors: tuple[int, ...] = ()  # Rows of the items that the text names
+    said: str = ''  # False value that the text states, in misinformed queries
+    profile: str = ''  # Profile of the user, in demographic queries
 
 # %% ../../nbs/run/01_world.ipynb #b06c30e9
 OPEN = (
@@ -147,9 +158,9 @@ VIA = dict(
     WRITTEN_BY=('by the author of {}', 'by whoever wrote {}'),
     BELONGS_TO=('of the same main genre as {}', 'of the kind {} mainly is'),
 )
-DID = dict(Directed_by='directed', Starring='led', WRITTEN_BY='wrote')
 
 # %% ../../nbs/run/01_world.ipynb #8084d90e
+DID = dict(Directed_by='directed', Starring='led', WRITTEN_BY='wrote')
 MISTAKEN = (
     'I liked {a} , which {x} {did} . More like that ?',
     '{a} , which {x} {did} , was great . Another {n} by the same person ?',
@@ -168,244 +179,283 @@ WHO = (
 NOUN = dict(movie=('film', 'movie'), book=('book', 'novel'))
 
 # %% ../../nbs/run/01_world.ipynb #cf4324f2
-def write_explicit(world, domain, rng):
-    "States one or two facts of an item."
+def write_explicit(
+    world: World,  # Facts and users
+    domain: str,  # Domain of the answer
+    rng: random.Random,  # Source of chance
+) -> dict | None:  # Fields of a query
+    "State one or two facts of an item."
     i = rng.choice(world.rows[domain])
     facts = sorted(world.facts_of[i])
-    conditions = tuple(sorted(rng.sample(facts, min(len(facts), rng.choice((1, 2))))))
-    words = ' and '.join(
-        rng.choice(SAY[r]).format(v) for r, v in rng.sample(conditions, len(conditions))
-    )
-    return dict(
-        truth=i,
-        conditions=conditions,
-        text=rng.choice(OPEN).format(n=rng.choice(NOUN[domain]), p=words),
-    )
+    n_facts = min(len(facts), rng.choice((1, 2)))
+    conditions = tuple(sorted(rng.sample(facts, n_facts)))
+    in_any_order = rng.sample(conditions, len(conditions))
+    phrase = ' and '.join(rng.choice(SAY[r]).format(value) for r, value in in_any_order)
+    text = rng.choice(OPEN).format(n=rng.choice(NOUN[domain]), p=phrase)
+    return dict(truth=i, conditions=conditions, text=text)
 
 # %% ../../nbs/run/01_world.ipynb #2ba65bfe
 def draw_anchor(
-    world,  # Facts
-    domain,  # Of the item
-    rng,  # Source of chance
-    relations,  # Relations to draw from
-):
-    "An item, one of its facts, and another item that has the fact as its lead: (row, relation, value, anchor) or None."
-    i, r = rng.choice(world.rows[domain]), rng.choice(relations)
-    options = [
-        (v, a)
-        for rr, v in sorted(world.facts_of[i])
-        if rr == r
-        for a in world.holders[r, v]
-        if a != i and world.lead[a, r] == v
-    ]
-    return (i, r, *rng.choice(options)) if options else None
+    world: World,  # Facts
+    domain: str,  # Domain of the answer
+    rng: random.Random,  # Source of chance
+    relations: Sequence[str],  # Relations to draw from
+) -> tuple[int, str, str, int] | None:  # (answer, relation, value, anchor)
+    "Draw an item, one of its facts, and another item that has the fact as its lead."
+    i, relation = rng.choice(world.rows[domain]), rng.choice(relations)
+    options = []
+    for value in sorted(v for r, v in world.facts_of[i] if r == relation):
+        others = [a for a in world.holders[relation, value] if a != i]
+        options += [(value, a) for a in others if world.lead[a, relation] == value]
+    if not options:
+        return None
+    value, anchor = rng.choice(options)
+    return i, relation, value, anchor
 
 # %% ../../nbs/run/01_world.ipynb #820aa3ca
-def write_implicit(world, domain, rng):
-    "States a fact through another item that has it."
-    if not (drawn := draw_anchor(world, domain, rng, ASKED[domain])):
+def write_implicit(
+    world: World,  # Facts and users
+    domain: str,  # Domain of the answer
+    rng: random.Random,  # Source of chance
+) -> dict | None:  # Fields of a query
+    "State a fact through another item that has it."
+    drawn = draw_anchor(world, domain, rng, ASKED[domain])
+    if drawn is None:
         return None
-    i, r, v, a = drawn
-    words = rng.choice(VIA[r]).format(world.items[a].title)
-    return dict(
-        truth=i,
-        conditions=((r, v),),
-        anchors=(a,),
-        text=rng.choice(OPEN).format(n=rng.choice(NOUN[domain]), p=words),
-    )
+    i, relation, value, anchor = drawn
+    phrase = rng.choice(VIA[relation]).format(world.items[anchor].title)
+    text = rng.choice(OPEN).format(n=rng.choice(NOUN[domain]), p=phrase)
+    return dict(truth=i, conditions=((relation, value),), anchors=(anchor,), text=text)
+
+# %% ../../nbs/run/01_world.ipynb #133f3cb1
+def false_values(
+    world: World,  # Facts
+    condition: tuple[str, str],  # True (relation, value)
+    rows: Sequence[int],  # Items of which the false value must not be true
+) -> dict[str, list[int]]:  # False value to the items that have it and miss the condition
+    "Find the values that could be stated instead of the true one."
+    true = set().union(*(world.facts_of[i] for i in rows))
+    found = {}
+    for fact, holders in world.holders.items():
+        false_answers = [j for j in holders if condition not in world.facts_of[j]]
+        if fact[0] == condition[0] and fact not in true and false_answers:
+            found[fact[1]] = false_answers
+    return found
 
 # %% ../../nbs/run/01_world.ipynb #284de7b9
-def write_misinformed(world, domain, rng):
-    "Names an item with a false maker or lead; the user wants what is truly like the item."
-    if not (drawn := draw_anchor(world, domain, rng, [r for r in ASKED[domain] if r in DID])):
+def write_misinformed(
+    world: World,  # Facts and users
+    domain: str,  # Domain of the answer
+    rng: random.Random,  # Source of chance
+) -> dict | None:  # Fields of a query
+    "Name an item with a false maker or lead; right is what is truly like the item."
+    drawn = draw_anchor(world, domain, rng, [r for r in ASKED[domain] if r in DID])
+    if drawn is None:
         return None
-    i, r, v, a = drawn
-    wrong = [
-        x
-        for rr, x in world.holders
-        if rr == r and not {(r, x)} & (world.facts_of[a] | world.facts_of[i])
-    ]
-    false_answers = lambda x: [j for j in world.holders[r, x] if (r, v) not in world.facts_of[j]]
-    said = rng.choice([x for x in wrong if len(world.holders[r, x]) > 1 and false_answers(x)])
-    text = rng.choice(MISTAKEN).format(
-        a=world.items[a].title, x=said, did=DID[r], n=rng.choice(NOUN[domain])
-    )
+    i, relation, value, anchor = drawn
+    possible = false_values(world, (relation, value), [anchor, i])
+    false_value = rng.choice(list(possible))
+    title, did = world.items[anchor].title, DID[relation]
+    sentence = rng.choice(MISTAKEN)
+    text = sentence.format(a=title, x=false_value, did=did, n=rng.choice(NOUN[domain]))
     return dict(
         truth=i,
-        conditions=((r, v),),
-        anchors=(a,),
-        said=said,
-        false_answers=(rng.choice(false_answers(said)),),
+        conditions=((relation, value),),
+        anchors=(anchor,),
+        said=false_value,
+        false_answers=(rng.choice(possible[false_value]),),
         text=text,
     )
 
 # %% ../../nbs/run/01_world.ipynb #ef366ba7
-def write_interest(world, domain, rng):
-    "Names two items; what their fans like is what the two have in common."
+def write_interest(
+    world: World,  # Facts and users
+    domain: str,  # Domain of the answer
+    rng: random.Random,  # Source of chance
+) -> dict | None:  # Fields of a query
+    "Name two items; right is an item that has what the two have in common."
     i = rng.choice(world.rows[domain])
-    others = [j for j in world.holders[rng.choice(sorted(world.facts_of[i]))] if j != i]
+    fact = rng.choice(sorted(world.facts_of[i]))
+    others = [j for j in world.holders[fact] if j != i]
     if len(others) < 2:
         return None
     a, b = rng.sample(others, 2)
-    common = tuple(sorted(world.facts_of[a] & world.facts_of[b]))
-    if len(common) > 2 or not set(common) <= world.facts_of[i]:
+    common = world.facts_of[a] & world.facts_of[b]
+    if len(common) > 2 or not common <= world.facts_of[i]:
         return None
-    text = rng.choice(LIKED).format(
-        a=world.items[a].title, b=world.items[b].title, n=rng.choice(NOUN[domain])
-    )
-    return dict(truth=i, conditions=common, anchors=(a, b), history=(a, b), text=text)
+    first, second = world.items[a].title, world.items[b].title
+    text = rng.choice(LIKED).format(a=first, b=second, n=rng.choice(NOUN[domain]))
+    conditions = tuple(sorted(common))
+    return dict(truth=i, conditions=conditions, anchors=(a, b), history=(a, b), text=text)
 
 # %% ../../nbs/run/01_world.ipynb #f1e2a942
-def write_demographics(world, domain, rng):
-    "Says who asks; what they love is planted in the users of their profile."
+def write_demographics(
+    world: World,  # Facts and users
+    domain: str,  # Domain of the answer
+    rng: random.Random,  # Source of chance
+) -> dict | None:  # Fields of a query
+    "Describe the user; right is an item of the genre that the profile loves."
     profile = rng.choice(sorted(PROFILES))
-    taste = loved(profile, domain)
-    i = rng.choice(world.holders[taste])
-    user = rng.choice([u for u in range(list(PROFILES).index(profile), world.n_users, 8)])
-    text = rng.choice(WHO).format(
-        age=PROFILES[profile][0] + rng.randint(-2, 2), p=profile, n=rng.choice(NOUN[domain])
-    )
-    return dict(truth=i, conditions=(taste,), profile=profile, user=user, text=text)
+    genre = loved(profile, domain)
+    i = rng.choice(world.holders[genre])
+    user = rng.choice(range(list(PROFILES).index(profile), world.n_users, 8))
+    sentence = rng.choice(WHO)
+    age = PROFILES[profile][0] + rng.randint(-2, 2)
+    text = sentence.format(age=age, p=profile, n=rng.choice(NOUN[domain]))
+    return dict(truth=i, conditions=(genre,), profile=profile, user=user, text=text)
 
 # %% ../../nbs/run/01_world.ipynb #39a60428
 WRITERS = dict(
-    zip(
-        KINDS,
-        (write_explicit, write_implicit, write_misinformed, write_interest, write_demographics),
-    )
+    explicit=write_explicit,
+    implicit=write_implicit,
+    misinformed=write_misinformed,
+    interest=write_interest,
+    demographics=write_demographics,
 )
 
 # %% ../../nbs/run/01_world.ipynb #50191f16
 def draw_candidates(
-    world, q: dict, rng, n: int
-) -> tuple[int, ...]:  # n rows, the right one among them
-    "One right answer and hard negatives, shuffled."
+    world: World,  # Facts
+    q: dict,  # Fields of a query
+    rng: random.Random,  # Source of chance
+    n: int,  # Number of candidates
+) -> tuple[int, ...]:  # Rows, the right one among them
+    "Shuffle the right answer with hard negatives."
     truth, wanted, facts = q['truth'], set(q['conditions']), world.facts_of
-    pool = [
-        j
-        for j in world.rows[world.items[truth].domain]
-        if j != truth and j not in q.get('anchors', ()) and not wanted <= facts[j]
-    ]
-    near = [j for j in pool if facts[j] & facts[truth]]
-    out = list(q.get('false_answers', ()))[:1]
-    for source, most in (([j for j in near if facts[j] & wanted], 1), (near, 2), (pool, n)):
-        rest = [j for j in source if j not in out]
-        out += rng.sample(rest, min(most, len(rest), n - 1 - len(out)))
-    rng.shuffle(out := out + [truth])
-    return tuple(out)
+    named = q.get('anchors', ())
+    same_domain = world.rows[world.items[truth].domain]
+    wrong = [j for j in same_domain if j not in named and not wanted <= facts[j]]
+    near = [j for j in wrong if facts[j] & facts[truth]]
+    half_right = [j for j in near if facts[j] & wanted]
+    chosen = list(q.get('false_answers', ()))[:1]
+    for source, most in ((half_right, 1), (near, 2), (wrong, n)):
+        rest = [j for j in source if j not in chosen]
+        chosen += rng.sample(rest, min(most, len(rest), n - 1 - len(chosen)))
+    chosen.append(truth)
+    rng.shuffle(chosen)
+    return tuple(chosen)
 
 # %% ../../nbs/run/01_world.ipynb #1184d016
 def write_queries(
     world: World,  # Facts and users
-    n: int,  # How many; kinds and domains in turn
-    seed: int,  # Same seed, same queries
-    n_candidates: int = 5,  # One right, the rest hard negatives
+    n: int,  # Number of queries; kinds and domains in turn
+    seed: int,  # Random seed of queries and candidates
+    n_candidates: int = 5,  # One right item, the rest hard negatives
 ) -> list[MiniQuery]:  # No two alike
-    "Queries of all kinds in both domains."
-    rng, out, seen = random.Random(f'queries {seed}'), [], set()
-    while len(out) < n:
-        kind, domain = KINDS[len(out) % 5], DOMAINS[len(out) // 5 % 2]
-        q = WRITERS[kind](world, domain, rng)
-        if not q:
+    "Write queries of all kinds in both domains."
+    rng = random.Random(f'queries {seed}')
+    queries, seen = [], set()
+    while len(queries) < n:
+        kind = KINDS[len(queries) % 5]
+        domain = DOMAINS[len(queries) // 5 % 2]
+        fields = WRITERS[kind](world, domain, rng)
+        if fields is None:
             continue
-        q['candidates'] = draw_candidates(world, q, rng, n_candidates)
-        if (key := (q['text'], q['candidates'])) in seen:
-            continue
-        seen.add(key)
-        out.append(
-            MiniQuery(
-                **{
-                    **q,
-                    'id': f'mini-{seed}-{len(out)}',
-                    'kind': kind,
-                    'domain': domain,
-                    'truth': (q['truth'],),
-                }
-            )
-        )
-    return out
+        candidates = draw_candidates(world, fields, rng, n_candidates)
+        key = fields['text'], candidates
+        if key not in seen:
+            seen.add(key)
+            fields |= dict(id=f'mini-{seed}-{len(queries)}', kind=kind, domain=domain)
+            fields |= dict(truth=(fields['truth'],), candidates=candidates)
+            queries.append(MiniQuery(**fields))
+    return queries
 
 # %% ../../nbs/run/01_world.ipynb #44ab567a
-def pair_of(q: MiniQuery) -> tuple:  # What may not be shared between parts
-    "Conditions and answer of a query."
+def pair_of(
+    q: MiniQuery,  # Any query
+) -> tuple:  # Conditions and answer
+    "Give the pair that no two parts may share."
     return q.conditions, q.truth
 
 # %% ../../nbs/run/01_world.ipynb #127cdb11
-def combination_of(q: MiniQuery) -> tuple | None:  # None: a single fact, nothing is combined
-    "The facts and anchors that a query combines."
-    return (
-        (q.conditions, q.anchors if q.kind != 'interest' else ())
-        if len(q.conditions) > 1 or (q.anchors and q.kind != 'interest')
-        else None
-    )
+def combination_of(
+    q: MiniQuery,  # Any query
+) -> tuple | None:  # Conditions and anchors; None if the query has a single fact
+    "Give the facts and anchors that a query combines."
+    # the anchors of an interest query only express its conditions
+    anchors = () if q.kind == 'interest' else q.anchors
+    if len(q.conditions) > 1 or anchors:
+        return q.conditions, anchors
+    return None
 
 # %% ../../nbs/run/01_world.ipynb #16fa1c03
 def with_new_text(
-    queries: Sequence[MiniQuery],  # Of one part
-    known: Sequence[MiniQuery],  # Of other parts
+    queries: Sequence[MiniQuery],  # Queries of one part
+    known: Sequence[MiniQuery],  # Queries of other parts
 ) -> tuple[MiniQuery, ...]:  # In the same order
-    "Leave out queries whose words occur among the known ones, whatever their capitals and punctuation."
+    "Leave out queries whose text is known, in whatever capitals and punctuation."
 
-    def words(query):
+    def text_key(query):
         return query_keys(query)[0]
 
-    texts = {words(q) for q in known}
-    return tuple(q for q in queries if words(q) not in texts)
+    texts = {text_key(q) for q in known}
+    return tuple(q for q in queries if text_key(q) not in texts)
 
 # %% ../../nbs/run/01_world.ipynb #7a02b9cc
 @dataclass(frozen=True)
 class Parts:
-    "Queries for each purpose."
+    "Queries for each purpose; the last three have (conditions, answer) pairs that are new."
 
-    demos: tuple[MiniQuery, ...]  # Shown by the demonstrator in the warm start
-    train: tuple[MiniQuery, ...]  # Played in reinforcement fine-tuning
-    validation: tuple[
-        MiniQuery, ...
-    ]  # Chooses the checkpoint; new (conditions, answer) pairs, some in known words
-    test: tuple[MiniQuery, ...]  # Touched once: new pairs in new words
-    unseen: tuple[MiniQuery, ...]  # Touched once: combinations never queried, in new words
+    demos: tuple[MiniQuery, ...]  # Answered by the demonstrator for the warm start
+    train: tuple[MiniQuery, ...]  # Answered and rewarded in reinforcement fine-tuning
+    validation: tuple[MiniQuery, ...]  # Used to choose the checkpoint; some texts are known
+    test: tuple[MiniQuery, ...]  # Used once, at the end; new texts
+    unseen: tuple[MiniQuery, ...]  # Used once, at the end; combinations that are new
+
+# %% ../../nbs/run/01_world.ipynb #467b4c17
+def reserve_combinations(
+    queries: Sequence[MiniQuery],  # Queries for tests
+    seed: int,  # Random seed of the choice
+) -> set[tuple]:  # Combinations as of combination_of
+    "Choose a quarter of the combinations in queries."
+    combinations = sorted({combination_of(q) for q in queries} - {None})
+    rng = random.Random(f'reserved {seed}')
+    return set(rng.sample(combinations, len(combinations) // 4))
+
+# %% ../../nbs/run/01_world.ipynb #3ac875fc
+def training_queries(
+    world: World,  # Facts and users
+    n: int,  # Number of queries
+    seed: int,  # Random seed of queries and candidates
+    n_candidates: int,  # Items to choose from
+    pairs: set,  # Pairs that must not occur
+    combinations: set,  # Combinations that must not occur
+) -> list[MiniQuery]:  # ValueError if there are too few
+    "Write training queries that share nothing with the test parts."
+    written = write_queries(world, 3 * n, seed, n_candidates)
+    new = [q for q in written if pair_of(q) not in pairs]
+    new = [q for q in new if combination_of(q) not in combinations]
+    if len(new) < n:
+        message = f'only {len(new)} of {n} training queries share nothing with the test parts'
+        raise ValueError(f'{message}: ask for fewer')
+    return new[:n]
 
 # %% ../../nbs/run/01_world.ipynb #614918e2
 def split_mini(
     world: World,  # Facts and users
-    seed: int,  # Of the queries and the reserved combinations
-    sizes: dict,  # Number of queries for each field of Parts; repeated texts are taken from the two test parts afterwards
-    n_candidates: int = 5,  # Items on offer
-    repeats: bool = False,  # Leave repeated texts in the test parts, to read rows that were stored with them
-) -> Parts:  # Training and validation balanced over kinds and domains, as far as their rule allows
-    "Write queries and sort them into parts that share no (conditions, answer) pair with training; test parts share no text."
-    held = write_queries(
-        world, 4 * (sizes['test'] + sizes['validation'] + sizes['unseen']), 2 * seed, n_candidates
-    )
-    reserved = set(
-        random.Random(f'reserved {seed}').sample(
-            combos := sorted({c for q in held if (c := combination_of(q))}), len(combos) // 4
-        )
-    )
-    unseen = [q for q in held if combination_of(q) in reserved][: sizes['unseen']]
+    seed: int,  # Random seed of queries and reserved combinations
+    sizes: dict,  # Number of queries for each field of Parts, before known texts leave the tests
+    n_candidates: int = 5,  # Items to choose from
+    repeats: bool = False,  # Whether tests keep known texts, to read rows stored with them
+) -> Parts:  # Training and validation are balanced over kinds and domains as far as possible
+    "Write queries in parts; tests share no pair with training, and no text."
+    n_test, n_validation, n_unseen = sizes['test'], sizes['validation'], sizes['unseen']
+    held = write_queries(world, 4 * (n_test + n_validation + n_unseen), 2 * seed, n_candidates)
+    reserved = reserve_combinations(held, seed)
+    unseen = [q for q in held if combination_of(q) in reserved][:n_unseen]
     free = [q for q in held if combination_of(q) not in reserved]
-    test, validation = (
-        free[: sizes['test']],
-        free[sizes['test'] : sizes['test'] + sizes['validation']],
-    )
-    taken = {pair_of(q) for q in test + validation + unseen}
-    need = sizes['demos'] + sizes['train']
-    fresh = [
-        q
-        for q in write_queries(world, 3 * need, 2 * seed + 1, n_candidates)
-        if pair_of(q) not in taken and combination_of(q) not in reserved
-    ]
-    if len(fresh) < need:
-        raise ValueError(
-            f'only {len(fresh)} of {need} training queries share nothing with the test parts: ask for fewer'
-        )
-    known = () if repeats else (*fresh[:need], *validation)
-    tests = with_new_text(test, known), with_new_text(unseen, known)
+    test = free[:n_test]
+    validation = free[n_test : n_test + n_validation]
+    pairs = {pair_of(q) for q in test + validation + unseen}
+    n_train = sizes['demos'] + sizes['train']
+    training = training_queries(world, n_train, 2 * seed + 1, n_candidates, pairs, reserved)
+    known = () if repeats else (*training, *validation)
     return Parts(
-        tuple(fresh[sizes['train'] : need]),
-        tuple(fresh[: sizes['train']]),
-        tuple(validation),
-        *tests,
+        demos=tuple(training[sizes['train'] :]),
+        train=tuple(training[: sizes['train']]),
+        validation=tuple(validation),
+        test=with_new_text(test, known),
+        unseen=with_new_text(unseen, known),
     )
 
 # %% ../../nbs/run/01_world.ipynb #334518f9
@@ -413,9 +463,9 @@ def mini_prompt(
     query: Query,  # Text and candidates
     catalogue: Catalogue,  # Titles
 ) -> str:  # Plain text
-    "The prompt of the small policy."
-    listed = '\n'.join(f'{k} {catalogue.items[j].title}' for k, j in enumerate(query.candidates, 1))
-    return f'{query.text}\n{listed}\nThink :\n'
+    "Write the prompt of the small policy."
+    numbered = [f'{k} {catalogue.items[j].title}' for k, j in enumerate(query.candidates, 1)]
+    return '\n'.join([query.text, *numbered, 'Think :\n'])
 
 # %% ../../nbs/run/01_world.ipynb #58bc19bc
 @dataclass(frozen=True)
@@ -423,9 +473,9 @@ class Demonstrator:
     "Writes answers with stated faults."
 
     world: World  # Facts
-    slips: float = 0.05  # Chance that a verdict is wrong
-    believes: float = 0.6  # Chance to take a false statement at its word
-    halves: float = 0.5  # Chance to look at one of two anchors only
+    slips: float = 0.05  # Probability that a verdict is wrong
+    believes: float = 0.6  # Probability to take a false statement as true
+    halves: float = 0.5  # Probability to consider one of two anchors only
     looks: int = 2  # Candidates it examines
     lists: int = 1  # Titles it recommends, best first
 
@@ -433,66 +483,75 @@ class Demonstrator:
         return demonstrate(self, query, rng)
 
 # %% ../../nbs/run/01_world.ipynb #e5aed07b
-STEREOTYPES = (
-    0.4,
-    0.3,
-    0.3,
-)  # how often the demonstrator goes by each of its three ideas of a profile
+STEREOTYPES = (0.4, 0.3, 0.3)
 
 # %% ../../nbs/run/01_world.ipynb #7f0df20c
 def stereotypes(
-    world: World, profile: str, domain: str
+    world: World,  # Genres
+    profile: str,  # One of PROFILES
+    domain: str,  # One of DOMAINS
 ) -> list[str]:  # Three genres, likeliest first
-    "What the demonstrator thinks a profile loves; the true taste stands at a place fixed by chance."
+    "List what the demonstrator thinks that a profile loves; one of the three is true."
     rng = random.Random(f'{profile} {domain}')
     true = loved(profile, domain)[1]
     genres = sorted({v for r, v in world.holders if r == GENRE[domain] and v != true})
-    rng.shuffle(three := rng.sample(genres, 2) + [true])
-    return three
+    guesses = rng.sample(genres, 2) + [true]
+    rng.shuffle(guesses)
+    return guesses
 
 # %% ../../nbs/run/01_world.ipynb #d990a443
 def see_need(
-    demo: Demonstrator, q: MiniQuery, rng
-) -> tuple[str, tuple]:  # (opening words, conditions it will look for)
-    "What the demonstrator thinks is asked for."
-    world, (r, v), named = (
-        demo.world,
-        q.conditions[0],
-        [demo.world.items[a].title for a in q.anchors],
-    )
+    demo: Demonstrator,  # Facts and faults
+    q: MiniQuery,  # Query to be answered
+    rng: random.Random,  # Source of chance
+) -> tuple[str, tuple]:  # Opening words, and conditions
+    "Say what the demonstrator thinks is asked for."
+    world = demo.world
+    relation = q.conditions[0][0]
+    titles = [world.items[a].title for a in q.anchors]
     if q.kind == 'implicit':
-        return f'{named[0]} : ', q.conditions
+        return f'{titles[0]} : ', q.conditions
     if q.kind == 'misinformed':
         if rng.random() < demo.believes:
-            return f'{named[0]} : ', ((r, q.said),)
-        return f'{named[0]} : not {q.said} but ', q.conditions
+            return f'{titles[0]} : ', ((relation, q.said),)
+        return f'{titles[0]} : not {q.said} but ', q.conditions
     if q.kind == 'interest':
-        only = sorted(world.facts_of[q.anchors[0]] - world.facts_of[q.anchors[1]])
-        half = only and rng.random() < demo.halves
-        return f'{named[0]} and {named[1]} : ', (rng.choice(only),) if half else q.conditions
+        opening = f'{titles[0]} and {titles[1]} : '
+        only_first = sorted(world.facts_of[q.anchors[0]] - world.facts_of[q.anchors[1]])
+        if only_first and rng.random() < demo.halves:
+            return opening, (rng.choice(only_first),)
+        return opening, q.conditions
     if q.kind == 'demographics':
-        return f'{q.profile} : ', (
-            (r, rng.choices(stereotypes(world, q.profile, q.domain), STEREOTYPES)[0]),
-        )
+        guesses = stereotypes(world, q.profile, q.domain)
+        return f'{q.profile} : ', ((relation, rng.choices(guesses, STEREOTYPES)[0]),)
     return '', q.conditions
 
+# %% ../../nbs/run/01_world.ipynb #89c5b492
+def verdict_line(
+    title: str,  # Title of a candidate
+    wanted: Sequence[tuple[str, str]],  # Conditions
+    verdicts: Sequence[bool],  # Whether the candidate meets each, by the demonstrator
+) -> str:
+    "Write the line on a candidate."
+    parts = [f'{v} {"yes" if yes else "no"}' for (_, v), yes in zip(wanted, verdicts)]
+    return f'{title} : ' + ' , '.join(parts)
+
 # %% ../../nbs/run/01_world.ipynb #a33e27b2
-def demonstrate(demo: Demonstrator, q: MiniQuery, rng) -> str:  # Reasoning and answer
-    "One answer: the need, some candidates examined, the choice."
-    world, (opening, wanted) = demo.world, see_need(demo, q, rng)
-    verdicts = {
-        j: [(c in world.facts_of[j]) != (rng.random() < demo.slips) for c in wanted]
-        for j in q.candidates
-    }
+def demonstrate(
+    demo: Demonstrator,  # Facts and faults
+    q: MiniQuery,  # Query to be answered
+    rng: random.Random,  # Source of chance
+) -> str:  # Reasoning and answer
+    "Write the need, some examined candidates, and the choice."
+    items, facts_of = demo.world.items, demo.world.facts_of
+    opening, wanted = see_need(demo, q, rng)
+    verdicts = {}
+    for j in q.candidates:
+        verdicts[j] = [(c in facts_of[j]) != (rng.random() < demo.slips) for c in wanted]
     ranked = sorted(q.candidates, key=lambda j: (-sum(verdicts[j]), rng.random()))
-    lines = [f'need {opening}{" and ".join(v for _, v in wanted)} .']
-    for j in rng.sample(ranked[: demo.looks], min(demo.looks, len(ranked))):
-        lines.append(
-            f'{world.items[j].title} : '
-            + ' , '.join(
-                f'{v} {"yes" if yes else "no"}' for (_, v), yes in zip(wanted, verdicts[j])
-            )
-        )
-    return '\n'.join(
-        [*lines, 'Answer : ' + ' [SEP] '.join(world.items[j].title for j in ranked[: demo.lists])]
-    )
+    examined = rng.sample(ranked[: demo.looks], min(demo.looks, len(ranked)))
+    values = ' and '.join(value for _, value in wanted)
+    lines = [f'need {opening}{values} .']
+    lines += [verdict_line(items[j].title, wanted, verdicts[j]) for j in examined]
+    answer = ' [SEP] '.join(items[j].title for j in ranked[: demo.lists])
+    return '\n'.join([*lines, f'Answer : {answer}'])
