@@ -42,7 +42,7 @@ from ..run.train import config_of, sample_queries
 from .dataset import DataSet, load_data
 from .retrieval import Retriever, retrieval_scores
 from .runs import device, read_run, reading_settings, run_model, shop_run, shop_snippets
-from .time import announce, foretell
+from .time import announce, predict_minutes
 
 # %% ../../nbs/shop/09_training.ipynb #4539af08
 def shop_data(
@@ -168,7 +168,7 @@ def train_shop(
     if run.method in METHODS:
         config_of(run, trainer_settings(run))  # a mistake is told before the warm start
     folder, asked = open_run(run), shop_data(run, data)
-    foretold = foretell(run, asked)
+    foretold = predict_minutes(run, asked)
     say(announce(foretold))
     started = time.time()
     model, tokenizer, _ = train_policy(run, asked)
