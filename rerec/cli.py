@@ -440,7 +440,7 @@ def train_data_set(flags):  # Flags of rerec train
         answers=flags.answers,
     )
     run = shop_run(flags.data, flags.model, folder=folder, method=flags.method, **changes)
-    result = train_shop(run, say=print)
+    result = train_shop(run, log=print)
     print(f'\n{folder}: {conclusion(result)}')
     print(f'ask it:  rerec recommend --run {folder} "..."')
     print(f'or open a page:  rerec app --run {folder}')

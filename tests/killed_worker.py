@@ -66,7 +66,7 @@ def build(folder):
                 n_candidates=5,
                 epochs=3,
             ),
-            say=lambda text: None,
+            log=lambda text: None,
         ),
     )
 

@@ -686,7 +686,7 @@ def make_queries(
     build: Build,  # Number of queries and candidates, seed, rewriter
     sources: Sources,  # Facts and likes to draw from
     folder: Path,  # Folder for the files of queries
-    say: Callable = print,  # Gets lines about rewording and missing queries
+    log: Callable = print,  # Gets lines about rewording and missing queries
     progress: Callable = lambda steps, **about: steps,  # Wraps loops, for instance tqdm
 ):
     "Draw queries, reword them if there is a rewriter, and write them into a folder."
@@ -695,7 +695,7 @@ def make_queries(
     spent = {}
     optional = {}
     if build.rewriter:
-        optional['reword'] = rewording(build, drawer, titles, spent, say, progress)
+        optional['reword'] = rewording(build, drawer, titles, spent, log, progress)
     parts, needs, used = draw_parts(
         drawer,
         titles,
@@ -711,7 +711,7 @@ def make_queries(
         raise DataError(f'no query could be made for {empty[0]}', build.interactions, remedy=remedy)
     n = sum(map(len, parts.values()))
     if n < 0.9 * build.n_queries:
-        say(f'{n:,} queries instead of {build.n_queries:,}: the tables give no more of them')
+        log(f'{n:,} queries instead of {build.n_queries:,}: the tables give no more of them')
     save_parts(parts, needs, used, sources.catalogue, folder)
     if build.rewriter:
         write_json(folder / 'reworded.json', spent)
@@ -751,7 +751,7 @@ def rewording(
     drawer: Drawer,  # Graphs of facts and likes
     titles: TitleIndex,  # Titles of the same items
     spent: dict,  # Gets queries, tokens and cost of each part
-    say: Callable,  # Gets a line for each part
+    log: Callable,  # Gets a line for each part
     progress: Callable,  # Wraps the queries of a part
 ) -> Callable:  # (drawn, taken, part) to reworded queries and intents
     "Make the function that rewords the queries of a part."
@@ -761,7 +761,7 @@ def rewording(
     def reword_part(drawn, taken, part):
         show = partial(progress, desc=f'rewording {part}')
         drawn, stats = reword(drawn, judge, build.rewriter, store, taken, show)
-        say(f'{part}: {stats}')
+        log(f'{part}: {stats}')
         stored = ('reworded', 'kept', 'tokens_in', 'tokens_out', 'cost')
         spent[part] = {name: getattr(stats, name) for name in stored}
         return drawn
@@ -842,7 +842,7 @@ def make_tables(
     build: Build,  # Tables and their columns
     out: Path,  # Folder of the build
     settings: dict,  # Settings, written beside the tables
-    say: Callable,  # Gets the meaning of the columns of each file
+    log: Callable,  # Gets the meaning of the columns of each file
 ):
     "Read the tables of a build into its folder."
     tables = read_tables(
@@ -857,14 +857,14 @@ def make_tables(
         build.lenient,
     )
     for file, columns in tables.report.columns.items():
-        say(f'{file}: ' + ', '.join(f'{meaning} is {name!r}' for meaning, name in columns.items()))
+        log(f'{file}: ' + ', '.join(f'{meaning} is {name!r}' for meaning, name in columns.items()))
     write_json(out / 'settings.json', settings)
     publish(out / 'tables', partial(save_tables, tables))
 
 # %% ../../nbs/shop/03_dataset.ipynb #3ab80c49
 def build_data(
     build: Build,  # Settings of the data set
-    say: Callable = print,  # Gets lines about columns, rewording and warnings
+    log: Callable = print,  # Gets lines about columns, rewording and warnings
     progress: Callable = lambda steps, **about: steps,  # Wraps loops, for instance tqdm
 ) -> DataSet:
     "Make a data set from tables, or go on with one that was begun."
@@ -876,7 +876,7 @@ def build_data(
     if build.rewriter and not (out / 'queries').exists():
         probe(build.rewriter)  # before anything that takes long
     if not (out / 'tables').exists():
-        make_tables(build, out, settings, say)
+        make_tables(build, out, settings, log)
     tables = load_tables(out / 'tables')
     sources = Sources(tables.catalogue, tables.profiles)
     if not (out / 'taste.safetensors').exists():
@@ -884,11 +884,11 @@ def build_data(
         lightgcn = train_early_lightgcn(sources, build.epochs, seed=build.seed, progress=show)
         lightgcn.save(out / 'taste.safetensors')
     if not (out / 'queries').exists():
-        write = partial(make_queries, build, sources, say=say, progress=progress)
+        write = partial(make_queries, build, sources, log=log, progress=progress)
         publish(out / 'queries', write)
     if not (out / 'data.json').exists():
         described = about(out, settings, tables, sources)
         write_json(out / 'data.json', described)
         if described['unread']['warning']:
-            say(f'warning: {described["unread"]["warning"]}')
+            log(f'warning: {described["unread"]["warning"]}')
     return load_data(out)

@@ -158,7 +158,7 @@ def result_of(
 # %% ../../nbs/shop/09_training.ipynb #0c0778a9
 def train_shop(
     run: Run,  # As from shop_run
-    say: Callable = lambda text: None,  # Gets the prediction of minutes, for instance print
+    log: Callable = lambda text: None,  # Gets the prediction of minutes, for instance print
 ) -> dict:  # Contents of result.json
     "Warm up, fine-tune and test a model on a data set."
     began = time.time()
@@ -169,7 +169,7 @@ def train_shop(
     folder = open_run(run)
     material = shop_data(run, data)
     predicted = predict_minutes(run, material)
-    say(announce(predicted))
+    log(announce(predicted))
     started = time.time()
     model, tokenizer, _ = train_policy(run, material)
     trained = time.time()

@@ -94,7 +94,7 @@ def timed_build(
     with ExitStack() as patches:
         for n in STAGES:
             patches.enter_context(patch.object(dataset, n, clocked(n, getattr(dataset, n))))
-        build_data(build, say=lambda text: None)
+        build_data(build, log=lambda text: None)
     return rows
 
 # %% ../../nbs/study/07_scale.ipynb #ff4334b3
