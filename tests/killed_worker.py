@@ -66,7 +66,7 @@ def build(folder):
                 n_candidates=5,
                 epochs=3,
             ),
-            say=lambda text: None,
+            log=lambda text: None,
         ),
     )
 
@@ -211,7 +211,7 @@ def standing(folder):
     from safetensors.torch import load_file
 
     from rerec.base.models import load_policy
-    from rerec.method.trainer import latest_checkpoint
+    from rerec.method.checkpoints import latest_checkpoint
     from rerec.run.folder import newest_checkpoint
 
     found = {
@@ -235,7 +235,7 @@ def shop_standing(folder):
     "The same for a run on a data set: a whole model of 16-bit weights, and an optimizer that holds their missing digits."
     from safetensors.torch import load_file
 
-    from rerec.method.trainer import latest_checkpoint
+    from rerec.method.checkpoints import latest_checkpoint
     from rerec.shop.runs import run_model
 
     found = {

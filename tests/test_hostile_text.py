@@ -225,7 +225,7 @@ def shop(folder, extra=()):
 @pytest.fixture(scope='module')
 def built(tmp_path_factory):
     build = shop(tmp_path_factory.mktemp('hostile') / 'shop')
-    return build, build_data(build, say=lambda text: None)
+    return build, build_data(build, log=lambda text: None)
 
 
 def test_tables_are_read_as_they_are(built):

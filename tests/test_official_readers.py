@@ -103,7 +103,7 @@ def exported(tmp_path_factory):
             n_candidates=8,
             epochs=3,
         ),
-        say=lambda text: None,
+        log=lambda text: None,
     )
     assert (
         main(

@@ -12,7 +12,8 @@ import pytest
 
 from rerec.base.answers import parse_answer
 from rerec.base.data import read_items
-from rerec.base.titles import UNKNOWN, TitleIndex, normal_form
+from rerec.base.titles import UNKNOWN, TitleIndex
+from rerec.base.spellings import normal_form
 
 data = Path(os.environ.get('REREC_DATA', ''))
 pytestmark = pytest.mark.skipif(

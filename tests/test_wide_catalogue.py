@@ -87,7 +87,7 @@ def shop(tmp_path_factory):
         n_queries=600,
         epochs=3,
     )
-    data = build_data(build, say=lambda text: None)
+    data = build_data(build, log=lambda text: None)
     return data, shop_snippets(shop_run('shop'), data)
 
 

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from ..base.core import Catalogue
-from ..base.titles import normal_form
+from ..base.spellings import normal_form
 from ..method.graphs import InteractionGraph, LightGCN, rank_metrics, train_lightgcn
 from .evaluation import lightgcn_scores, popularity_scores, random_scores
 

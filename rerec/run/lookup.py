@@ -20,7 +20,8 @@ from typing import NamedTuple
 
 from ..base.answers import neutralise
 from ..base.core import Catalogue, Query
-from ..base.titles import TitleIndex, normal_form
+from ..base.titles import TitleIndex
+from ..base.spellings import normal_form
 from .queries import phrases
 
 # %% ../../nbs/run/09_lookup.ipynb #440def5f

@@ -31,7 +31,8 @@ from ..method.facts import AttributeGraph
 from ..method.graphs import InteractionGraph, LightGCN, train_lightgcn
 from ..method.official import OfficialReward
 from ..method.rewards import DualGraphReward
-from ..method.trainer import ReRecConfig, ReRecTrainer, latest_checkpoint
+from ..method.trainer import ReRecConfig, ReRecTrainer
+from ..method.checkpoints import latest_checkpoint
 from .baselines import ranker
 from .evaluation import Evaluation, as_markdown, evaluate, evaluate_scores, table_of
 from rerec.run.folder import (

@@ -118,7 +118,7 @@ def timed_build(
         for name in STAGES:
             stage = clocked(name, getattr(dataset, name))
             patches.enter_context(patch.object(dataset, name, stage))
-        build_data(build, say=lambda text: None)
+        build_data(build, log=lambda text: None)
     return rows
 
 # %% ../../nbs/study/07_scale.ipynb #ff4334b3

@@ -20,7 +20,7 @@ from trl import GRPOConfig, GRPOTrainer
 
 from ..base.core import seed_everything
 from ..base.generation import word_tokenizer
-from ..method.trainer import SharedPrompt
+from ..method.sharing import SharedPrompt
 from .timing import ratio_of
 
 # %% ../../nbs/study/14_shared_prompt.ipynb #0aa55e08
