@@ -287,7 +287,7 @@ def add_candidates(
             raise DataError(problem, remedy=f'ask for fewer than {n}')
         false_answers = tuple(row for row in query.false_answers if row in chosen)
         if fair:
-            fixed, around = len(false_answers), tables.near[right]
+            fixed, around = len(false_answers), tables.near[right].tolist()
             chosen = fair_choice(
                 right, chosen, spare, easy, tables.traits, target[:-1], fixed, around
             )
