@@ -1,5 +1,6 @@
-"""Commands on a disk that is full or read-only: python tests/disk_worker.py FOLDER [READ-ONLY-FOLDER [SMALL-DISK]].
-Each command runs in a forked child, which may get a limit on the size of files. Prints what each said as one line of JSON."""
+"""Commands on a disk that is full or read-only: python tests/disk_worker.py FOLDER [READ-ONLY-
+FOLDER [SMALL-DISK]]. Each command runs in a forked child, which may get a limit on the size of
+files. Prints what each said as one line of JSON."""
 
 import json
 import os
@@ -23,7 +24,8 @@ def limit(size):
 
 
 def say(folder, *argv, size=None, late=None):
-    "A command; (exit code, what it wrote to stderr, seconds). Files may have `size` bytes, from log `late` of training if that is given."
+    """A command; (exit code, what it wrote to stderr, seconds). Files may have `size` bytes, from
+    log `late` of training if that is given."""
     err, began = Path(folder) / 'stderr', time.time()
 
     def before():
@@ -50,28 +52,18 @@ def say(folder, *argv, size=None, late=None):
 if __name__ == '__main__':
     home, frozen, small, told = Path(sys.argv[1]), *(sys.argv[2:] + ['', ''])[:2], {}
     ended(*child(tables, home / 'shop'))
-    build = lambda out, *more: [
-        *more,
-        'data',
-        'build',
-        *(
-            f'--{n}={home}/shop/{f}.csv'
-            for n, f in (('items', 'items'), ('attributes', 'facts'), ('interactions', 'likes'))
-        ),
-        '--queries=80',
-        '--candidates=5',
-        f'--out={out}',
-    ]
-    train = lambda name, *more: [
-        'train',
-        f'--out={home}',
-        f'--name={name}',
-        '--seed=5',
-        '--warm-steps=12',
-        '--steps=6',
-        *(f'--{k}={v}' for k, v in killed_worker.TINY.items()),
-        *more,
-    ]
+    files = dict(items='items', attributes='facts', interactions='likes')
+    inputs = [f'--{name}={home}/shop/{file}.csv' for name, file in files.items()]
+    small_job = [f'--{k}={v}' for k, v in killed_worker.TINY.items()]
+
+    def build(out, *more):
+        few = ['--queries=80', '--candidates=5']
+        return [*more, 'data', 'build', *inputs, *few, f'--out={out}']
+
+    def train(name, *more):
+        short = ['--seed=5', '--warm-steps=12', '--steps=6']
+        return ['train', f'--out={home}', f'--name={name}', *short, *small_job, *more]
+
     told['whole'] = say(home, *build(home / 'whole'))
     for size in (900, 4000, 20_000, 40_000):
         told[f'full {size}'] = [

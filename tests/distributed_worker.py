@@ -1,5 +1,6 @@
-"""Run under torchrun or alone: four steps of ReRecTrainer on given completions; process 0 writes what came out.
-Twelve answers in groups of four: with two processes, the second group is cut in the middle."""
+"""Run under torchrun or alone: four steps of ReRecTrainer on given completions; process 0 writes
+what came out. Twelve answers in groups of four: with two processes, the second group is cut in
+the middle."""
 
 import json
 import os
@@ -135,6 +136,6 @@ if __name__ == '__main__':
     t.accelerator.end_training()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(
-        0
-    )  # all is done and written: a thread that PyTorch leaves to the interpreter's end now and then aborts it (one in ten on a busy machine)
+    # All is done and written: a thread that PyTorch leaves to the interpreter's end now and then
+    # aborts it (one in ten on a busy machine).
+    os._exit(0)

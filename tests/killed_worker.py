@@ -1,6 +1,7 @@
-"""Does a job in a child that is killed without warning at a random moment, does it again until it is done, and starts afresh until
-there were enough kills: python tests/killed_worker.py build|train|shop FOLDER SEED KILLS. Half of the moments are drawn by the clock,
-half by the operations on files, where most harm can be done. Prints what happened as one line of JSON."""
+"""Does a job in a child that is killed without warning at a random moment, does it again until it
+is done, and starts afresh until there were enough kills: python tests/killed_worker.py
+build|train|shop FOLDER SEED KILLS. Half of the moments are drawn by the clock, half by the
+operations on files, where most harm can be done. Prints what happened as one line of JSON."""
 
 import csv
 import hashlib
@@ -12,12 +13,11 @@ import sys
 import time
 from pathlib import Path
 
-import matplotlib.pyplot
-import polars
-import torch  # once: children are forked from here, where nothing was computed yet
+import matplotlib.pyplot  # noqa: F401  # imported once: children are forked from here,
+import polars  # noqa: F401  # where nothing was computed yet
+import torch
 
 from rerec.base.core import DataError, is_json
-from rerec.run.folder import Run
 from rerec.run.policy import toy_model
 from rerec.run.train import small_run, train_small
 from rerec.run.world import mini_world
@@ -136,7 +136,8 @@ TOUCHING = {
 
 
 def at_operation(folder, act):
-    "Call `act` with the number of each operation that changes a file of the folder, before it happens."
+    """Call `act` with the number of each operation that changes a file of the folder, before it
+    happens."""
     count = 0
 
     def hook(event, args):
@@ -232,7 +233,8 @@ def standing(folder):
 
 
 def shop_standing(folder):
-    "The same for a run on a data set: a whole model of 16-bit weights, and an optimizer that holds their missing digits."
+    """The same for a run on a data set: a whole model of 16-bit weights, and an optimizer that
+    holds their missing digits."""
     from safetensors.torch import load_file
 
     from rerec.method.checkpoints import latest_checkpoint
@@ -268,7 +270,10 @@ if __name__ == '__main__':
         assert ended(*child(prepared, home))[1] == 0
     seen, began, attempts, n, series = home / 'operations', time.time(), [], 0, 0
     handle = os.open(seen, os.O_WRONLY | os.O_CREAT)
-    count = lambda: at_operation(home / 'whole', lambda k: os.pwrite(handle, b'%09d' % k, 0))
+
+    def count():
+        at_operation(home / 'whole', lambda k: os.pwrite(handle, b'%09d' % k, 0))
+
     assert ended(*child(job, home / 'whole', before=count))[1] == 0, 'the unbroken job failed'
     seconds, operations = time.time() - began, int(seen.read_text())
 

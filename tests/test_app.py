@@ -35,7 +35,7 @@ data = build_data(Build(*(str(folder/f'{n}.csv') for n in ('items', 'facts', 'li
 model, tok = load_policy(str(toy_model(folder/'toy', whole)))
 (folder/'known.txt').write_text(data.parts['test'][0].text)
 serve(Assistant(shop_run(data=str(folder/'shop'), max_new_tokens=8), data, model, tok), port=port)
-"""
+"""  # noqa: E501
 
 
 @pytest.fixture(scope='module')

@@ -1,4 +1,5 @@
-"A disk that is full or read-only: one line that says what and where, nothing lost, and the same command goes on."
+"""A disk that is full or read-only: one line that says what and where, nothing lost, and the same
+command goes on."""
 
 import json
 import os

@@ -36,7 +36,7 @@ rank = dist.get_rank() if size>1 else 0
 table = json.loads(result.table().to_json(orient='split'))
 open(sys.argv[1] + f'.{rank}', 'w').write(json.dumps(dict(size=size, calls=calls, texts=result.rows.text.tolist(), ids=result.rows.id.tolist(), table=table)))
 if size>1: dist.destroy_process_group()
-"""
+"""  # noqa: E501
 
 
 def run(tmp_path, name, *launch):

@@ -1,4 +1,5 @@
-"Titles and queries with markup, control characters, orders to the model or 10,000 characters stay what they are: text."
+"""Titles and queries with markup, control characters, orders to the model or 10,000 characters
+stay what they are: text."""
 
 import csv
 import importlib.util
@@ -97,7 +98,8 @@ def asked(text, titles):
 @settings(max_examples=60, deadline=None)
 @given(EVIL, st.lists(EVIL, min_size=1, max_size=5))
 def test_prompts_keep_their_shape(text, titles):
-    "As many messages, special tokens, lines and candidates as with plain words, and not much longer."
+    """As many messages, special tokens, lines and candidates as with plain words, and not much
+    longer."""
     hostile, plain = asked(text, titles), asked('A film, please', ['Heat'] * len(titles))
     assert [m['role'] for m in hostile] == ['user'] and special(hostile) == special(plain)
     a, b = (m[0]['content'].split('\n') for m in (hostile, plain))

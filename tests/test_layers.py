@@ -1,4 +1,5 @@
-"Data flows one way: a wing imports only lower wings, and the four parts of the method know nothing of each other."
+"""Data flows one way: a wing imports only lower wings, and the four parts of the method know
+nothing of each other."""
 
 import ast
 import json
@@ -31,7 +32,8 @@ def code_cells(notebook):
 
 
 def module_of(notebook):
-    "Name of the module that a page makes, such as `method.facts`; None if it only uses what others make."
+    """Name of the module that a page makes, such as `method.facts`; None if it only uses what
+    others make."""
     named = [re.match(r'#\| default_exp (\S+)', code) for code in code_cells(notebook)]
     return next((m[1] for m in named if m), None)
 
@@ -49,7 +51,8 @@ def wing(name):
 
 
 def absolute(node, module):
-    "Full name of the module that a `from` statement imports from, without `rerec.`; None outside of rerec."
+    """Full name of the module that a `from` statement imports from, without `rerec.`; None outside
+    of rerec."""
     if not node.level:
         return (
             node.module.removeprefix('rerec').strip('.') if wing(node.module) == 'rerec' else None
@@ -59,7 +62,8 @@ def absolute(node, module):
 
 
 def imported(code, module=''):
-    "Modules of rerec that a piece of code imports, anywhere in it; '*' if it takes all names of one."
+    """Modules of rerec that a piece of code imports, anywhere in it; '*' if it takes all names of
+    one."""
     found = set()
     for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.ImportFrom):
@@ -154,7 +158,7 @@ def test_evaluation_knows_no_rewards():
 
 
 def test_the_assistant_needs_no_study():
-    code = "import rerec.shop.assistant, sys; print([m for m in sys.modules if m.startswith(('rerec.study', 'rerec.run.world', 'trl'))])"
+    code = "import rerec.shop.assistant, sys; print([m for m in sys.modules if m.startswith(('rerec.study', 'rerec.run.world', 'trl'))])"  # noqa: E501
     r = subprocess.run([sys.executable, '-c', code], cwd=root, capture_output=True, text=True)
     assert (r.returncode, r.stdout.strip()) == (0, '[]'), r.stdout + r.stderr
 
@@ -187,7 +191,7 @@ def test_light_modules_load_fast(module):
 
 
 def test_names_at_the_top_are_loaded_when_used():
-    code = "import sys, rerec; assert not {'torch', 'transformers', 'trl'} & set(sys.modules); print(all(getattr(rerec, n) for n in rerec.__all__), rerec.Query.__module__)"
+    code = "import sys, rerec; assert not {'torch', 'transformers', 'trl'} & set(sys.modules); print(all(getattr(rerec, n) for n in rerec.__all__), rerec.Query.__module__)"  # noqa: E501
     r = subprocess.run([sys.executable, '-c', code], cwd=root, capture_output=True, text=True)
     assert r.stdout.strip() == 'True rerec.base.core', r.stdout + r.stderr
 

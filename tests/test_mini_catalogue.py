@@ -1,4 +1,5 @@
-"The films and books of the package: their form, and their facts against the real tables. Every difference is settled in checked.csv."
+"""The films and books of the package: their form, and their facts against the real tables. Every
+difference is settled in checked.csv."""
 
 import csv
 import gzip
@@ -54,7 +55,8 @@ def plain(text):
 
 
 def title_forms(title):
-    "'Seven (Se7en) (1995)' is called 'seven' and 'se7en'; 'Star Wars: Episode IV - A New Hope' also 'star wars'."
+    """'Seven (Se7en) (1995)' is called 'seven' and 'se7en'; 'Star Wars: Episode IV - A New Hope'
+    also 'star wars'."""
     title = re.sub(r'\s*\(\d{4}\)\s*$', '', title)
     names = [
         re.sub(r'\([^()]*\)', '', title),
@@ -74,7 +76,8 @@ def title_forms(title):
 
 
 def counterparts(domain):
-    "(our row, ids of theirs): films of that title a year off at most, the same year first; books of that title."
+    """(our row, ids of theirs): films of that title a year off at most, the same year first; books
+    of that title."""
     index, years = defaultdict(list), {}
     for o in read_real(domain, 'items.csv.gz'):
         key = o['bookId' if domain == 'book' else 'movieId']
@@ -105,7 +108,8 @@ def same_person(a, b):
 
 
 def compare(domain):
-    "(title, relation, ours, theirs, agree) for each fact of ours that theirs speaks of; genres and year once for each film."
+    """(title, relation, ours, theirs, agree) for each fact of ours that theirs speaks of; genres
+    and year once for each film."""
     held = defaultdict(lambda: defaultdict(list))
     for o in read_real(domain, 'attributes.csv.gz'):
         held[o['bookId' if domain == 'book' else 'movieId']][o['relation']].append(o['value'])

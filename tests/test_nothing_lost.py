@@ -1,4 +1,5 @@
-"A job that is killed without warning, twenty times, ends as one that is not; no half of a file is ever taken for the whole."
+"""A job that is killed without warning, twenty times, ends as one that is not; no half of a file
+is ever taken for the whole."""
 
 import json
 import os

@@ -1,4 +1,5 @@
-"The four readers of the published training code, written again after what they do, accept every row that we export; and every row comes back."
+"""The four readers of the published training code, written again after what they do, accept every
+row that we export; and every row comes back."""
 
 import csv
 import re
@@ -45,7 +46,8 @@ def ndcg_reader(solution, truth):
 
 
 def node_reader(graph, solution, truth):
-    "Graph: neighbours shared with the right item, looked up by its title; -1 for a title that is no node."
+    """Graph: neighbours shared with the right item, looked up by its title; -1 for a title that is
+    no node."""
     said, right = box(solution).strip(), truth.strip()
     if said not in graph.nodes or right not in graph.nodes:
         return -1
@@ -54,7 +56,8 @@ def node_reader(graph, solution, truth):
 
 
 def line_reader(solution, truth):
-    "Blame: truths are split at semicolons and stripped, and a right answer without its year is part of them."
+    """Blame: truths are split at semicolons and stripped, and a right answer without its year is
+    part of them."""
     titles = [t.strip() for t in truth.split(';') if t.strip()]
     said = box(solution)
     bare = re.sub(r'\s*\([0-9]{4}\)\s*$', '', said)
@@ -229,7 +232,8 @@ def test_what_goes_out_comes_back(exported):
 
 @pytest.fixture(scope='module')
 def small_world(tmp_path_factory):
-    "Queries of the embedded world, every third with two right items and every second with a history."
+    """Queries of the embedded world, every third with two right items and every second with a
+    history."""
     folder = tmp_path_factory.mktemp('world')
     world = mini_world(n_users=80)
     queries = []
@@ -277,7 +281,8 @@ def test_queries_of_the_small_world_come_back(small_world):
 
 
 def test_a_graph_with_numbers_for_ids_scores_nothing(small_world):
-    "The readers above can say no: with ids that are not titles, the right answer itself is a stranger."
+    """The readers above can say no: with ids that are not titles, the right answer itself is a
+    stranger."""
     folder, world, queries = small_world
     names = {str(o): f'i{k}' for k, o in enumerate(world.items)}
     graph = nx.relabel_nodes(nx.read_gexf(folder / 'mini.gexf'), names)

@@ -1,4 +1,5 @@
-"What a page cannot say: the wheel holds what it needs and runs without developer tools; every public name is explained."
+"""What a page cannot say: the wheel holds what it needs and runs without developer tools; every
+public name is explained."""
 
 import ast
 import io
@@ -12,8 +13,8 @@ from pathlib import Path
 import pytest
 
 root = Path(__file__).resolve().parent.parent
-from conftest import notebooks
-from test_layers import module_of
+from conftest import notebooks  # noqa: E402
+from test_layers import module_of  # noqa: E402
 
 pages = {module_of(p): p for p in notebooks if module_of(p)}  # module: the page that makes it
 
@@ -81,7 +82,7 @@ world = mini_world(n_users=8)
 assert len(world) >= 200 and {o.domain for o in world.items}==set(DOMAINS)
 try: import fastcore
 except ImportError: print('whole')
-"""
+"""  # noqa: E501
 
 
 @group
@@ -129,7 +130,8 @@ def public(name):
 
 
 def uses(name):
-    "Words of a page: its prose, its comments, and its code without the names that definitions define."
+    """Words of a page: its prose, its comments, and its code without the names that definitions
+    define."""
     words = []
     for c in json.loads(pages[name].read_text(encoding='utf-8'))['cells']:
         source = re.sub(r'^\s*[%!].*$', '', ''.join(c['source']), flags=re.M)
@@ -177,7 +179,8 @@ PLAIN = {
 
 
 def unexplained(source, node):
-    "Arguments of a function, or fields of a class, that neither a comment nor a type of the package explains."
+    """Arguments of a function, or fields of a class, that neither a comment nor a type of the
+    package explains."""
     comments = {
         t.start[0]
         for t in tokenize.generate_tokens(io.StringIO(source).readline)
@@ -244,7 +247,8 @@ def value(call, name):
 
 
 def risks(code):
-    "What of a piece of code could run a file's contents: in it, and in programs that it holds as text."
+    """What of a piece of code could run a file's contents: in it, and in programs that it holds as
+    text."""
     found = []
     for n in ast.walk(ast.parse(code)):
         if isinstance(n, ast.Import):
@@ -309,7 +313,7 @@ def test_risks_are_seen(code):
 
 def test_safe_code_is_no_risk():
     assert not risks(
-        'torch.load(p, weights_only=True); np.load(p); model.eval(); from .pickle import x; subprocess.run([c])'
+        'torch.load(p, weights_only=True); np.load(p); model.eval(); from .pickle import x; subprocess.run([c])'  # noqa: E501
     )
 
 

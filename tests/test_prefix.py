@@ -1,4 +1,5 @@
-"""Sharing a prompt changes no loss, no gradient and no answer: beside plain TRL, for every loss it knows."""
+"""Sharing a prompt changes no loss, no gradient and no answer: beside plain TRL, for every loss it
+knows."""
 
 import logging
 from unittest.mock import patch
@@ -22,8 +23,8 @@ from trl import GRPOConfig, GRPOTrainer
 import rerec.base.prefix as prefix
 from rerec.base.core import seed_everything
 from rerec.base.prefix import draw_tokens
-from rerec.method.trainer import ReRecConfig
 from rerec.method.sharing import SharedPrompt
+from rerec.method.trainer import ReRecConfig
 
 LOSSES = ('grpo', 'bnpo', 'dr_grpo', 'dapo', 'cispo', 'sapo', 'luspo', 'vespo')
 WORDS = ['<pad>', '<eos>', '<unk>', *(f'w{i}' for i in range(60))]
@@ -141,7 +142,8 @@ def loss_and_gradient(trainer, batch):
 
 
 def differences(shared, plain):
-    "Largest differences of loss and gradient (in shares of the largest entry, where that is above 1), on the same batch."
+    """Largest differences of loss and gradient (in shares of the largest entry, where that is
+    above 1), on the same batch."""
     batch = batch_of(plain)
     assert shared._shares_prompt()
     lengths = batch['completion_mask'].sum(1), batch['prompt_mask'].sum(1)
@@ -225,7 +227,8 @@ def trained(trainer, sampled):
 @pytest.mark.parametrize('kind', ['llama', 'qwen'])
 @pytest.mark.parametrize('lora', [False, True], ids=['full', 'lora'])
 def test_whole_runs_agree(tmp_path, kind, lora):
-    "Sampling, rewards and steps: both draw from probabilities to a token in one way, so that a seed gives the same answers."
+    """Sampling, rewards and steps: both draw from probabilities to a token in one way, so that a
+    seed gives the same answers."""
     settings = dict(
         kind=kind,
         lora=lora,
@@ -242,7 +245,8 @@ def test_whole_runs_agree(tmp_path, kind, lora):
         seed_everything(2)
         other = trained(make(GRPOTrainer, tmp_path, **settings), theirs)
     assert len(ours) == len(theirs) == 3
-    # A batch is one micro-batch, so how it is shuffled changes only the order of a sum; order of random numbers is kept.
+    # A batch is one micro-batch, so how it is shuffled changes only the order of a sum; order of
+    # random numbers is kept.
     assert torch.equal(ours[0]['completion_ids'], theirs[0]['completion_ids'])
     assert ours[0]['completion_mask'].sum(1).unique().numel() > 1
     assert mine.shape == other.shape and torch.isfinite(mine).all()

@@ -1,4 +1,5 @@
-"The 487 real outputs of language models: what the parser lists is what the benchmark's own code lists, where that code splits at all."
+"""The 487 real outputs of language models: what the parser lists is what the benchmark's own code
+lists, where that code splits at all."""
 
 import gzip
 import json
@@ -12,8 +13,8 @@ import pytest
 
 from rerec.base.answers import parse_answer
 from rerec.base.data import read_items
-from rerec.base.titles import UNKNOWN, TitleIndex
 from rerec.base.spellings import normal_form
+from rerec.base.titles import UNKNOWN, TitleIndex
 
 data = Path(os.environ.get('REREC_DATA', ''))
 pytestmark = pytest.mark.skipif(
@@ -38,7 +39,8 @@ def answers(indexes, outputs):
 
 
 def lines(output):
-    "The official items, split further at line ends (the official code does not), without list marks."
+    """The official items, split further at line ends (the official code does not), without list
+    marks."""
     found = [l for item in output['items_official'] for l in item.split('\n')]
     found = [re.sub(r'^[\s"\'*]*(?:\d+[.)]|[-*])?[\s"\'*]*', '', l) for l in found]
     return [l for l in found if re.search(r'\w', l) and l.strip() != 'none']
@@ -49,7 +51,8 @@ def prose(line):
 
 
 def differs(output, answer):
-    "Why the two lists differ, or ''. The official code cuts titles short at the end, so the beginning counts."
+    """Why the two lists differ, or ''. The official code cuts titles short at the end, so the
+    beginning counts."""
     left, places = lines(output), [normal_form(t.rsplit(' (', 1)[0]).strip() for t in answer.titles]
     if output['k']:
         places = places[: output['k']]

@@ -1,4 +1,5 @@
-"Both real catalogues, built from their three tables with one call each, small enough for every day."
+"""Both real catalogues, built from their three tables with one call each, small enough for every
+day."""
 
 import os
 from pathlib import Path

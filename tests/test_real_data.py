@@ -1,4 +1,5 @@
-"The real tables: what is in them, that splits and candidates keep their promises on them, and that a broken copy of each gives the one clear error."
+"""The real tables: what is in them, that splits and candidates keep their promises on them, and
+that a broken copy of each gives the one clear error."""
 
 import gzip
 import os

@@ -1,4 +1,5 @@
-"Official RecBench+ figures, reproduced from the raw text of real answers. Needs the folder of real data in REREC_DATA."
+"""Official RecBench+ figures, reproduced from the raw text of real answers. Needs the folder of
+real data in REREC_DATA."""
 
 import csv
 import gzip
@@ -70,7 +71,8 @@ def known(answers, domain):  # answers with official figures and complete ground
 
 
 def test_titles_are_cut_alike(answers):
-    "All titles the official code read, and its `ftr`, for every real answer that has official figures"
+    """All titles the official code read, and its `ftr`, for every real answer that has official
+    figures"""
     cut = [
         (
             o['query_id'],
@@ -109,7 +111,8 @@ def moved(title):  # 'Matrix, The (1999)' -> 'The Matrix'
 
 
 def test_condition_queries(answers):
-    "There the official code also looks titles up in its graph, exactly or as part of a title, and keeps the better figure."
+    """There the official code also looks titles up in its graph, exactly or as part of a title,
+    and keeps the better figure."""
     with gzip.open(data / 'movie/items.csv.gz', 'rt', encoding='utf-8') as f:
         table = [(moved(r['title']), int(r['movieId'])) for r in csv.DictReader(f)]
 

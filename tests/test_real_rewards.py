@@ -1,4 +1,5 @@
-"Graphs and rewards on the real movie and book data: agreement with networkx, better than popularity, real answers rewarded. Needs REREC_DATA."
+"""Graphs and rewards on the real movie and book data: agreement with networkx, better than
+popularity, real answers rewarded. Needs REREC_DATA."""
 
 import gzip
 import json

@@ -1,4 +1,5 @@
-"The 487 real outputs of language models, cut into segments: nothing is lost, no title is cut, every token has one place."
+"""The 487 real outputs of language models, cut into segments: nothing is lost, no title is cut,
+every token has one place."""
 
 import gzip
 import json
@@ -37,9 +38,8 @@ def texts(indexes):
 def cut(request, texts):
     begin = time.process_time()
     parts = [segment(text, index, by=request.param) for index, text in texts]
-    print(
-        f'{request.param}: {len(texts) / (time.process_time() - begin):.0f} answers a second, {sum(map(len, parts))} segments'
-    )
+    rate = len(texts) / (time.process_time() - begin)
+    print(f'{request.param}: {rate:.0f} answers a second, {sum(map(len, parts))} segments')
     return request.param, parts
 
 

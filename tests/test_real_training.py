@@ -1,4 +1,5 @@
-"SmolLM2-135M-Instruct with LoRA on real RecBench+ queries: one step, an adapter, an evaluation and a report."
+"""SmolLM2-135M-Instruct with LoRA on real RecBench+ queries: one step, an adapter, an evaluation
+and a report."""
 
 import importlib.util
 import json

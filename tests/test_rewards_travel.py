@@ -1,4 +1,5 @@
-"A reward function reaches another process whole: notebooks cannot show it, since their classes live in no module."
+"""A reward function reaches another process whole: notebooks cannot show it, since their classes
+live in no module."""
 
 import pickle
 import subprocess
@@ -22,7 +23,7 @@ def test_a_pickled_reward_gives_the_same_rewards_elsewhere(tmp_path):
         candidates=[list(range(8))] * 3,
     )
     (tmp_path / 'reward.pickle').write_bytes(pickle.dumps((reward, asked)))
-    code = f"import pickle; r,a = pickle.load(open({str(tmp_path / 'reward.pickle')!r}, 'rb')); print(r.__name__, r(**a))"
+    code = f"import pickle; r,a = pickle.load(open({str(tmp_path / 'reward.pickle')!r}, 'rb')); print(r.__name__, r(**a))"  # noqa: E501
     said = subprocess.run(
         [sys.executable, '-c', code], capture_output=True, text=True, check=True
     ).stdout
@@ -39,7 +40,7 @@ def test_the_official_reward_travels_too(tmp_path):
         candidates=[list(range(8))] * 3,
     )
     (tmp_path / 'reward.pickle').write_bytes(pickle.dumps((reward, asked)))
-    code = f"import pickle; r,a = pickle.load(open({str(tmp_path / 'reward.pickle')!r}, 'rb')); print(r.__name__, r(**a))"
+    code = f"import pickle; r,a = pickle.load(open({str(tmp_path / 'reward.pickle')!r}, 'rb')); print(r.__name__, r(**a))"  # noqa: E501
     said = subprocess.run(
         [sys.executable, '-c', code], capture_output=True, text=True, check=True
     ).stdout

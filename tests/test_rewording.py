@@ -1,4 +1,5 @@
-"A rewording that is killed without warning goes on where it was: notebooks cannot be killed, so it is shown here."
+"""A rewording that is killed without warning goes on where it was: notebooks cannot be killed, so
+it is shown here."""
 
 import json
 import os
@@ -24,7 +25,7 @@ judge = Judge(drawer, TitleIndex(drawer.sources.catalogue.items))
 drawn = draw_queries(drawer, judge.titles, range(300), 60)
 new, tally = reword(drawn, judge, Rewriter(sys.argv[1], 'm', per_minute=60_000, concurrency=3), sys.argv[2])
 print(json.dumps(dict(texts=[q.text for q,_ in new], asked=tally.asked, cached=tally.cached, reworded=tally.reworded, cost=tally.tokens_in)))
-"""
+"""  # noqa: E501
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -1,4 +1,5 @@
-"The shapes that signatures promise are those that the code takes and gives: beartype watches while functions are called."
+"""The shapes that signatures promise are those that the code takes and gives: beartype watches
+while functions are called."""
 
 import subprocess
 import sys
@@ -70,7 +71,7 @@ asked = c.next_batch(5)
 c.update(np.array(asked), np.linspace(0, 1, 5))
 assert sorted(asked)==list(range(5)) and len(c.next_batch(3))==3
 print('watched', len(names))
-"""
+"""  # noqa: E501
 
 
 def test_shapes_are_as_annotated(tmp_path):

@@ -1,4 +1,5 @@
-"The README and the site are what the notebooks make, every page is listed, and no link leads nowhere."
+"""The README and the site are what the notebooks make, every page is listed, and no link leads
+nowhere."""
 
 import json
 import re
@@ -52,7 +53,8 @@ def test_home_page_lists_each_page_with_its_sentence():
 
 
 def test_pages_link_to_pages(notebook):
-    "Every link between notebooks names one that exists; sooner found here than in the rendered site."
+    """Every link between notebooks names one that exists; sooner found here than in the rendered
+    site."""
     links = re.findall(
         r'\]\(([^)\s]*?\.ipynb)(?:#[^)]*)?\)',
         '\n'.join(docs.source(c) for c in docs.cells(notebook)),

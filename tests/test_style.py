@@ -65,7 +65,8 @@ def python(code):
 
 
 def identifiers(code):
-    "Names that a piece of code defines: variables, arguments, functions, classes, fields, keywords of its own calls."
+    """Names that a piece of code defines: variables, arguments, functions, classes, fields,
+    keywords of its own calls."""
     found = set()
     for node in ast.walk(ast.parse(python(code))):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):

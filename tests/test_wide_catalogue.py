@@ -1,4 +1,5 @@
-"A catalogue of thirteen columns, half of them numbers: prompts tell what is asked for, and demonstrations say what it is."
+"""A catalogue of thirteen columns, half of them numbers: prompts tell what is asked for, and
+demonstrations say what it is."""
 
 import csv
 import random

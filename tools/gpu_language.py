@@ -1,10 +1,11 @@
 """Rows of the comparison on a real language model, made on one GPU in about eight minutes.
 
-    python tools/gpu_language.py --data benchmark/movie --out rows          # SmolLM2-135M, 20 candidates, seed 0
-    python tools/gpu_language.py --tiny --out /tmp/rows                     # the same path on a CPU, with a toy: a minute
+    python tools/gpu_language.py --data benchmark/movie --out rows  # 20 candidates, seed 0
+    python tools/gpu_language.py --tiny --out /tmp/rows  # the same with a toy, on a CPU
 
-The most valuable rows come first, and each is stored as soon as it is made; a row that is stored is not made again.
-No method begins after `--minutes`. The card's name stands in the provenance of every row."""
+The most valuable rows come first, and each is stored as soon as it is made; a row that is stored
+is not made again. No method begins after `--minutes`. The card's name stands in the provenance
+of every row."""
 
 import argparse
 import tempfile
@@ -66,8 +67,10 @@ def main():
         )
         row = run_language(run, f'{a.out}/rows')
         sampled = row.get('drawn', {}).get('accuracy', float('nan'))
+        ceiling = sum(row['chances']) / len(row['chances'])
         print(
-            f'{method}: greedy {row["test"]["accuracy"]:.3f}, sampled {sampled:.3f}, ceiling {sum(row["chances"]) / len(row["chances"]):.3f}, {row["seconds"]:.0f} s, {row["provenance"]["device"]}',
+            f'{method}: greedy {row["test"]["accuracy"]:.3f}, sampled {sampled:.3f},',
+            f'ceiling {ceiling:.3f}, {row["seconds"]:.0f} s, {row["provenance"]["device"]}',
             flush=True,
         )
 

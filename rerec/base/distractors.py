@@ -130,7 +130,7 @@ def by_popularity(
 
 # %% ../../nbs/base/08_distractors.ipynb #1ba7d960
 # Weights of the traits in TRAITS, and of resembling the right item: ours
-WEIGHTS = np.array([4.0, 1.0, 1.0, 1.0, 1.0])
+WEIGHTS = (4.0, 1.0, 1.0, 1.0, 1.0)
 EASY = 0.3  # Cost of an easy distractor instead of a hard one: ours
 
 # %% ../../nbs/base/08_distractors.ipynb #4e0cbd1d
@@ -225,7 +225,7 @@ def first_choice(
     beside = [] if decoy is None else free(tables.near[decoy].tolist())
     chosen += chance.sample(beside, min(n_hard - n_own, len(beside)))
     domain = tables.domains[query.domain]
-    easy = chance.sample(domain, min(len(domain), 3 * n + len(banned)))
+    easy = chance.sample(domain, min(len(domain), n * max(3, n // 2) + len(banned)))
     # a sample of all may hold too few that are more popular than the right item
     better = domain[: tables.positions[right]]
     easy += chance.sample(better, min(len(better), n))
@@ -246,7 +246,7 @@ def fair_choice(
     targets: Int[np.ndarray, 'a'],  # Number of items that should rank above the right one
     fixed: int,  # Number of false answers, which stay
     around: Sequence[int],  # Rows that resemble the right item
-    weights: Float[np.ndarray, 'a'] = WEIGHTS,  # Weights of traits and of resembling the right item
+    weights: Sequence[float] = WEIGHTS,  # Weights of traits and of resembling the right item
 ) -> list[int]:  # As many rows
     "Exchange distractors until the right item has the ranks it should have."
     pool = np.array(list(dict.fromkeys([*chosen, *spare, *easy])))
@@ -257,7 +257,7 @@ def fair_choice(
     n = len(chosen)
     goal = np.append(targets, alike[:n].sum()).astype(float)
     is_easy = np.isin(pool, easy).astype(float)
-    found = swap_to_targets(above, is_easy, list(range(n)), goal, weights, fixed)
+    found = swap_to_targets(above, is_easy, list(range(n)), goal, np.asarray(weights), fixed)
     return pool[found].tolist()
 
 # %% ../../nbs/base/08_distractors.ipynb #9f8cc48e

@@ -18,6 +18,8 @@ from functools import cache, cached_property
 from itertools import zip_longest
 from typing import NamedTuple
 
+from fastcore.basics import patch
+
 from ..base.answers import neutralise
 from ..base.core import Catalogue, Query
 from ..base.titles import TitleIndex
@@ -293,6 +295,16 @@ class CandidateFacts(NamedTuple):
     rows: tuple[int, ...]  # Candidates in the order of their letters
     facts: dict[int, list[Entry]]  # Candidate to its entries
     unclear: frozenset  # Values that need their relations
+    first: int = 0  # Place of the first letter: 5 begins with F
+
+# %% ../../nbs/run/09_lookup.ipynb #c7afc39f
+@patch
+def letter(
+    self: CandidateFacts,
+    row: int,  # Row of a candidate
+) -> str:  # 'A', 'B', ...
+    "Give the letter of a candidate."
+    return label(self.first + self.rows.index(row))
 
 # %% ../../nbs/run/09_lookup.ipynb #559c4ae2
 def candidate_facts(
@@ -327,8 +339,8 @@ def render_candidates(
 ) -> str:  # One line for each candidate
     "Write the list of candidates."
     lines = []
-    for k, row in enumerate(shown.rows):
-        lines.append(f'{label(k)}. {quote(snippets, row, shown.facts[row], shown.unclear)}')
+    for row in shown.rows:
+        lines.append(f'{shown.letter(row)}. {quote(snippets, row, shown.facts[row], shown.unclear)}')
     return '\n'.join(lines) + '\n'
 
 # %% ../../nbs/run/09_lookup.ipynb #915fb8b3
@@ -472,5 +484,5 @@ def demonstrate(
         return None
     title = snippets.name(right)
     wanted = ', '.join(entry_text(e, shown.unclear) for e in found.wanted)
-    letter = label(shown.rows.index(right))
+    letter = shown.letter(right)
     return f'Wanted: {wanted}\n\n', letter, f'. {title}\nAnswer: {title}'

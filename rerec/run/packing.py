@@ -28,7 +28,6 @@ from rerec.run.lookup import (
     candidate_facts,
     demonstrate,
     entry_text,
-    label,
     read_query,
     render_candidates,
     render_request,
@@ -54,9 +53,9 @@ def find_pieces(
     "Ask for the letters of candidates by values that no other candidate has."
     counts = Counter(e.value for entries in shown.facts.values() for e in entries)
     possible = []
-    for k, row in enumerate(shown.rows):
+    for row in shown.rows:
         single = [e for e in shown.facts[row] if counts[e.value] == 1]
-        possible += [(entry_text(e, shown.unclear), label(k)) for e in single]
+        possible += [(entry_text(e, shown.unclear), shown.letter(row)) for e in single]
     pieces = []
     for value, letter in rng.sample(possible, min(n, len(possible))):
         pieces += [Piece(f'Find: {value}\n\n', 0.0), Piece(letter, LETTER), Piece('.\n', 0.0)]
@@ -134,9 +133,11 @@ def pack_row(
     rows: Sequence[int],  # Candidates, in the order of their letters
     n_finds: int,  # Number of finds at most
     rng: random.Random,  # Source of chance
+    first: int = 0,  # Place of the first letter: 5 begins with F
 ) -> tuple[list[Piece], int]:  # The pieces, and the number of requests among them
     "Pack a list, finds and requests into one row."
     shown = candidate_facts(snippets, rows, [read_query(snippets, q) for q in queries])
+    shown = shown._replace(first=first)
     answers = [answer_pieces(snippets, q, shown) for q in queries]
     requests = [piece for pieces in answers for piece in pieces]
     parts = [find_pieces(shown, n_finds, rng), requests]
@@ -204,7 +205,10 @@ def pack_rows(
         n_drawn = n_requests - min(len(asked), n_requests - 1)
         drawn = [draw_request(drawer, snippets, candidates, rng) for _ in range(n_drawn)]
         requests = [*asked, *filter(None, drawn)][:n_requests]
-        pieces, answered = pack_row(snippets, requests, candidates, n_finds, rng)
+        # a short list may begin with any letter that a long one has
+        spare = n_candidates - len(candidates)
+        first = rng.randrange(spare + 1) if n < n_candidates else 0
+        pieces, answered = pack_row(snippets, requests, candidates, n_finds, rng, first)
         if answered:
             rows.append(pieces)
     return rows
