@@ -22,9 +22,6 @@ import sys
 from pathlib import Path
 
 from .base.core import DataError
-from .run.language import language_run
-from .run.train import benchmark_run, small_run
-from .shop.runs import shop_run
 from .shop.use import add_app, add_command, add_evaluate, add_recommend, add_runs
 
 # %% ../nbs/cli/01_cli.ipynb #eb27b90a
@@ -400,7 +397,7 @@ def run_changes(
 # %% ../nbs/cli/01_cli.ipynb #05c26eba
 def train_embedded(flags):  # Flags of rerec train
     "Train on the small world."
-    from rerec.run.train import train_small
+    from rerec.run.train import small_run, train_small
 
     folder = f'{flags.out}/{flags.name or f"mini-{flags.seed}"}'
     changes = given(steps=flags.steps, warm_steps=flags.warm_steps)
@@ -426,7 +423,7 @@ def run_train(flags):  # Flags of rerec train
 # %% ../nbs/cli/01_cli.ipynb #64e2c981
 def train_data_set(flags):  # Flags of rerec train
     "Train on a data set, and print what came of it."
-    from rerec.shop.runs import SHOP_TRAINER
+    from rerec.shop.runs import SHOP_TRAINER, shop_run
     from rerec.shop.training import conclusion, train_shop
 
     name = flags.name or f'{Path(flags.data).name}-{Path(flags.model).name}'
@@ -448,7 +445,7 @@ def train_data_set(flags):  # Flags of rerec train
 # %% ../nbs/cli/01_cli.ipynb #6075e7ef
 def train_benchmark_folder(flags):  # Flags of rerec train
     "Train on a benchmark folder, with small or full settings."
-    from rerec.run.train import LLAMA_3B, full_run, train_benchmark
+    from rerec.run.train import LLAMA_3B, benchmark_run, full_run, train_benchmark
 
     official = flags.preset == 'official'
     changes = run_changes(flags)
@@ -741,6 +738,8 @@ def language_settings(
     name: str,  # Method
 ):  # A Run
     "Choose the settings of a row on a real language model."
+    from rerec.run.language import language_run
+
     domain = Path(flags.data).name
     job = f'{domain}-{flags.candidates}-{flags.warm}-{flags.seed}'
     base = f'{flags.out}/language/{job}'

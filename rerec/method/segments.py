@@ -4,19 +4,23 @@
 
 # %% auto #0
 __all__ = ['BORDER', 'CUTS', 'Segment', 'sentence_spans', 'segment', 'segments_naming', 'byte_letters', 'dialect', 'piece_bytes',
-           'token_bytes', 'byte_widths', 'batch_starts', 'token_starts', 'token_segments', 'wrong_segments']
+           'token_bytes', 'byte_widths', 'batch_starts', 'token_starts', 'token_segments', 'wrong_segments',
+           'ShownAnswer', 'show_answer']
 
 # %% ../../nbs/method/04_segments.ipynb #cbebbd75
+import html
 import json
 import re
 from bisect import bisect_right
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from fastcore.basics import patch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
@@ -256,3 +260,42 @@ def wrong_segments(
         holds_answer = [s.start <= answer.start < s.end for s in parts]
         wrong &= ~torch.tensor(holds_answer, dtype=torch.bool)
     return parts, wrong, answer.first
+
+# %% ../../nbs/method/04_segments.ipynb #949bb71f
+@dataclass(frozen=True)
+class ShownAnswer:
+    "Hold an answer in segments, to be looked at (ours)."
+
+    text: str  # Answer, reasoning included
+    parts: tuple[Segment, ...]  # Its segments
+    wrong: tuple[bool, ...]  # Whether each names the item wrongly recommended
+
+# %% ../../nbs/method/04_segments.ipynb #04a335b8
+@patch
+def _repr_html_(
+    self: ShownAnswer,
+) -> str:  # HTML; the answer's own markup is escaped
+    "Write each segment as a line, wrong ones on red."
+    lines = []
+    for part, is_wrong in zip(self.parts, self.wrong):
+        said = html.escape(self.text[part.start : part.end].strip())
+        colour = '#f4b6b6' if is_wrong else '#e8e8e8'
+        style = f'background:{colour};color:#000;padding:2px 6px'
+        if said:
+            lines.append(f'<div style="{style}">{said}</div>')
+    return ''.join(lines)
+
+# %% ../../nbs/method/04_segments.ipynb #8b3a1812
+def show_answer(
+    text: str,  # Answer, reasoning included
+    titles: TitleIndex,  # Titles of the catalogue
+    truth: Sequence[int],  # Rows of the right items
+    among: Sequence[int] | None = None,  # Candidate rows; None allows all items
+    by: str = 'item',  # Kind of segment, as in segment
+) -> ShownAnswer:  # Shows itself in a notebook
+    "Cut an answer for the eye: of a right one no segment is wrong."
+    parts, wrong, _ = wrong_segments(text, titles, truth, among, by)
+    if not parts:
+        parts = segment(text, titles, among, by)
+    marks = wrong.tolist() or [False] * len(parts)
+    return ShownAnswer(text, parts, tuple(marks))

@@ -19,6 +19,7 @@ from zlib import crc32
 import numpy as np
 import pandas as pd
 import torch
+from fastcore.basics import patch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -123,6 +124,12 @@ class Evaluation:
         rows = pd.DataFrame(stored['rows'])
         rows['ranked'] = rows.ranked.map(tuple)
         return cls(rows.astype(dict(hit=float, ndcg=float, misled=float)), stored['k'])
+
+# %% ../../nbs/run/03_evaluation.ipynb #4e81f080
+@patch
+def _repr_html_(self: Evaluation) -> str:  # HTML
+    "Show the table of means where a notebook shows a value."
+    return self.table().round(3)._repr_html_()
 
 # %% ../../nbs/run/03_evaluation.ipynb #0ef8305d
 def check_queries(

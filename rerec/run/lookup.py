@@ -22,8 +22,8 @@ from fastcore.basics import patch
 
 from ..base.answers import neutralise
 from ..base.core import Catalogue, Query
-from ..base.titles import TitleIndex
 from ..base.spellings import normal_form
+from ..base.titles import TitleIndex
 from .queries import phrases
 
 # %% ../../nbs/run/09_lookup.ipynb #440def5f
@@ -340,7 +340,9 @@ def render_candidates(
     "Write the list of candidates."
     lines = []
     for row in shown.rows:
-        lines.append(f'{shown.letter(row)}. {quote(snippets, row, shown.facts[row], shown.unclear)}')
+        lines.append(
+            f'{shown.letter(row)}. {quote(snippets, row, shown.facts[row], shown.unclear)}'
+        )
     return '\n'.join(lines) + '\n'
 
 # %% ../../nbs/run/09_lookup.ipynb #915fb8b3

@@ -26,9 +26,8 @@ import numpy as np
 
 from ..base.core import KINDS, Catalogue, Query, claim_plot
 from ..base.data import query_keys
+from ..base.spellings import article_forms, normal_form
 from ..base.titles import TitleIndex
-from ..base.spellings import article_forms
-from ..base.spellings import normal_form
 from ..method.facts import AttributeGraph
 
 # %% ../../nbs/run/08_queries.ipynb #059005d9

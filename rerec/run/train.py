@@ -27,12 +27,12 @@ from ..base.data import leakage, load_benchmark, split_queries
 from ..base.distractors import add_candidates
 from ..base.models import load_policy, save_policy
 from ..base.titles import TitleIndex
+from ..method.checkpoints import latest_checkpoint
 from ..method.facts import AttributeGraph
 from ..method.graphs import InteractionGraph, LightGCN, train_lightgcn
 from ..method.official import OfficialReward
 from ..method.rewards import DualGraphReward
 from ..method.trainer import ReRecConfig, ReRecTrainer
-from ..method.checkpoints import latest_checkpoint
 from .baselines import ranker
 from .evaluation import Evaluation, as_markdown, evaluate, evaluate_scores, table_of
 from rerec.run.folder import (

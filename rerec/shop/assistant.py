@@ -7,16 +7,19 @@ __all__ = ['shared_facts', 'reasons', 'co_liked', 'role', 'item_lines', 'item_re
            'rows_of', 'row_of_user', 'as_wish', 'titles_in', 'read_wishes', 'Assistant', 'earned']
 
 # %% ../../nbs/shop/10_assistant.ipynb #d602ec62
+import html
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from fastcore.basics import patch
+
 from ..base.answers import Answer, neutralise, parse_answer
 from ..base.core import DataError, Query
-from ..base.rows import read_rows
 from ..base.generation import generate_answers
+from ..base.rows import read_rows
 from ..base.titles import UNKNOWN
 from ..method.segments import segment, wrong_segments
 from ..run.folder import Run
@@ -164,6 +167,19 @@ class Recommendation:
 
     def as_text(self) -> str:  # Lines for a terminal
         return recommendation_text(self.as_dict())
+
+# %% ../../nbs/shop/10_assistant.ipynb #d877a813
+@patch
+def _repr_html_(self: Recommendation) -> str:  # HTML; titles and the model's text are escaped
+    "Show recommended items with reasons, and the reasoning, where a notebook shows a value."
+    record = self.as_dict()
+    lines = []
+    for item in record['items'] or record['retrieved'][:3]:
+        why = '; '.join(f'{w["relation"]}: {w["value"]}' for w in item['why'])
+        lines.append(f'<li><b>{html.escape(item["title"])}</b> {html.escape(why)}</li>')
+    head = '' if record['items'] else '<p>No item named; retrieved for the model:</p>'
+    said = html.escape(record['reasoning']).replace('\n', '<br>')
+    return f'{head}<ol>{"".join(lines)}</ol><p><i>{said}</i></p>'
 
 # %% ../../nbs/shop/10_assistant.ipynb #65f1b668
 def rows_of(

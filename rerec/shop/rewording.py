@@ -34,8 +34,8 @@ from ahocorasick_rs import AhoCorasick, MatchKind
 from ..base.answers import neutralise
 from ..base.core import DataError, Query
 from ..base.data import query_keys
-from ..base.titles import FUNCTION_WORDS, TitleIndex
 from ..base.spellings import normal_form
+from ..base.titles import FUNCTION_WORDS, TitleIndex
 from ..run.queries import PHRASES, Drawer, Need, faults, name_of, phrases
 
 # %% ../../nbs/shop/02_rewording.ipynb #1cf834d3

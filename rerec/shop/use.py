@@ -14,7 +14,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..base.core import DataError
-from .runs import shop_run
 
 # %% ../../nbs/shop/12_use.ipynb #f388568c
 def add_command(
@@ -152,6 +151,7 @@ def run_evaluate(flags):  # Flags of rerec evaluate
     if not flags.folder and not flags.data:
         problem = 'is needed: --run, or --data and --model'
         raise DataError(problem, 'one of two', remedy='see `rerec evaluate --help`')
+    from rerec.shop.runs import shop_run
     from rerec.shop.training import answers_of, evaluate_run, train_shop
 
     if flags.folder:

@@ -19,11 +19,11 @@ from transformers import PrinterCallback
 
 from ..base.core import write_json
 from ..base.models import load_policy, save_policy
+from ..method.checkpoints import TaskMetrics
 from ..method.facts import AttributeGraph
 from ..method.official import MARK, OfficialReward, official_method
 from ..method.rewards import DualGraphReward
 from ..method.trainer import ReRecConfig, ReRecTrainer, TaskTrainer
-from ..method.checkpoints import TaskMetrics
 from ..run.baselines import bm25_scores, histories, sasrec_scores, train_sasrec
 from rerec.run.evaluation import (
     eval_record,
