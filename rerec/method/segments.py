@@ -279,10 +279,10 @@ def _repr_html_(
     lines = []
     for part, is_wrong in zip(self.parts, self.wrong):
         said = html.escape(self.text[part.start : part.end].strip())
-        colour = '#f4b6b6' if is_wrong else '#e8e8e8'
+        colour, mark = ('#f4b6b6', '✗ ') if is_wrong else ('#e8e8e8', '')
         style = f'background:{colour};color:#000;padding:2px 6px'
         if said:
-            lines.append(f'<div style="{style}">{said}</div>')
+            lines.append(f'<div style="{style}">{mark}{said}</div>')
     return ''.join(lines)
 
 # %% ../../nbs/method/04_segments.ipynb #8b3a1812
