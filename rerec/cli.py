@@ -128,6 +128,7 @@ def add_bench(commands):
     p.add_argument('--candidates', type=int, default=5, help="items on offer in 'language' (default 5)")
     p.add_argument('--warm', default='short', choices=WARM, help="warm start of 'language' (default short)")
     p.add_argument('--told', type=int, default=3, help="facts of each candidate in the prompt of 'language' (default 3)")
+    p.add_argument('--greedy', action='store_true', help="test only greedy answers in 'language', and none drawn at temperature 1")
     p.add_argument('--warm-rows', type=int, default=0, metavar='N', help="rows of the warm start of 'language' (default: 380, or 127 if short)")
     p.add_argument('--answers', type=int, metavar='N', help="answers sampled in reinforcement of 'language' (default 2560)")
     p.add_argument('--model', default='smollm2', help="of 'language': a name on the hub, a folder, or 'smollm2'")
@@ -335,7 +336,7 @@ def bench_language(a):
     given = {} if a.answers is None else dict(answers=a.answers)
     base = f'{a.out}/language/{Path(a.data).name}-{a.candidates}-{a.warm}-{a.seed}'
     for name in chosen(a.method, ['warm start', *METHODS, 'SFT', 'untuned', *RANKERS], 'method'):
-        run = LanguageRun(a.data, a.model, a.seed, f'{base}/{name}', n_candidates=a.candidates, told=a.told, method=name, warm=a.warm, warm_rows=a.warm_rows, warm_folder=f'{base}/warm', **given)
+        run = LanguageRun(a.data, a.model, a.seed, f'{base}/{name}', n_candidates=a.candidates, told=a.told, method=name, warm=a.warm, warm_rows=a.warm_rows, drawn=not a.greedy, warm_folder=f'{base}/warm', **given)
         r = run_language(run, f'{a.out}/language/rows')
         print(f"{r['domain']}, {a.candidates} candidates, {a.warm}, {name}, seed {a.seed}: accuracy {r['test']['accuracy']:.3f}, {r['seconds']:.0f} s")
 

@@ -55,6 +55,7 @@ class LanguageRun(RealRun):
     warm_rows:int = 0 # Rows of the warm start, if not those of `WARM_STARTS`
     warm_rate:float = 3e-4 # Step size of the warm start
     warm_folder:str = '' # Where the warm start is kept and shared; '' for the run's own folder
+    drawn:bool = True # Test answers drawn at temperature 1 too
     @property
     def start(self)->Path: return Path(self.warm_folder or f'{self.folder}/warm')
 
@@ -327,8 +328,10 @@ def run_language(
     else:
         model, tok, log = tuned(run, material)
         learned = time.process_time() - used
-        greedy, sampled = (ask_model(run, material, model, tok, material.test, t) for t in (0., 1.))
-        row |= dict(test=sheet(greedy), drawn=sheet(sampled), examples=list(greedy.rows.text[:3]), learning_cpu_seconds=learned)
+        greedy = ask_model(run, material, model, tok, material.test)
+        if run.drawn:
+            row |= dict(drawn=sheet(ask_model(run, material, model, tok, material.test, temperature=1.)))
+        row |= dict(test=sheet(greedy), examples=list(greedy.rows.text[:3]), learning_cpu_seconds=learned)
         row |= dict(curve=[{k: r[k] for k in CURVE if k in r} for r in log if 'reward' in r or 'letters' in r], answers=next((r['answers'] for r in log if 'answers' in r), run.answers if run.method == 'SFT' else 0))
         row |= dict(warm_start=json.loads((run.start/'warm.json').read_text(encoding='utf-8'))) if warm != 'none' else {}
     chances = [round(c, 4) for c in look_up_chances(material.test, material.snippets)]
