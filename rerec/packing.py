@@ -143,8 +143,8 @@ def pack_rows(
     known = [i for i in range(len(catalogue)) if snippets.of(i)]
     rows = []
     while len(rows) < n_rows:
-        part = 3*len(rows)//n_rows
-        n = min(n_candidates, (5, 10, n_candidates)[part])
+        quarter = 4*len(rows)//n_rows
+        n = min(n_candidates, (5, 5, 10, n_candidates)[quarter])
         asked, listed = [], draw_list(near, known, min(n, len(known)), rng)
         if queries and rng.random() < .7:
             listed, asked = query_list(queries, n, rng)
