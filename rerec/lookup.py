@@ -226,6 +226,8 @@ class Sheet(NamedTuple):
     rows:tuple[int, ...] # Candidates in the order of their letters
     told:dict[int, list[Entry]] # Candidate to its entries
     unclear:frozenset # Values that need their relations
+    first:int = 0 # Place of the first letter
+    def letter(self, row:int)->str: return label(self.first + self.rows.index(row))
 
 # %% ../nbs/28_lookup.ipynb #559c4ae2
 def make_sheet(
@@ -243,7 +245,7 @@ def make_sheet(
 # %% ../nbs/28_lookup.ipynb #353881c9
 def render_sheet(snippets:Snippets, sheet:Sheet)->str: # A line for each candidate
     "Write the list of candidates."
-    lines = [f"{label(k)}. {snippets.name(row)}: {', '.join(say(e, sheet.unclear) for e in sheet.told[row])}" for k, row in enumerate(sheet.rows)]
+    lines = [f"{sheet.letter(row)}. {snippets.name(row)}: {', '.join(say(e, sheet.unclear) for e in sheet.told[row])}" for row in sheet.rows]
     return '\n'.join(lines) + '\n'
 
 # %% ../nbs/28_lookup.ipynb #915fb8b3
@@ -337,4 +339,4 @@ def demonstrate(
     if not found.wanted or found.fits != (right,): return None
     title = snippets.name(right)
     wanted = ', '.join(say(e, sheet.unclear) for e in found.wanted)
-    return f'Wanted: {wanted}\n\n', label(sheet.rows.index(right)), f'. {title}\nAnswer: {title}'
+    return f'Wanted: {wanted}\n\n', sheet.letter(right), f'. {title}\nAnswer: {title}'

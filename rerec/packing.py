@@ -39,7 +39,7 @@ def find_pieces(
 )->list[Piece]:
     "Ask for the letters of candidates by values that nobody else in the list has."
     held = Counter(e.value for told in sheet.told.values() for e in told)
-    single = [(say(e, sheet.unclear), label(k)) for k, row in enumerate(sheet.rows) for e in sheet.told[row] if held[e.value] == 1]
+    single = [(say(e, sheet.unclear), sheet.letter(row)) for row in sheet.rows for e in sheet.told[row] if held[e.value] == 1]
     pieces = []
     for value, letter in rng.sample(single, min(n, len(single))):
         pieces += [Piece(f'Find: {value}\n\n', 0.), Piece(letter, LETTER), Piece('.\n', 0.)]
@@ -82,10 +82,11 @@ def pack_row(
     rows:Sequence[int], # Candidates, in the order of their letters
     n_finds:int, # Finds, at most
     rng:random.Random, # Source of chance
+    first:int=0, # Place of the first letter: 5 begins with F
 )->tuple[list[Piece], int]: # The pieces, and how many requests are among them
     "Pack a list, finds and requests into one row."
     requests = [read_query(snippets, q) for q in queries]
-    sheet = make_sheet(snippets, rows, requests)
+    sheet = make_sheet(snippets, rows, requests)._replace(first=first)
     pieces, answered = [], 0
     for query, request in zip(queries, requests):
         answer = demonstrate(snippets, query, request, sheet)
@@ -149,7 +150,9 @@ def pack_rows(
         if queries and rng.random() < .7:
             listed, asked = query_list(queries, n, rng)
         drawn = (draw_request(drawer, snippets, listed, rng) for _ in range(n_requests - min(len(asked), n_requests - 1)))
-        pieces, answered = pack_row(snippets, [*asked, *filter(None, drawn)][:n_requests], listed, n_finds, rng)
+        spare = n_candidates - len(listed) # a short list may begin with any letter that a long one has
+        first = rng.randrange(spare + 1) if n < n_candidates else 0
+        pieces, answered = pack_row(snippets, [*asked, *filter(None, drawn)][:n_requests], listed, n_finds, rng, first)
         if answered: rows.append(pieces)
     return rows
 
