@@ -103,7 +103,7 @@ def by_popularity(
     return dict(domains), {row: k for rows in domains.values() for k, row in enumerate(rows)}
 
 # %% ../nbs/02_distractors.ipynb #1ba7d960
-WEIGHTS = np.array([4., 1., 1., 1., 1.]) # of the traits in `TRAITS`, and of resembling the right item: ours
+WEIGHTS = (4., 1., 1., 1., 1.) # of the traits in `TRAITS`, and of resembling the right item: ours
 EASY = .3 # Cost of an easy distractor in the place of a hard one: ours
 
 def swap_to_targets(
@@ -150,7 +150,7 @@ def first_choice(
     decoy = next((i for i in chosen if i in around), None)
     beside = free(near[decoy].tolist()) if decoy is not None else []
     chosen += chance.sample(beside, min(n_hard - round(own*n_hard), len(beside)))
-    others = chance.sample(domain, min(len(domain), 3*n + len(banned)))
+    others = chance.sample(domain, min(len(domain), n*max(3, n//2) + len(banned)))
     better = domain[:standing]
     others += chance.sample(better, min(len(better), n)) # of these a sample of all may hold too few
     others = list(dict.fromkeys(free(others)))
@@ -169,7 +169,7 @@ def fair_choice(
     targets:Int[np.ndarray, 'a'], # How many should rank above the right item
     fixed:int, # Lures, which stay
     around:Sequence[int], # Rows that resemble the right item
-    weights:Float[np.ndarray, 'a']=WEIGHTS, # Of the traits, and of resembling the right item
+    weights:Sequence[float]=WEIGHTS, # Of the traits, and of resembling the right item
 )->list[int]: # As many rows
     "Exchange distractors until the right item has the ranks it should have."
     pool = np.array(list(dict.fromkeys([*chosen, *spare, *easy])))
@@ -177,7 +177,7 @@ def fair_choice(
     alike = np.isin(pool, around) # as many as were chosen, or the right item would move into the middle
     above = np.column_stack([above, alike])
     goal = np.append(targets, alike[:len(chosen)].sum())
-    found = swap_to_targets(above, np.isin(pool, easy).astype(float), list(range(len(chosen))), goal.astype(float), weights, fixed)
+    found = swap_to_targets(above, np.isin(pool, easy).astype(float), list(range(len(chosen))), goal.astype(float), np.asarray(weights), fixed)
     return pool[found].tolist()
 
 # %% ../nbs/02_distractors.ipynb #9f8cc48e
