@@ -17,9 +17,10 @@ from rerec.base.answers import neutralise, parse_answer, render_prompt
 from rerec.base.core import Catalogue, DataError, Item, Query
 from rerec.base.formats import write_graph
 from rerec.base.titles import TitleIndex
-from rerec.run.queries import Need
+from rerec.run.needs import Need
 from rerec.shop.cards import EXPORTS, write_card
-from rerec.shop.dataset import Build, build_data, line_query, load_data, query_line
+from rerec.shop.dataset import Build, build_data, load_data
+from rerec.shop.files import line_query, query_line
 from rerec.shop.tables import read_tables
 
 HOSTILE = [

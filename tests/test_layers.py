@@ -47,7 +47,8 @@ modules = {module_of(p): name for name, p in pages.items() if module_of(p)}
 
 
 def wing(name):
-    return re.split(r'[./]', name)[0]
+    "Wing of a page or module; `cli_train` is of the wing `cli`."
+    return re.split(r'[./_]', name)[0]
 
 
 def absolute(node, module):

@@ -16,7 +16,8 @@ pytest.importorskip('openai')
 
 CODE = """
 import json, sys
-from rerec.run.queries import Drawer, Sources, draw_queries
+from rerec.run.needs import Drawer, Sources
+from rerec.run.queries import draw_queries
 from rerec.shop.rewording import Judge, Rewriter, reword
 from rerec.base.titles import TitleIndex
 from rerec.run.world import mini_world

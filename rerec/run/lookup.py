@@ -24,7 +24,7 @@ from ..base.answers import neutralise
 from ..base.core import Catalogue, Query
 from ..base.spellings import normal_form
 from ..base.titles import TitleIndex
-from .queries import phrases
+from .wording import phrases
 
 # %% ../../nbs/run/09_lookup.ipynb #440def5f
 def distinguishing_relations(

@@ -33,7 +33,9 @@ from rerec.run.lookup import (
     render_candidates,
     render_request,
 )
-from .queries import Drawer, Need, Sources, as_query, faults, say
+from .needs import Drawer, Need, Sources
+from .queries import as_query
+from .wording import faults, say
 
 # %% ../../nbs/run/10_packing.ipynb #caebc1d7
 class Piece(NamedTuple):

@@ -35,16 +35,11 @@ from rerec.run.evaluation import (
     random_scores,
 )
 from ..run.folder import publish
-from ..run.queries import Drawer, Need
-from rerec.shop.dataset import (
-    SHARES,
-    DataSet,
-    about,
-    add_candidates,
-    load_data,
-    load_tables,
-    save_parts,
-)
+from ..run.needs import Drawer, Need
+from .candidates import add_candidates
+from .dataset import DataSet, about, load_data
+from .files import load_tables, save_parts
+from .parts import SHARES
 
 # %% ../../nbs/shop/06_cards.ipynb #a6eaea1b
 def baseline_accuracies(

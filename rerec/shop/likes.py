@@ -13,7 +13,8 @@ from functools import reduce
 import numpy as np
 
 from ..run.lookup import Entry, Request, plain_words
-from ..run.queries import TRAITS, Sources, liked_by, listed, name_of
+from ..run.needs import Sources, liked_by, name_of
+from ..run.wording import TRAITS, listed
 
 # %% ../../nbs/shop/04_likes.ipynb #a902edc1
 def fans_of(

@@ -36,7 +36,8 @@ from ..base.core import DataError, Query
 from ..base.data import query_keys
 from ..base.spellings import normal_form
 from ..base.titles import FUNCTION_WORDS, TitleIndex
-from ..run.queries import PHRASES, Drawer, Need, faults, name_of, phrases
+from ..run.needs import Drawer, Need, name_of
+from ..run.wording import PHRASES, faults, phrases
 
 # %% ../../nbs/shop/02_rewording.ipynb #1cf834d3
 def has_role(
