@@ -16,7 +16,7 @@ from killed_worker import child, ended, standing, tables
 
 from rerec.cli import main
 from rerec.run import folder as run_folder
-from rerec.run.train import train as run_train
+from rerec.run import train as run_train
 
 
 def limit(size):

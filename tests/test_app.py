@@ -21,8 +21,8 @@ import polars as pl
 from rerec.shop.page import serve
 from rerec.shop.assistant import Assistant
 from rerec.shop.dataset import Build, build_data
-from rerec.run.policy import load_policy
-from rerec.shop.training import Run
+from rerec.base.models import load_policy
+from rerec.shop.runs import shop_run
 from rerec.run.policy import toy_model
 from rerec.run.world import mini_world
 folder, port, bad = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
