@@ -81,7 +81,7 @@ def sibling_logps(
     mask: Tensor,  # 1 at tokens that are not padding
     n_answer: int,  # Length of the answers, padding included
     batch_size: int | None,  # Number of rows at a time; None: all
-) -> tuple[Tensor, Tensor]:  # Log-probabilities and entropies of the answer tokens
+) -> tuple[Tensor, Tensor | None]:  # Log-probabilities and entropies of the answer tokens
     "Score the answers of a batch, with each prompt computed once."
     n_prompt = ids.shape[1] - n_answer
     size = batch_size or len(ids)
@@ -91,6 +91,8 @@ def sibling_logps(
         with answers_alone(), trainer.accelerator.autocast():
             found.append(shared_logps(model, *parts))
     logps, entropies = zip(*found)
+    if entropies[0] is None:  # a reference model's head gives none
+        return torch.cat(logps), None
     return torch.cat(logps), torch.cat(entropies)
 
 # %% ../../nbs/method/09_sharing.ipynb #9d02aa04

@@ -17,7 +17,7 @@ import torch
 from ..base.models import fast_settings, load_policy
 from ..base.precision import MasterAdamW
 from ..run.folder import Run
-from ..run.language import METHODS, LookupData, trainer_settings, warm_up_rows
+from ..run.language import METHODS, ROWS_A_STEP, LookupData, trainer_settings, warm_up_rows
 from ..run.packing import encode_row, row_loss
 from .runs import device
 
@@ -142,13 +142,13 @@ def estimate_minutes(
     prompt_tokens: float,  # Mean length of a prompt
 ) -> dict[str, float]:  # Stage to minutes
     "Predict the minutes of each stage of a run (ours)."
-    stages = {'warm start': row_tokens * throughput.token + n_rows / 4 * throughput.step}
+    stages = {'warm start': row_tokens * throughput.token + n_rows / ROWS_A_STEP * throughput.step}
     if run.method in METHODS:
         settings = trainer_settings(run) | run.trainer
         taken = reinforcement_seconds(settings, run, throughput, prompt_tokens)
         stages['reinforcement'] = taken
     if run.method == 'SFT':
-        per_answer = (ANSWER + prompt_tokens) * throughput.token + throughput.step / 4
+        per_answer = (ANSWER + prompt_tokens) * throughput.token + throughput.step / ROWS_A_STEP
         stages['supervised learning'] = run.answers * per_answer
     rounds = 1 if run.method in ('untuned', 'warm start') else 2
     stages['tests'] = rounds * run.n_test * (throughput.read + throughput.write)
