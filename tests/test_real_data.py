@@ -174,7 +174,7 @@ BROKEN = [
     (
         'items.csv.gz',
         line(9, lambda l: '3' + l[l.index(',') :]),
-        r"items.csv.gz, line 9, field 'movieId': '3' stands in line 4",
+        r"items.csv.gz, line 9, field 'movieId': '3' is in line 4",
     ),
     (
         'items.csv.gz',
