@@ -192,6 +192,26 @@ def test_no_page_speaks_of_papers_nobody_has(notebook):
     assert 'METHOD' not in re.sub(r'\bMETHODS\b', '', text)
 
 
+SOURCE = re.compile(r'Eq\. \d+|\bours\b|\bpaper\b|et al\.|\[[^\]]+\]\(http')
+
+
+def formulas_without_source(texts):
+    return [text for text in texts if '$$' in text and not SOURCE.search(text)]
+
+
+def test_what_counts_as_a_source():
+    named = ['$$x$$ (ours)', "the paper's $$x$$", '$$x$$ (Eq. 7)', '[Li, 2001](https://x.org) $$x$$']
+    nameless = ['$$x$$ of hours', 'on [this page](02_page.ipynb) $$x$$', '$$x$$ by neighbours']
+    assert not formulas_without_source([*named, 'no formula'])
+    assert formulas_without_source(nameless) == nameless
+
+
+def test_formulas_name_their_source(notebook):
+    "An equation of the paper, a publication, or ours."
+    texts = [source(c) for c in cells_of(notebook, 'markdown')]
+    assert not formulas_without_source(texts), f'{notebook.name}: say where the formula is from'
+
+
 @pytest.mark.parametrize('text', ['told apart', 'not told'])
 def test_statistics_are_named(notebook, text):
     prose = '\n'.join(source(c) for c in cells_of(notebook, 'markdown'))
