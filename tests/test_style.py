@@ -144,20 +144,43 @@ def test_half_of_all_exported_cells_are_very_short():
 NO_VERB = set(
     'a an the what which who whose where when how one all every each no nothing call self'.split()
 )
+VERBS_IN_S = set('pass process express focus guess miss press discuss compress address'.split())
+
+
+def is_verb(word):
+    "Words that no verb is are known; a plural or a third person ends in s."
+    word = word.lower().strip(',.:;')
+    return word not in NO_VERB and (not word.endswith('s') or word in VERBS_IN_S)
+
+
+def documented(code):
+    "Public functions, classes and methods of a cell, each with its docstring or None."
+    for node in definitions(code):
+        if node.name.startswith('_'):
+            continue
+        yield node.name, ast.get_docstring(node)
+        if isinstance(node, ast.ClassDef):
+            for method in node.body:
+                if isinstance(method, ast.FunctionDef) and not method.name.startswith('_'):
+                    yield f'{node.name}.{method.name}', ast.get_docstring(method)
+
+
+def without_verb(code):
+    return [name for name, doc in documented(code) if not doc or not is_verb(doc.split()[0])]
+
+
+def test_what_counts_as_a_docstring():
+    good = 'class A:\n    "Hold a."\n    def b(self):\n        "Return b."\n    def _c(self): pass'
+    assert not without_verb(good)
+    assert without_verb(good.replace('Return b', 'Returns b')) == ['A.b']
+    assert without_verb(good.replace('"Return b."', 'pass')) == ['A.b']
+    assert without_verb(good.replace('Hold a', 'The a')) == ['A']
+    assert without_verb('def f():\n    "Words of a text."') == ['f']
 
 
 def test_docstrings_begin_with_a_verb(notebook):
-    "`Score each answer`, not `The score of an answer`; found by words that no verb is."
-    found = []
-    for code in exported(notebook):
-        for node in definitions(code):
-            first = (ast.get_docstring(node) or 'x').split()[0].lower().strip(',.:')
-            if (
-                isinstance(node, ast.FunctionDef)
-                and not node.name.startswith('_')
-                and first in NO_VERB
-            ):
-                found.append(node.name)
+    "`Score each answer`, not `The score of an answer`: functions, classes and methods."
+    found = [name for code in exported(notebook) for name in without_verb(code)]
     assert not found, f'{notebook.name}: {found}'
 
 
@@ -200,7 +223,12 @@ def formulas_without_source(texts):
 
 
 def test_what_counts_as_a_source():
-    named = ['$$x$$ (ours)', "the paper's $$x$$", '$$x$$ (Eq. 7)', '[Li, 2001](https://x.org) $$x$$']
+    named = [
+        '$$x$$ (ours)',
+        "the paper's $$x$$",
+        '$$x$$ (Eq. 7)',
+        '[Li, 2001](https://x.org) $$x$$',
+    ]
     nameless = ['$$x$$ of hours', 'on [this page](02_page.ipynb) $$x$$', '$$x$$ by neighbours']
     assert not formulas_without_source([*named, 'no formula'])
     assert formulas_without_source(nameless) == nameless

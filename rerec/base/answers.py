@@ -29,6 +29,7 @@ class Answer:
 
     @property
     def first(self) -> int:
+        "Return the row of the first recommended item; UNKNOWN if there is none."
         return self.ranked[0] if self.ranked else UNKNOWN
 
 # %% ../../nbs/base/05_answers.ipynb #e7b9b546

@@ -64,6 +64,7 @@ class Catalogue:
 
     @property
     def titles(self):
+        "List the titles of all items, in the order of their rows."
         return [o.title for o in self.items]
 
     def row(self, title: str) -> int:  # First row with this title

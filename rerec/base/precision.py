@@ -37,6 +37,7 @@ class MasterAdamW(torch.optim.AdamW):
 
     @torch.no_grad()
     def step(self, closure=None):
+        "Step the float32 copies, and round them into the weights."
         for master, weight in zip(self.masters, self.weights):
             master.grad = None if weight.grad is None else weight.grad.float()
         loss = super().step(closure)
@@ -46,14 +47,17 @@ class MasterAdamW(torch.optim.AdamW):
         return loss
 
     def zero_grad(self, set_to_none: bool = True):
+        "Drop the gradients of the weights."
         for weight in self.weights:
             weight.grad = None
 
     def state_dict(self):
+        "Return the state of AdamW together with the float32 copies."
         return super().state_dict() | dict(masters=[m.detach().clone() for m in self.masters])
 
     @torch.no_grad()
     def load_state_dict(self, state):
+        "Restore the state of AdamW, the float32 copies and the weights."
         super().load_state_dict({k: v for k, v in state.items() if k != 'masters'})
         for master, weight, saved in zip(self.masters, self.weights, state['masters']):
             master.copy_(saved)
@@ -64,6 +68,7 @@ class MasterWeights:
     "Train weights of 16 bits through float32 copies; a base class before a trainer's."
 
     def create_optimizer(self, model=None):
+        "Replace AdamW by MasterAdamW if weights of 16 bits are trained."
         if self.optimizer is not None or self.is_deepspeed_enabled or self.is_fsdp_enabled:
             return super().create_optimizer(model)
         weights = [p for p in (model or self.model).parameters() if p.requires_grad]

@@ -153,6 +153,7 @@ class StopAfterEpochs(TrainerCallback):
         self.epochs = epochs
 
     def on_step_end(self, args, state, control, **kwargs):
+        "Stop training if the curriculum has finished its last epoch."
         if seen_all(self.curriculum, self.epochs):
             control.should_training_stop = True
 
@@ -165,5 +166,6 @@ class StopAfterAnswers(TrainerCallback):
         self.answers = answers
 
     def on_step_end(self, args, state, control, **kwargs):
+        "Stop training if enough answers were sampled."
         if self.trainer.sampled >= self.answers:
             control.should_training_stop = True

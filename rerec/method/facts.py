@@ -81,14 +81,17 @@ class AttributeGraph:
 
     @classmethod
     def from_facts(cls, n_items: int, facts: Iterable[tuple[int, str, str]]):
+        "Build the graph from triples of an item, a relation and a value."
         return cls(n_items, *fact_table(n_items, facts))
 
     @classmethod
     def from_catalogue(cls, catalogue: Catalogue):
+        "Build the graph from the facts of a catalogue."
         return cls.from_facts(len(catalogue), catalogue.facts)
 
     @cached_property
     def degrees(self) -> Int[Tensor, 'n']:
+        "Count the facts of each item."
         return torch.from_numpy(np.diff(self.table.indptr)[:-1].astype(np.int64))  # facts per item
 
     @cached_property
@@ -98,9 +101,11 @@ class AttributeGraph:
         return bit_marks(common, 1)[0], bit_marks(rare, 4), rare
 
     def facts_of(self, item: int) -> set:
+        "Return the (relation, value) pairs of an item."
         return {self.names[j] for j in self.table[[item]].indices}
 
     def shared_facts(self, a: int, b: int) -> set:
+        "Return the (relation, value) pairs that two items share."
         return self.facts_of(a) & self.facts_of(b)
 
     def overlap(self, a: Int[Tensor, 'e'], b: Int[Tensor, 'e']) -> Int[Tensor, 'e']:

@@ -62,25 +62,31 @@ class InteractionGraph:
 
     @classmethod
     def from_catalogue(cls, catalogue: Catalogue):
+        "Build the graph from the likes of a catalogue."
         users, items = torch.tensor(catalogue.likes, dtype=torch.long).reshape(-1, 2).T
         return cls(catalogue.n_users, len(catalogue), users, items)
 
     def of(self, users: Int[Tensor, 'b']) -> slice:
+        "Locate the likes of consecutive users."
         return slice(self.starts[users[0]], self.starts[users[-1] + 1])  # likes of users in a row
 
     @cached_property
     def activity(self) -> Int[Tensor, 'u']:
+        "Count the likes of each user."
         return torch.bincount(self.users, minlength=self.n_users)  # likes per user
 
     @cached_property
     def popularity(self) -> Int[Tensor, 'n']:
+        "Count the likes of each item."
         return torch.bincount(self.items, minlength=self.n_items)  # likes per item
 
     def split(self, seed: int = 0, share: float = 0.2):
+        "Split the likes into training and held-out likes."
         return split_likes(self, seed, share)
 
     @cached_property
     def starts(self) -> Tensor:
+        "Locate the first like of each user; the last entry is the number of likes."
         zero = self.activity.new_zeros(1)
         return torch.cat([zero, self.activity.cumsum(0)])  # where each user's likes begin
 
@@ -138,12 +144,14 @@ class Propagate(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x, adjacency, layers):
+        "Mix the layers, and keep the adjacency for the gradient."
         ctx.adjacency = adjacency
         ctx.layers = layers
         return mix_layers(x, adjacency, layers)
 
     @staticmethod
     def backward(ctx, grad):
+        "Mix the layers of the gradient."
         return mix_layers(grad, ctx.adjacency, ctx.layers), None, None
 
 # %% ../../nbs/method/02_graphs.ipynb #09c5fe90
@@ -194,6 +202,7 @@ class LightGCN:
     history: tuple[float, ...] = ()  # Mean loss of each epoch
 
     def scores(self, users: Int[Tensor, 'b']) -> Float[Tensor, 'b n']:
+        "Score every item for each user; higher is liked more."
         return self.users[users] @ self.items.T  # higher: liked more
 
     def save(self, path: str | Path) -> Path:
@@ -208,6 +217,7 @@ class LightGCN:
 
     @classmethod
     def load(cls, path: str | Path):
+        "Read embeddings and their history from a file that save wrote."
         with safe_open(path, 'pt') as f:
             history = tuple(json.loads(f.metadata()['history']))
             return cls(f.get_tensor('users'), f.get_tensor('items'), history)

@@ -168,6 +168,7 @@ class OfficialReward:
         self.__name__ = name
 
     def terms(self, completions, truth, candidates=None) -> OfficialTerms:
+        "Compute the terms of the published reward of each answer."
         return official_terms(self, completions, truth, candidates)
 
     def __call__(

@@ -315,6 +315,7 @@ class CurriculumTrainer(Resumable, TaskTrainer):
             self.add_callback(StopAfterAnswers(self, self.args.max_answers))
 
     def get_train_dataloader(self):
+        "Return a loader that counts the rows; the curriculum selects which are read."
         # The loader only counts rows; the curriculum says which are read.
         rows = self.train_dataset
         self.train_dataset = [{}] * len(rows)

@@ -54,7 +54,7 @@ def bm25_scores(
 
 # %% ../../nbs/run/04_baselines.ipynb #08151052
 class SASRec(nn.Module):
-    "Self-attention over the last items of a user, each position seeing only those before it."
+    "Attend from each of the last items of a user to those before it, and score the next."
 
     def __init__(
         self,

@@ -90,7 +90,7 @@ def as_table(
 # %% ../../nbs/run/03_evaluation.ipynb #1e8dc632
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    "Judged answers to a set of queries: one row each, and their means."
+    "Hold judged answers to a set of queries: one row each, and their means."
 
     rows: pd.DataFrame  # id, kind, domain, ranked, hit, ndcg, misled, parsed, text
     k: int = 5  # Ranks that counted for NDCG
@@ -112,14 +112,17 @@ class Evaluation:
         return means
 
     def compare(self, other: 'Evaluation', seed: int = 0) -> pd.DataFrame:
+        "Compare two evaluations of the same queries, metric by metric."
         return compare(self, other, seed)
 
     def save(self, path: str | Path) -> Path:
+        "Write the judged answers to a JSON file, and return its path."
         rows = self.rows.astype(object).where(self.rows.notna(), None)
         return write_json(path, dict(k=self.k, rows=rows.to_dict('records')))
 
     @classmethod
     def load(cls, path: str | Path) -> 'Evaluation':
+        "Read judged answers from a JSON file that save wrote."
         stored = json.loads(Path(path).read_text(encoding='utf-8'))
         rows = pd.DataFrame(stored['rows'])
         rows['ranked'] = rows.ranked.map(tuple)

@@ -25,7 +25,7 @@ from ..base.core import DataError, is_json, sweep, write_atomic, write_json
 # %% ../../nbs/run/05_folder.ipynb #d4a8609c
 @dataclass(frozen=True)
 class Run:
-    "Settings of a run: what it does, and where it is kept."
+    "Hold the settings of a run: what it does, and where it is kept."
 
     folder: str = 'runs/run'  # Folder of the run
     data: str = ''  # Folder of a benchmark or of a data set; '' is the small world
@@ -142,7 +142,7 @@ def as_number(
 
 # %% ../../nbs/run/05_folder.ipynb #cc2705f0
 class MetricsFile(TrainerCallback):
-    "Appends every log to a file of JSON lines."
+    "Append every log to a file of JSON lines."
 
     def __init__(
         self,
@@ -153,6 +153,7 @@ class MetricsFile(TrainerCallback):
         self.stage = stage
 
     def on_train_begin(self, args, state, control, **kwargs):
+        "Delete the rows that this stage will log again."
         if not state.is_world_process_zero:
             return
         lines = []
@@ -163,6 +164,7 @@ class MetricsFile(TrainerCallback):
         write_atomic(self.path, ''.join(lines))
 
     def on_log(self, args, state, control, logs=None, **kwargs):
+        "Append a row to the file."
         if not state.is_world_process_zero or not logs or 'train_runtime' in logs:
             return
         row = dict(stage=self.stage, step=state.global_step)
@@ -191,7 +193,7 @@ def bar_figures(
 
 # %% ../../nbs/run/05_folder.ipynb #2d62cab9
 class ProgressBar(TrainerCallback):
-    "Shows in one line how much is done, and the latest figures."
+    "Show in one line how much is done, and the latest figures."
 
     def __init__(
         self,
@@ -201,6 +203,7 @@ class ProgressBar(TrainerCallback):
         self.bar = None
 
     def on_train_begin(self, args, state, control, **kwargs):
+        "Open the bar at the step where training begins."
         if state.is_world_process_zero:
             self.bar = tqdm(
                 total=state.max_steps,
@@ -210,14 +213,17 @@ class ProgressBar(TrainerCallback):
             )
 
     def on_step_end(self, args, state, control, **kwargs):
+        "Advance the bar by a step."
         if self.bar:
             self.bar.update(1)
 
     def on_log(self, args, state, control, logs=None, **kwargs):
+        "Show the latest figures behind the bar."
         if self.bar and logs:
             self.bar.set_postfix(bar_figures(logs), refresh=False)
 
     def on_train_end(self, args, state, control, **kwargs):
+        "Close the bar."
         if self.bar:
             self.bar.close()
 

@@ -44,7 +44,7 @@ def distinguishing_relations(
 
 # %% ../../nbs/run/09_lookup.ipynb #de269869
 class Entry(NamedTuple):
-    "A value of an item, and all relations in which the item has it."
+    "Hold a value of an item, and all relations in which the item has it."
 
     value: str  # Such as Ridley Scott
     relations: tuple[str, ...]  # Such as Directed_by and Produced_by
@@ -82,7 +82,7 @@ STEM = 5  # Letters of a long word that count (ours)
 # %% ../../nbs/run/09_lookup.ipynb #abf95580
 @dataclass(frozen=True)
 class Request:
-    "The text of a request, and what it mentions."
+    "Hold the text of a request, and what it mentions."
 
     text: str  # Text as the user wrote it
     named: tuple[int, ...] = ()  # Rows of items it names
@@ -91,10 +91,12 @@ class Request:
 
     @cached_property
     def words(self) -> str:
+        "Return the plain words of the request, between spaces."
         return f' {plain_words(self.text)} '
 
     @cached_property
     def stems(self) -> set[str]:
+        "Collect the beginnings of the long words."
         return {w[:STEM] for w in self.words.split() if len(w) >= STEM - 1}
 
     def mentions(self, words: str) -> bool:  # Words as from plain_words
@@ -107,7 +109,7 @@ class Request:
 # %% ../../nbs/run/09_lookup.ipynb #38e32c1f
 @dataclass(frozen=True, eq=False)
 class Snippets:
-    "Facts of a catalogue, ready to be quoted."
+    "Hold the facts of a catalogue, ready to be quoted."
 
     catalogue: Catalogue  # Facts
     titles: TitleIndex  # Titles of the same items
@@ -117,20 +119,25 @@ class Snippets:
 
     @cached_property
     def entries(self) -> dict[int, tuple[Entry, ...]]:
+        "Map each row to its entries, in the order of quotation."
         return entries_in_turn(self.catalogue)
 
     @cached_property
     def words(self) -> dict[str, str]:  # Value or relation to its plain words
+        "Map each value and relation to its plain words."
         names = {n for _, *fact in self.catalogue.facts for n in fact}
         return {n: plain_words(n.replace('_', ' ')) for n in names}
 
     def of(self, row: int) -> tuple[Entry, ...]:
+        "Return the entries of an item; none for an item without facts."
         return self.entries.get(row, ())
 
     def extra(self, request: Request, rows: Sequence[int]) -> dict[int, list[Entry]]:
+        "Return the entries that likes add for a request, by row."
         return self.likes(request, rows) if self.likes else {}
 
     def name(self, row: int) -> str:
+        "Return the title of an item as a prompt may quote it."
         return neutralise(str(self.catalogue.items[row]))
 
 # %% ../../nbs/run/09_lookup.ipynb #6ae38214
@@ -206,7 +213,7 @@ def speaks_of(
 
 # %% ../../nbs/run/09_lookup.ipynb #8fbda3c8
 class Relevance(NamedTuple):
-    "Reasons to quote an entry, in the order in which they count."
+    "Hold the reasons to quote an entry, in the order in which they count."
 
     mentioned: int  # Requests that mention the value
     through: int  # 1 or 2 if named items have it and the request speaks of its relation
@@ -290,7 +297,7 @@ def choose_named_facts(
 
 # %% ../../nbs/run/09_lookup.ipynb #99288b96
 class CandidateFacts(NamedTuple):
-    "Facts of the candidates as a prompt quotes them, for one request or several."
+    "Hold the facts of the candidates as a prompt quotes them, for one request or several."
 
     rows: tuple[int, ...]  # Candidates in the order of their letters
     facts: dict[int, list[Entry]]  # Candidate to its entries
@@ -389,7 +396,7 @@ def lookup_prompt(
 
 # %% ../../nbs/run/09_lookup.ipynb #fd8f694d
 class LookUp(NamedTuple):
-    "What a request asks for, and the candidates whose quoted facts contain it."
+    "Hold what a request asks for, and the candidates whose quoted facts contain it."
 
     wanted: tuple[Entry, ...]  # Entries of the right item
     fits: tuple[int, ...]  # Candidates with all of them; the right one among them

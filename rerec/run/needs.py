@@ -24,7 +24,7 @@ from ..method.facts import AttributeGraph
 # %% ../../nbs/run/12_needs.ipynb #059005d9
 @dataclass(frozen=True, eq=False)
 class Lists:
-    "A list of numbers for each row."
+    "Hold a list of numbers for each row."
 
     starts: np.ndarray  # Where the list of each row begins, and where the last one ends
     values: np.ndarray  # All lists, one after the other
@@ -73,7 +73,7 @@ def coded(
 # %% ../../nbs/run/12_needs.ipynb #a7551b75
 @dataclass(frozen=True, eq=False)
 class Sources:
-    "A catalogue, ready to have queries drawn from it."
+    "Hold a catalogue, ready to have queries drawn from it."
 
     catalogue: Catalogue
     profiles: dict[str, list] = field(default_factory=dict)  # Trait to one value for each user
@@ -81,48 +81,57 @@ class Sources:
 
     @cached_property
     def likes(self) -> np.ndarray:  # (user, item) in each row, by user, oldest first
+        "Return one (user, item) row for each like, by user, oldest first."
         return np.asarray(self.catalogue.likes, np.int32).reshape(-1, 2)
 
     @cached_property
     def is_late(self) -> np.ndarray:  # One truth value for each like
+        "Mark the newest likes of each user."
         return newest_likes(self.likes[:, 0], self.catalogue.n_users, self.late_share)
 
     @cached_property
     def early(self) -> Lists:  # Items of each user
+        "List the items that each user liked early."
         users, items = self.likes[~self.is_late].T
         return Lists.group(users, items, self.catalogue.n_users)
 
     @cached_property
     def late(self) -> Lists:  # Items of each user
+        "List the items that each user liked late."
         users, items = self.likes[self.is_late].T
         return Lists.group(users, items, self.catalogue.n_users)
 
     @cached_property
     def likers(self) -> Lists:  # Users of each item, by early likes
+        "List the users who liked each item early."
         users, items = self.likes[~self.is_late].T
         return Lists.group(items, users, len(self.catalogue))
 
     @cached_property
     def traits(self) -> dict[str, np.ndarray]:
+        "Code the values of each column of the profiles as numbers."
         return {c: coded(values) for c, values in self.profiles.items()}
 
     @cached_property
     def graph(self) -> AttributeGraph:
+        "Build the item-attribute graph of the catalogue."
         return AttributeGraph.from_catalogue(self.catalogue)
 
     @cached_property
     def facts(self) -> Lists:  # Facts of each item
+        "List the facts of each item."
         return Lists(self.graph.table.indptr[:-1], self.graph.table.indices)
 
     @cached_property
     def holders(self) -> Lists:  # Items of each fact
+        "List the items of each fact."
         by_fact = self.graph.table.T.tocsr()
         return Lists(by_fact.indptr, by_fact.indices)
 
 # %% ../../nbs/run/12_needs.ipynb #565c8bb1
 @dataclass(frozen=True)
 class Need:
-    "What a user wants, and how the text will state it."
+    "Hold what a user wants, and how the text will state it."
 
     kind: str  # One of KINDS
     user: int  # User from whose history it was drawn
@@ -193,7 +202,7 @@ def has_unique_name(
 
 # %% ../../nbs/run/12_needs.ipynb #fae955c8
 class Drawer:
-    "Tables for drawing needs from a catalogue, computed once."
+    "Hold tables for drawing needs from a catalogue, computed once."
 
     def __init__(self, sources: Sources):
         self.sources = sources

@@ -39,7 +39,7 @@ from .wording import faults, say
 
 # %% ../../nbs/run/10_packing.ipynb #caebc1d7
 class Piece(NamedTuple):
-    "Text of a row, and the weight of its tokens in the loss."
+    "Hold the text of a row, and the weight of its tokens in the loss."
 
     text: str  # Empty for the end of an answer
     weight: float  # 0 for what is only read
@@ -286,7 +286,7 @@ def row_loss(
 
 # %% ../../nbs/run/10_packing.ipynb #99fa0ed4
 class PackedTrainer(MasterWeights, Trainer):
-    "Supervised learning on packed rows; logs how often letters are right."
+    "Learn from packed rows, supervised; log how often letters are right."
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -294,11 +294,13 @@ class PackedTrainer(MasterWeights, Trainer):
         self.letters = []
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        "Compute the loss of packed rows, and note which letters are right."
         loss, right, counts = row_loss(model, inputs['input_ids'], inputs['weights'])
         self.letters += right[counts == LETTER].tolist()
         return (loss, None) if return_outputs else loss
 
     def log(self, logs, *args, **kwargs):
+        "Add the share of right letters to the log."
         if 'loss' in logs and self.letters:
             logs = logs | dict(letters=sum(self.letters) / len(self.letters))
             self.letters = []

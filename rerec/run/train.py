@@ -64,7 +64,7 @@ from .world import Demonstrator, Parts, World, mini_prompt, mini_world, split_mi
 # %% ../../nbs/run/07_train.ipynb #1b20053b
 @dataclass(frozen=True, eq=False)
 class RunData:
-    "Data that a run learns from and is judged on."
+    "Hold the data that a run learns from and is judged on."
 
     catalogue: Catalogue
     titles: TitleIndex  # Titles of its items
@@ -336,7 +336,7 @@ def small_run(
 # %% ../../nbs/run/07_train.ipynb #10f6d8b4
 @dataclass(frozen=True)
 class SmallSetup:
-    "World, queries and demonstrations of the embedded job."
+    "Hold the world, queries and demonstrations of the embedded job."
 
     world: World
     parts: Parts  # Queries for each purpose

@@ -19,7 +19,7 @@ from .needs import Drawer, Need, name_of
 
 # %% ../../nbs/run/13_wording.ipynb #836b12ee
 class Forms(NamedTuple):
-    "Ways to state a fact, with {v} for the value and {t} for the title of an item."
+    "Hold the ways to state a fact, with {v} for the value and {t} for the title of an item."
 
     openly: tuple[str, ...]  # Phrases after the noun, with the value
     via_item: tuple[str, ...]  # Phrases after the noun, with an item that has the fact

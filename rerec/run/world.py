@@ -93,10 +93,11 @@ def simulate_likes(
 # %% ../../nbs/run/01_world.ipynb #acba854b
 @dataclass(frozen=True)
 class World(Catalogue):
-    "A catalogue with tables of the facts that can be asked for: those that items share."
+    "Hold a catalogue with tables of the facts that can be asked for: those that items share."
 
     @cached_property
     def holders(self) -> dict:  # Shared (relation, value) to rows of items
+        "Group rows of items by shared (relation, value)."
         rows = defaultdict(list)
         for i, relation, value in self.facts:
             rows[relation, value].append(i)
@@ -104,6 +105,7 @@ class World(Catalogue):
 
     @cached_property
     def facts_of(self) -> dict:  # Row to set of shared (relation, value)
+        "Group shared (relation, value) pairs by the row of their item."
         facts = defaultdict(set)
         for fact, rows in self.holders.items():
             for i in rows:
@@ -112,10 +114,12 @@ class World(Catalogue):
 
     @cached_property
     def lead(self) -> dict:  # (row, relation) to the first value: main genre, leading star
+        "Map (row, relation) to the first value, such as the main genre."
         return {(i, r): value for i, r, value in reversed(self.facts)}
 
     @cached_property
     def rows(self) -> dict:  # Domain to its rows
+        "Group rows of items by domain."
         return {d: [i for i, o in enumerate(self.items) if o.domain == d] for d in DOMAINS}
 
 # %% ../../nbs/run/01_world.ipynb #26e9779c
@@ -131,7 +135,7 @@ def mini_world(
 # %% ../../nbs/run/01_world.ipynb #e0d565db
 @dataclass(frozen=True)
 class MiniQuery(Query):
-    "A query of the small world, with what its writer knew."
+    "Hold a query of the small world, with what its writer knew."
 
     anchors: tuple[int, ...] = ()  # Rows of the items that the text names
     said: str = ''  # False value that the text states, in misinformed queries
@@ -394,7 +398,7 @@ def with_new_text(
 # %% ../../nbs/run/01_world.ipynb #7a02b9cc
 @dataclass(frozen=True)
 class Parts:
-    "Queries for each purpose; the last three have (conditions, answer) pairs that are new."
+    "Hold queries for each purpose; the last three have (conditions, answer) pairs that are new."
 
     demos: tuple[MiniQuery, ...]  # Answered by the demonstrator for the warm start
     train: tuple[MiniQuery, ...]  # Answered and rewarded in reinforcement fine-tuning
@@ -470,7 +474,7 @@ def mini_prompt(
 # %% ../../nbs/run/01_world.ipynb #58bc19bc
 @dataclass(frozen=True)
 class Demonstrator:
-    "Writes answers with stated faults."
+    "Write answers with stated faults."
 
     world: World  # Facts
     slips: float = 0.05  # Probability that a verdict is wrong
@@ -480,6 +484,7 @@ class Demonstrator:
     lists: int = 1  # Titles it recommends, best first
 
     def write(self, query: MiniQuery, rng: random.Random) -> str:
+        "Write an answer to a query, with the stated faults."
         return demonstrate(self, query, rng)
 
 # %% ../../nbs/run/01_world.ipynb #e5aed07b

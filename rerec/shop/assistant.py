@@ -144,17 +144,21 @@ class Recommendation:
 
     @property
     def ranked(self) -> list[int]:  # Rows of recommended items, each once
+        "List the rows of recommended items, each once."
         return list(dict.fromkeys(i for i in self.answer.ranked if i != UNKNOWN))
 
     @property
     def rest(self) -> list[int]:  # Rows of the other candidates
+        "List the rows of the other candidates."
         return [i for i in self.query.candidates if i not in self.ranked]
 
     @property
     def reasoning(self) -> str:  # Text before the answer
+        "Return the text before the answer."
         return self.text[: self.answer.start].strip()
 
     def as_dict(self) -> dict:  # Ready for JSON
+        "Return what a user is shown, ready for JSON."
         data, query = self.facts.data, self.query
         return dict(
             query=query.text,
@@ -166,6 +170,7 @@ class Recommendation:
         )
 
     def as_text(self) -> str:  # Lines for a terminal
+        "Write what a user is shown as lines for a terminal."
         return recommendation_text(self.as_dict())
 
 # %% ../../nbs/shop/10_assistant.ipynb #d877a813
@@ -281,23 +286,28 @@ class Assistant:
 
     @classmethod
     def load(cls, folder: str | Path, data: str | Path | None = None) -> 'Assistant':
+        "Load the model of a run, and the data set it was trained on."
         run = read_run(folder)
         # another folder of data if the data set has moved
         return cls(run, load_data(data or run.data), *run_model(folder))
 
     @cached_property
     def retriever(self) -> Retriever:
+        "Build the retriever of the catalogue."
         return Retriever(self.data)
 
     @cached_property
     def snippets(self) -> Snippets:
+        "Build the facts that prompts quote."
         return shop_snippets(self.run, self.data)
 
     @cached_property
     def known(self) -> dict[str, Query]:  # Queries whose answer is known, by text
+        "Map texts to the test queries, whose answers are known."
         return {query.text: query for query in self.data.parts['test']}
 
     def offer(self, query: Query, n: int = 0) -> Query:  # With candidates; 0: as in training
+        "Give a query candidates if it has none."
         if query.candidates:
             return query
         n = n or self.data.about['settings']['n_candidates']
@@ -306,6 +316,7 @@ class Assistant:
     def recommend(
         self, wishes: Sequence[Query], n: int = 0, batch_size: int = 8, progress: bool = False
     ) -> list[Recommendation]:  # In the same order
+        "Answer requests, in their order."
         queries = [self.offer(wish, n) for wish in wishes]
         to_prompt = lookup_prompt(self.snippets, self.run.method)
         prompts = [to_prompt(query, self.data.catalogue) for query in queries]

@@ -45,14 +45,17 @@ class DataSet:
 
     @cached_property
     def sources(self) -> Sources:
+        "Prepare the catalogue to have queries drawn from it."
         return Sources(self.catalogue, self.profiles)
 
     @cached_property
     def titles(self) -> TitleIndex:
+        "Index the titles of the catalogue."
         return TitleIndex(self.catalogue.items)
 
     @cached_property
     def user_row(self) -> dict[str, int]:
+        "Map the id of each user to its row."
         return {u: k for k, u in enumerate(self.users)}
 
 # %% ../../nbs/shop/03_dataset.ipynb #be177fcf

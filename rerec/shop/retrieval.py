@@ -38,6 +38,7 @@ class Facts:
         self.longest = max((value.count(' ') + 1 for value in self.values), default=0)
 
     def values_in(self, text: str) -> set[int]:  # Numbers of values
+        "Find the values that a text names, as numbers."
         words = plain_words(text[:MOST_TEXT]).split()
         found = set()
         for start in range(len(words)):
@@ -48,10 +49,12 @@ class Facts:
         return found
 
     def items_in(self, text: str) -> list[int]:  # Rows of items whose titles are in the text
+        "Find the items whose titles a text names, as rows."
         matches = self.data.titles.find(text[:MOST_TEXT])
         return list(dict.fromkeys(match.items[0] for match in matches))
 
     def values_of(self, row: int) -> list[int]:  # Numbers of the values that an item has
+        "Return the values that an item has, as numbers."
         return list(dict.fromkeys(self.value[self.data.sources.facts[row]].tolist()))
 
 # %% ../../nbs/shop/05_retrieval.ipynb #da0aba94
@@ -140,11 +143,13 @@ class Retriever:
 
     @cached_property
     def popularity(self) -> np.ndarray:  # Below any difference between two ranks
+        "Score items by likes, below any difference between two ranks."
         likes = self.data.sources.likes
         n_likes = np.bincount(likes[:, 1], minlength=len(self.data.catalogue))
         return 1e-6 * n_likes / max(1, n_likes.max())
 
     def rankings(self, query: Query) -> dict[str, np.ndarray]:  # Rows, best first; may be empty
+        "Rank items by facts, words and embeddings, best first."
         values = self.facts.values_in(query.text)
         for i in self.facts.items_in(query.text):
             values |= set(self.facts.values_of(i))
@@ -156,6 +161,7 @@ class Retriever:
         )
 
     def scores(self, query: Query) -> np.ndarray:  # Below 0 for named, liked and known items
+        "Score every item; named, liked and known items below 0."
         scores = fuse(self.rankings(query), len(self.data.catalogue)) + self.popularity
         scores[[*query.history, *self.facts.items_in(query.text)]] = -1
         if query.user is not None:
@@ -163,6 +169,7 @@ class Retriever:
         return scores
 
     def find(self, query: Query, n: int = 20) -> list[int]:  # Rows, best first; then popular ones
+        "Find the best items for a query, best first; popular ones fill up."
         scores = self.scores(query)
         best = np.argsort(-scores, kind='stable')[:n].tolist()
         return [i for i in best if scores[i] >= 0]

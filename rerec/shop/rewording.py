@@ -363,6 +363,7 @@ class Rewriter:
         check_rewriter(self)
 
     def cost(self, n_in: int, n_out: int) -> float:  # Price of numbers of tokens
+        "Compute the price of numbers of tokens."
         return (n_in * self.prices[0] + n_out * self.prices[1]) / 1e6
 
 # %% ../../nbs/shop/02_rewording.ipynb #ed1306bf
@@ -491,16 +492,19 @@ class Replies:
             raise DataError(f'cannot hold replies ({e})', path, remedy=remedy) from None
 
     def get(self, key: str) -> Reply | None:
+        "Return the stored reply to a request; None if there is none."
         find = 'select text, tokens_in, tokens_out from replies where key = ?'
         with self.lock:
             row = self.base.execute(find, (key,)).fetchone()
         return Reply(*row) if row else None
 
     def put(self, key: str, reply: Reply):
+        "Store the reply to a request."
         with self.lock:
             self.base.execute('insert or replace into replies values (?, ?, ?, ?)', (key, *reply))
 
     def close(self):
+        "Close the file."
         self.base.close()
 
 # %% ../../nbs/shop/02_rewording.ipynb #362c6d8a
@@ -572,6 +576,7 @@ class RewordStats:
     paid: float = 0.0  # Cost of this run
 
     def count(self, replies: Sequence, rewriter: Rewriter):  # Pairs of a reply, and whether new
+        "Add the tokens, prices and numbers of replies."
         for reply, is_new in replies:
             reply = reply or Reply('')
             self.tokens_in += reply.tokens_in

@@ -273,6 +273,7 @@ class Report:
     first: dict = field(default_factory=dict)  # The same keys to the first row and its cell
 
     def note(self, file: str, found) -> list[int]:  # Rows that problems found
+        "Record problems, and return the rows that they found."
         for row, meaning, wrong, value in found:
             key = file, self.columns[file].get(meaning, meaning), wrong
             self.counts[key] += 1
@@ -282,6 +283,7 @@ class Report:
         return bad
 
     def lines(self) -> list[str]:  # One for each kind of problem
+        "Write one line for each kind of problem."
         out = []
         for (file, column, wrong), n in self.counts.items():
             row, value = self.first[file, column, wrong]
@@ -290,6 +292,7 @@ class Report:
         return out
 
     def refuse(self):  # Raises if anything is wrong
+        "Raise DataError if anything is wrong."
         if self.counts:
             text = ''.join(f'\n  {line}' for line in self.lines())
             problem = f'{sum(self.dropped.values()):,} rows cannot be used{text}\n'

@@ -84,10 +84,12 @@ class TextLoss:
 
     @property
     def per_token(self) -> float:
+        "Average the negative log-likelihood over tokens, in nats."
         return sum(self.nats) / sum(self.tokens)
 
     @property
     def per_character(self) -> float:
+        "Average the negative log-likelihood over characters, in nats."
         return sum(self.nats) / sum(self.characters)
 
 # %% ../../nbs/study/04_forgetting.ipynb #ec0a4613

@@ -80,6 +80,7 @@ class StepEnds(TrainerCallback):
         self.seen = []
 
     def on_step_end(self, *args, **kwargs):
+        "Note the seconds of all parts at the end of a step."
         self.seen.append(dict(self.clock.seconds, whole=time.perf_counter()))
 
 # %% ../../nbs/study/11_step_time.ipynb #be8b76f7
