@@ -22,7 +22,7 @@ from .shop.use import add_app, add_evaluate, add_recommend, add_runs
 # %% ../nbs/cli/01_cli.ipynb #e8302c02
 def make_parser(
     kind: type = argparse.ArgumentParser,  # Class of the parser; TRL's reads YAML
-) -> argparse.ArgumentParser:  # Of all commands and their flags
+) -> argparse.ArgumentParser:  # Parser of all commands and their flags
     "Make the parser of the command line."
     top = kind(
         prog='rerec',
@@ -41,8 +41,8 @@ def make_parser(
 
 # %% ../nbs/cli/01_cli.ipynb #fe22222e
 def read_config(
-    file: str,  # YAML file
-) -> dict:  # Flag to value
+    file: str,  # Path of the YAML file
+) -> dict:  # Values of flags by name
     "Read flags from YAML, where dashes and underscores are the same; `DataError` for a bad file."
     import yaml
 
@@ -60,7 +60,7 @@ def read_config(
 
 # %% ../nbs/cli/01_cli.ipynb #525724fd
 def parse(
-    words: list[str],  # Words after rerec
+    words: list[str],  # Words of the shell after rerec
 ) -> argparse.Namespace:  # Flags; settings holds fields of ReRecConfig
     "Read flags: those of the line, over those of `--config`, over defaults."
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
@@ -105,7 +105,7 @@ DISK = {
 # %% ../nbs/cli/01_cli.ipynb #801140f7
 def disk_error_number(
     e: Exception,  # Error of any library
-) -> int | None:  # As in errno
+) -> int | None:  # Number of the error as in errno
     "Find the error number of an exception, from its attribute or its text."
     if isinstance(e, OSError) and e.errno:
         return e.errno
@@ -129,9 +129,9 @@ def explain_os_error(
 
 # %% ../nbs/cli/01_cli.ipynb #86a9a61e
 def fail(
-    message: object,  # What went wrong
-    code: int,  # Exit code
-) -> int:  # The code
+    message: object,  # Message that says what went wrong
+    code: int,  # Exit code of the program
+) -> int:  # Exit code of the program
     "Print what went wrong, in one line."
     print(f'rerec: {message}', file=sys.stderr)
     return code

@@ -16,8 +16,8 @@ from .shop.use import add_command
 
 # %% ../nbs/cli/03_data.ipynb #5953d3b3
 def known_columns(
-    words: list[str],  # Words after --column
-) -> dict[str, str]:  # Meaning to name
+    words: list[str],  # Words of the shell after --column
+) -> dict[str, str]:  # Names of columns by meaning
     "Read the columns that a user names; `DataError` for a word without an equals sign."
     columns = {}
     for word in words:
@@ -52,7 +52,7 @@ def rewriter_of(
 # %% ../nbs/cli/03_data.ipynb #6952da6e
 def build_of(
     flags,  # Flags of rerec data build
-):  # A Build
+):  # Build of a shop
     "Collect the settings of a data set."
     from rerec.shop.dataset import Build
 
@@ -76,7 +76,7 @@ def build_of(
 
 # %% ../nbs/cli/03_data.ipynb #483fc00e
 def parts_line(
-    data,  # A DataSet
+    data,  # Data set, a DataSet
 ) -> str:  # 240 for train, 30 for validation, 30 for test
     "Write how many queries each part has."
     return ', '.join(f'{len(queries):,} for {part}' for part, queries in data.parts.items())
@@ -102,7 +102,7 @@ def run_build(flags):  # Flags of rerec data build
 
 # %% ../nbs/cli/03_data.ipynb #763f0aa0
 def check_free(
-    out: str,  # Folder to make
+    out: str,  # Path of the folder to make
 ):
     "Raise `DataError` if a folder is there and not empty, or cannot be written."
     from rerec.base.core import check_writable

@@ -16,7 +16,7 @@ from .shop.use import add_command
 
 # %% ../nbs/cli/04_measure.ipynb #61ce167a
 def full_text(
-    row: dict,  # Stored answer
+    row: dict,  # Row with a stored answer
 ) -> str:  # Reasoning, if it was stored, and the answer
     "Put the stored reasoning of a model in front of its answer."
     reasoning = row.get('reasoning')
@@ -28,7 +28,7 @@ def full_text(
 def reward_of_domain(
     catalogue,  # Catalogue of a domain
     titles,  # TitleIndex of its items
-):  # A DualGraphReward
+):  # Reward function, a DualGraphReward
     "Train LightGCN on a domain and make its reward."
     from rerec.method.facts import AttributeGraph
     from rerec.method.graphs import InteractionGraph, train_lightgcn
@@ -142,7 +142,7 @@ def choose_names(
     name: str | None,  # Name that was given
     known,  # Names that can be given, in order
     what: str,  # Word for them in the error
-) -> list[str]:  # Names to run
+) -> list[str]:  # Names of the methods or measurements to run
     "Choose one name, or all of them if none is given; `DataError` for an unknown one."
     if name and name not in known:
         remedy = f'choose from {", ".join(known)}'
@@ -167,8 +167,8 @@ def bench_methods(flags):  # Flags of rerec bench
 # %% ../nbs/cli/04_measure.ipynb #cb93d83d
 def language_settings(
     flags,  # Flags of rerec bench
-    name: str,  # Method
-):  # A Run
+    name: str,  # Name of the method
+):  # Settings of the run, a Run
     "Choose the settings of a row on a real language model."
     from rerec.run.language import language_run
 

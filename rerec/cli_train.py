@@ -72,8 +72,8 @@ def preset_settings(
 
 # %% ../nbs/cli/02_train.ipynb #3c8bdd61
 def given(
-    **values,  # Fields and flags
-) -> dict:  # Without those that are None
+    **values,  # Values of fields and flags
+) -> dict:  # Values that are not None
     "Keep the flags that are given."
     return {name: value for name, value in values.items() if value is not None}
 
@@ -159,10 +159,10 @@ def run_train(flags):  # Flags of rerec train
 
 # %% ../nbs/cli/02_train.ipynb #eb27b90a
 TRAIN_EXAMPLES = """\
-  rerec train                                the embedded job: 5 minutes on two cores
+  rerec train                                the embedded job: six minutes on one core
   rerec train --seed 1 --name second         another seed, in runs/second
   rerec train --name second --resume         go on after Ctrl-C or a crash
-  rerec train --learning_rate 3e-4 --w_penalty 0    any field of ReRecConfig: plain GRPO here
+  rerec train --learning_rate 3e-4 --w_penalty 0    any field of ReRecConfig: no penalty here
   rerec train --data my-shop                 your own catalogue, built by `rerec data build`
   rerec train --data my-shop --config job.yaml      flags from a file; on the line they win
   rerec train --data benchmark/movie --steps 10     a folder of RecBench+
@@ -175,7 +175,7 @@ WARM = ('graph', 'queries', 'short', 'sparse')  # Warm starts of a language mode
 def add_count(
     p: argparse.ArgumentParser,  # Parser of a command
     name: str,  # Name of the flag
-    text: str,  # Help
+    text: str,  # Text of the help
 ):
     "Add a flag for a number that a run has a default for."
     p.add_argument(name, type=int, metavar='N', help=text)

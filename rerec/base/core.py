@@ -40,7 +40,7 @@ class Query:
 
     id: str  # Unique over all files of a data set
     text: str  # What the user says
-    kind: str  # One of KINDS
+    kind: str  # Kind of the query, one of KINDS
     domain: str  # Domain of the items asked for
     truth: tuple[int, ...]  # Rows of the right items
     candidates: tuple[int, ...] = ()  # Rows on offer; empty means the whole catalogue
@@ -150,7 +150,7 @@ class DataError(ValueError):
         problem: str,  # What is wrong, in words
         path: str | Path | None = None,  # File that holds the problem
         line: int | None = None,  # Line in the file, from 1
-        field: str | None = None,  # Column or key
+        field: str | None = None,  # Column or key in the file
         remedy: str | None = None,  # What the user can do
     ):
         where = [str(path)] if path else []
@@ -168,7 +168,7 @@ class DataError(ValueError):
 def write_atomic(
     path: str | Path,  # Destination; missing folders are made
     text: str,  # Full text of the file
-) -> Path:  # Same path
+) -> Path:  # Path of the written file
     "Write a text file so that no reader ever sees half of it."
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -189,7 +189,7 @@ def write_atomic(
     return path
 
 # %% ../../nbs/base/01_core.ipynb #01d793a1
-def write_json(path: str | Path, value) -> Path:  # Same path
+def write_json(path: str | Path, value) -> Path:  # Path of the written file
     "Write a value as JSON, whole or not at all; NaN is refused."
     text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
     return write_atomic(path, text + '\n')
@@ -235,8 +235,8 @@ def check_writable(
 # %% ../../nbs/base/01_core.ipynb #5247a2c9
 def claim_plot(
     claim: str,  # Title: what the plot shows, as a sentence
-    xlabel: str,  # Quantity and unit
-    ylabel: str,  # Quantity and unit
+    xlabel: str,  # Quantity and unit of the horizontal axis
+    ylabel: str,  # Quantity and unit of the vertical axis
     size: tuple[float, float] = (4, 2.5),  # Width and height in inches
 ):  # (figure, axes) of matplotlib
     "Make an empty figure of the size all pages use, titled by its claim."

@@ -195,7 +195,7 @@ def load_benchmark(
 def read_movielens(
     folder: str | Path,  # Holds movies.dat and ratings.dat
     liked: float = 4.0,  # Lowest rating, of 5, that counts as a like: our choice
-) -> Catalogue:  # Genres as facts
+) -> Catalogue:  # Catalogue with genres as facts
     "Read a MovieLens data set in its .dat format."
     items, facts, rows = [], [], {}
     for row in read_dat(Path(folder) / 'movies.dat', 'MovieID', 'Title', 'Genres'):

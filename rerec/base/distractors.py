@@ -73,7 +73,7 @@ TRAITS = ('popularity', 'year', 'length of title', 'number of facts')
 def balanced_ranks(
     n_queries: int,  # Number of ranks to draw
     n: int,  # Number of different ranks, from 0 to n - 1
-    chance: random.Random,  # Random numbers
+    chance: random.Random,  # Source of random numbers
 ) -> list[int]:  # Each rank as often as any other, to within one
     "Draw ranks in random order, each equally often."
     first = chance.randrange(n)
@@ -96,8 +96,8 @@ def _deal_ranks(ranks, members, room, chance):
 # %% ../../nbs/base/08_distractors.ipynb #9d03aa01
 def rank_targets(
     queries: Sequence[Query],  # Queries, of which only the kinds are used
-    n: int,  # Candidates of each
-    chance: random.Random,  # Random numbers
+    n: int,  # Number of candidates of each query
+    chance: random.Random,  # Source of random numbers
     room: Sequence[int] | None = None,  # Items more popular than each right one; None: enough
 ) -> Int[np.ndarray, 'q a']:  # A rank for each trait, and a position in the list
     "Draw the ranks of the right items, balanced within each kind of query."
@@ -116,7 +116,7 @@ def rank_targets(
 
 # %% ../../nbs/base/08_distractors.ipynb #9d03aa03
 def by_popularity(
-    catalogue: Catalogue,  # Items and their domains
+    catalogue: Catalogue,  # Catalogue with items and their domains
     traits: Float[np.ndarray, 'n a'],  # Result of blind_traits
     chance: random.Random,  # Random numbers, for items that are equally popular
 ) -> tuple[dict[str, list[int]], dict[int, int]]:  # Rows by domain; position of each row there
@@ -141,7 +141,7 @@ def swap_to_targets(
     targets: Float[np.ndarray, 'a'],  # Number of items that should be above
     weights: Float[np.ndarray, 'a'],  # Weights of the traits
     fixed: int = 0,  # Number of choices that stay
-) -> list[int]:  # As many positions
+) -> list[int]:  # Positions of the chosen items
     "Exchange one choice at a time for whatever brings the ranks nearest to their targets."
     chosen = list(chosen)
 
@@ -191,9 +191,9 @@ def item_tables(
 
 # %% ../../nbs/base/08_distractors.ipynb #1a7cdd27
 def never_offered(
-    query: Query,  # With its right items
+    query: Query,  # Query with its right items
     tables: ItemTables,
-) -> set[int]:  # Rows
+) -> set[int]:  # Rows of items
     "Find the items that must not be offered as wrong: right ones, known ones, unlisted answers."
     never = {*query.truth, *query.history}
     if query.conditions:
@@ -202,11 +202,11 @@ def never_offered(
 
 # %% ../../nbs/base/08_distractors.ipynb #dc46e3b2
 def first_choice(
-    query: Query,  # With right items
+    query: Query,  # Query with its right items
     right: int,  # Row of the right item on offer
-    n: int,  # Distractors to choose
+    n: int,  # Number of distractors to choose
     tables: ItemTables,  # Tables of the catalogue
-    chance: random.Random,  # Random numbers
+    chance: random.Random,  # Source of random numbers
     hard: float,  # Share of the distractors that is hard
     own: float,  # Share of the hard ones that resembles the right item
 ) -> tuple[list[int], list[int], list[int]]:  # Chosen, spare hard ones, easy ones chosen or not
@@ -247,7 +247,7 @@ def fair_choice(
     fixed: int,  # Number of false answers, which stay
     around: Sequence[int],  # Rows that resemble the right item
     weights: Sequence[float] = WEIGHTS,  # Weights of traits and of resembling the right item
-) -> list[int]:  # As many rows
+) -> list[int]:  # Rows of as many distractors
     "Exchange distractors until the right item has the ranks it should have."
     pool = np.array(list(dict.fromkeys([*chosen, *spare, *easy])))
     above = (traits[pool] > traits[right]) + 0.5 * (traits[pool] == traits[right])
@@ -314,7 +314,7 @@ def _rule_hits(queries, traits, most):
 # %% ../../nbs/base/08_distractors.ipynb #9cee95a1
 def blind_rules(
     queries: Sequence[Query],  # With candidates and one right item
-    catalogue: Catalogue,  # Items with their traits
+    catalogue: Catalogue,  # Catalogue with items and their traits
 ) -> list[dict]:  # Best first: trait, rank from 0, accuracy, times_chance, and the least likely
     "Try every rule that reads nothing: the k-th by each trait, and the k-th of the list."
     most = max(len(q.candidates) for q in queries)

@@ -123,7 +123,7 @@ def _profile_queries(row, kind, catalogue, resolve, user_row):
 # %% ../../nbs/base/02_formats.ipynb #3afd2376
 def read_recbench(
     path: str | Path,  # A published file, such as movie/ExplicitQuery.json
-    kind: str,  # One of KINDS
+    kind: str,  # Kind of the query, one of KINDS
     catalogue: Catalogue,  # Items and facts of one domain
     resolve: Callable[[str], int] | None = None,  # Title to row or -1; None: exact titles
 ) -> tuple[Query, ...]:  # In the order of the file
@@ -212,10 +212,10 @@ def _official_record(query, named, render):
 # %% ../../nbs/base/02_formats.ipynb #44ca9f01
 def write_training(
     path: str | Path,  # Destination, a parquet file
-    queries: Sequence[Query],  # One row each
+    queries: Sequence[Query],  # Queries to write, one a row
     catalogue: Catalogue,  # Catalogue of the queries
     render: Callable[[Query, Catalogue], list[dict]],  # Query to chat messages, as render_prompt
-) -> Path:  # Same path
+) -> Path:  # Path of the written file
     "Write queries as the official ReRec training code reads them, under official titles."
     import pandas as pd
 
@@ -326,8 +326,8 @@ def _edge(number, source, target, relation):
 # %% ../../nbs/base/02_formats.ipynb #9a498e4c
 def write_graph(
     path: str | Path,  # Destination, a .gexf file
-    catalogue: Catalogue,  # Items and their facts
-) -> Path:  # Same path
+    catalogue: Catalogue,  # Catalogue with items and their facts
+) -> Path:  # Path of the written file
     "Write facts as a graph in GEXF: items, under official titles, and values joined by relations."
     items = official_titles(catalogue.items)
     used = dict.fromkeys(items, 1)

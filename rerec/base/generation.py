@@ -47,7 +47,7 @@ def word_tokenizer(
 def tiny_llama(
     n_words: int,  # Size of the vocabulary
     seed: int = 0,  # Random seed of the weights
-) -> LlamaForCausalLM:  # Untrained, with dropout
+) -> LlamaForCausalLM:  # Model that is untrained and has dropout
     "Make a language model of two layers, small enough for any page."
     seed_everything(seed)
     config = LlamaConfig(
@@ -159,7 +159,7 @@ def share(
 
 # %% ../../nbs/base/07_generation.ipynb #00f770b1
 def until_end(
-    ids: Sequence[int],  # New tokens
+    ids: Sequence[int],  # Tokens of the answer
     config: GenerationConfig,  # Settings, which name the end tokens
 ) -> Sequence[int]:  # Without the end token
     "Cut new tokens before the first end token."
@@ -189,7 +189,7 @@ def processes() -> tuple[int, int]:  # Number of this process, and number of pro
     return 0, 1
 
 # %% ../../nbs/base/07_generation.ipynb #406edf9e
-def gather(found: dict) -> dict:  # On every process
+def gather(found: dict) -> dict:  # Findings of all processes, on every process
     "Merge the dictionaries of all processes."
     _, size = processes()
     if size == 1:

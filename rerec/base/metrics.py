@@ -92,7 +92,7 @@ def ndcg_at_k(
 def accuracy(
     ranked: Int[Tensor, 'b k'],  # Listed rows, best first
     truth: Int[Tensor, 'b m'],  # Right rows, padded with -1
-) -> Float[Tensor, 'b']:  # 1 or 0
+) -> Float[Tensor, 'b']:  # Hit of each list, 1 or 0
     "Score 1 if the first item is right."
     return ranked_hits(ranked[:, :1], truth).any(-1).float()
 
@@ -110,7 +110,7 @@ def precision_at_k(
     ranked: Int[Tensor, 'b k'],  # Listed rows, best first
     truth: Int[Tensor, 'b m'],  # Right rows, padded with -1
     k: int = 5,  # Positions that count
-) -> Float[Tensor, 'b']:  # 0 to 1
+) -> Float[Tensor, 'b']:  # Value of each list, 0 to 1
     "Compute the share of the first k positions that are hits, empty ones included."
     return ranked_hits(ranked[:, :k], truth).sum(-1) / k
 
@@ -118,7 +118,7 @@ def precision_at_k(
 def reciprocal_rank(
     ranked: Int[Tensor, 'b k'],  # Listed rows, best first
     truth: Int[Tensor, 'b m'],  # Right rows, padded with -1
-) -> Float[Tensor, 'b']:  # 0 to 1
+) -> Float[Tensor, 'b']:  # Value of each list, 0 to 1
     "Divide one by the position of the first hit; 0 without a hit."
     # one more column, so that an empty list has a maximum
     hits = torch.nn.functional.pad(ranked_hits(ranked, truth), (0, 1))
@@ -167,8 +167,8 @@ def official_match(
 class Figures(NamedTuple):
     "Hold the three figures RecBench+ gives an answer."
 
-    recall: float  # 0 to 1
-    precision: float  # 0 to 1
+    recall: float  # Recall of RecBench+, 0 to 1
+    precision: float  # Precision of RecBench+, 0 to 1
     ndcg: float  # At least 0; above 1 if a right item is listed twice
 
 # %% ../../nbs/base/06_metrics.ipynb #843770f1
@@ -193,7 +193,7 @@ def list_figures(
 def official_figures(
     text: str,  # Answer, without its reasoning
     truth: Sequence[str],  # Right titles, with their years
-    domain: str = 'movie',  # movie or book
+    domain: str = 'movie',  # Domain of the titles, movie or book
     k: int = 0,  # Titles to cut or fill up to; 0 keeps the list
     cutoff: float | None = None,  # Least similarity; None takes 0.8, or 0.65 for books
 ) -> Figures:
@@ -214,15 +214,15 @@ def failed_to_recommend(
 class Interval(NamedTuple):
     "Hold a mean with the ends of its interval."
 
-    mean: float  # Observed mean
-    low: float  # Lower end
-    high: float  # Upper end
+    mean: float  # Mean of the values
+    low: float  # Lower end of the interval
+    high: float  # Upper end of the interval
 
 # %% ../../nbs/base/06_metrics.ipynb #f5cc8695
 def wilson(
-    hits: float,  # Successes
+    hits: float,  # Number of successes
     n: int,  # Trials, at least one
-    level: float = 0.95,  # Confidence
+    level: float = 0.95,  # Confidence level
 ) -> Interval:  # Within 0 to 1 whatever the counts
     "Compute Wilson's score interval of a share."
     p = hits / n
@@ -238,7 +238,7 @@ def wilson(
 def both_ways(
     means: np.ndarray,  # Resampled means of differences
     turned: np.ndarray,  # Resampled means of the same differences with all signs turned
-    level: float = 0.95,  # Confidence
+    level: float = 0.95,  # Confidence level
 ) -> tuple[float, float]:  # Low, high; for the turned differences exactly -high, -low
     "Compute the ends of an interval from means resampled in both directions."
     pool = np.concatenate([means, -turned]).round(12)
@@ -250,7 +250,7 @@ def both_ways(
 # %% ../../nbs/base/06_metrics.ipynb #f8726070
 def bootstrap(
     values: Sequence[float],  # One for each query
-    level: float = 0.95,  # Confidence
+    level: float = 0.95,  # Confidence level
     seed: int = 0,  # Random seed of the draws; no other random state is touched
     draws: int = 2000,  # Resampled means, and as many with the signs turned
 ) -> Interval:
@@ -269,7 +269,7 @@ def bootstrap(
 # %% ../../nbs/base/06_metrics.ipynb #dd4be14f
 def mean_interval(
     values: Sequence[float],  # One for each query, no NaN
-    level: float = 0.95,  # Confidence
+    level: float = 0.95,  # Confidence level
     seed: int = 0,  # Random seed of the bootstrap
 ) -> Interval:  # NaN throughout if there are no values
     "Compute a mean with its interval: Wilson's for values of 0 and 1, or else the bootstrap's."
@@ -290,7 +290,7 @@ def paired_interval(
     a: Sequence[float],  # Values of one model, one for each query
     b: Sequence[float],  # Values of the other model: same queries, same order
     seed: int = 0,  # Random seed of the resampling
-    level: float = 0.95,  # Confidence
+    level: float = 0.95,  # Confidence level
 ) -> Interval:  # Mean of a - b
     "Compute the interval of a mean difference over the same queries; pairs stay together."
     if len(a) != len(b):

@@ -97,7 +97,7 @@ def save_policy(
     model,  # Small policy
     tokenizer,  # Word-level tokenizer of the policy
     folder: str | Path,  # Destination, made if missing
-) -> Path:  # Same folder
+) -> Path:  # Folder of the written model
     "Save a small policy so that load_policy reads it back as it was."
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

@@ -30,7 +30,7 @@ class Row:
         "Raise a DataError that names this row."
         raise DataError(problem, self.path, self.line, field, remedy)
 
-    def text(self, field: str) -> str:  # Stripped, never empty
+    def text(self, field: str) -> str:  # Text of the field, stripped and never empty
         "Read a string that has to be there."
         value = self.values.get(field)
         if value is None or not str(value).strip():

@@ -80,7 +80,7 @@ def stack_groups(
 def siblings_together(
     prompt: int,  # Tokens of the prompt, m
     answer: int,  # Tokens of an answer, t
-    group: int,  # Answers, G
+    group: int,  # Number of answers in a group, G
     width: int,  # Width of the model, d
 ) -> int:  # From 1 to G
     "Choose how many siblings share a sequence, so that a group costs least (ours)."

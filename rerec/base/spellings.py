@@ -43,7 +43,7 @@ def word_form(
 
 # %% ../../nbs/base/14_spellings.ipynb #d25193cb
 def normal_form(
-    text: str,  # Any text
+    text: str,  # Text of any kind
 ) -> str:  # Each word between two spaces of its own, so that a title is found as whole words
     "Fold away case, diacritics and punctuation."
     return ''.join(word_form(word) for word in WORD.findall(text))

@@ -37,7 +37,7 @@ UNKNOWN = -1  # Row of a title that no item of the catalogue has
 class Mention:
     "Locate the name of an item in a text."
 
-    start: int  # First character
+    start: int  # Position of the first character
     end: int  # One past the last character; a year in brackets belongs to it
     items: tuple[int, ...]  # Rows that share the written title
 

@@ -37,7 +37,7 @@ SMALLEST_STD = 1e-6  # a std of rewards below this is rounding, not information
 
 # %% ../../nbs/method/05_advantages.ipynb #d8a75679
 def z_score(
-    values: Float[Tensor, '...'],  # Rewards
+    values: Float[Tensor, '...'],  # Rewards to be scored
     mean: Float[Tensor, '...'],  # Mean of the rewards, broadcastable to them
     std: Float[Tensor, '...'],  # Std of the rewards, broadcastable to them
     credit: Credit,  # Settings of which min_std and eps are used

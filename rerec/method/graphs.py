@@ -92,7 +92,7 @@ class InteractionGraph:
 
 # %% ../../nbs/method/02_graphs.ipynb #0586332b
 def split_likes(
-    graph: InteractionGraph,  # All likes
+    graph: InteractionGraph,  # Graph of all likes
     seed: int = 0,  # Random seed of the draw
     share: float = 0.2,  # Part of each user's likes to hold out, rounded down
 ) -> tuple[InteractionGraph, InteractionGraph]:  # Likes to train on, and likes held out

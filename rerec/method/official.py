@@ -105,7 +105,7 @@ def official_method() -> dict:  # Values of fields of ReRecConfig
 
 # %% ../../nbs/method/08_official.ipynb #b5ca38f4
 def neighbours_of(
-    catalogue: Catalogue,  # Items and facts
+    catalogue: Catalogue,  # Catalogue with items and facts
 ) -> list[frozenset[str]]:  # Values of each item, whatever the relation
     "List the neighbours of each item in the item-attribute graph."
     found = [set() for _ in catalogue.items]
@@ -117,7 +117,7 @@ def neighbours_of(
 def shared_alignment(
     neighbours: Sequence[frozenset],  # Values of each item
     item: int,  # Recommended row; -1 for none
-    truth: Sequence[int],  # Right rows
+    truth: Sequence[int],  # Rows of the right items
 ) -> float:  # QAS, 0 to 1; 0 if the right items share nothing
     "Compute the share of what all right items have in common that the recommended item has."
     if item < 0 or not truth:
@@ -147,12 +147,12 @@ class OfficialReward:
 
     def __init__(
         self,
-        catalogue: Catalogue,  # Items and facts
+        catalogue: Catalogue,  # Catalogue with items and facts
         items: Float[Tensor, 'n d'],  # Embedding of each item, such as those of LightGCN
         titles: TitleIndex,  # Titles of the same items
         formatted: str = BOX,  # Regular expression that an answer in the asked form matches
-        w1: float = 0.01,  # Weight of QAS
-        w2: float = 0.01,  # Weight of PAS
+        w1: float = 0.01,  # Weight of QAS in the reward
+        w2: float = 0.01,  # Weight of PAS in the reward
         name: str = 'official',  # Name under which TRL logs the reward
     ):
         if not len(catalogue) == len(items) == len(titles):

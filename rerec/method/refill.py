@@ -50,7 +50,7 @@ def merge_draws(
 
 # %% ../../nbs/method/11_refill.ipynb #5e77050d
 def full_batch(
-    trainer,  # CurriculumTrainer
+    trainer,  # Trainer that extends CurriculumTrainer
     n_local: int,  # Number of answers that this process samples in a draw
 ) -> dict:  # Batch as TRL's loss reads it
     "Draw answers until the batch is full of informative groups, or the further draws are spent."

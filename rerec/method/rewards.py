@@ -259,7 +259,7 @@ def written_terms(
 
 # %% ../../nbs/method/03_rewards.ipynb #ab332972
 def normalised(
-    total: Float[Tensor, '...'],  # Rewards
+    total: Float[Tensor, '...'],  # Rewards to be normalised
     w1: float = 0.3,  # Weight of QAS in the rewards
     w2: float = 0.2,  # Weight of PAS in the rewards
 ) -> Float[Tensor, '...']:  # Share from 0 to 1

@@ -31,7 +31,7 @@ from ..base.titles import UNKNOWN, TitleIndex
 class Segment(NamedTuple):
     "Hold one step of an answer."
 
-    start: int  # First character
+    start: int  # Position of the first character
     end: int  # Position after the last character
     items: tuple[int, ...]  # Item rows that the step names, in order, each once
 
@@ -267,7 +267,7 @@ class ShownAnswer:
     "Hold an answer in segments, to be looked at (ours)."
 
     text: str  # Answer, reasoning included
-    parts: tuple[Segment, ...]  # Its segments
+    parts: tuple[Segment, ...]  # Segments of the answer
     wrong: tuple[bool, ...]  # Whether each names the item wrongly recommended
 
 # %% ../../nbs/method/04_segments.ipynb #04a335b8

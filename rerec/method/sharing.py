@@ -18,7 +18,7 @@ from ..base.prefix import can_share, decode_siblings, shared_logps
 logger = logging.get_logger(__name__)
 
 # %% ../../nbs/method/09_sharing.ipynb #9836939e
-def answers_alone():  # Context manager
+def answers_alone():  # Context manager with this effect
     "Let TRL score the tokens of answers alone on a CPU too, as it does on a GPU."
     import trl.trainer.utils as utils
 
@@ -56,7 +56,7 @@ def shuffle_groups(
 
 # %% ../../nbs/method/09_sharing.ipynb #9d02aa59
 def why_not_shared(
-    trainer,  # GRPOTrainer of TRL
+    trainer,  # Trainer, a GRPOTrainer of TRL or one that extends it
 ) -> str:  # '' if prompts can be shared
     "Find the reason why a trainer cannot share prompts, if there is one."
     generation = trainer.generation_config
@@ -75,7 +75,7 @@ def why_not_shared(
 
 # %% ../../nbs/method/09_sharing.ipynb #9d02aa5b
 def sibling_logps(
-    trainer,  # GRPOTrainer of TRL
+    trainer,  # Trainer, a GRPOTrainer of TRL or one that extends it
     model,  # Policy or reference model
     ids: Tensor,  # Token ids of prompt and answer, one row an answer
     mask: Tensor,  # 1 at tokens that are not padding

@@ -71,7 +71,7 @@ class ReRecConfig(GRPOConfig):
     w2: float = setting(0.2, 'Weight of preference alignment (PAS) in the reward.')
     segment_by: str = setting('item', 'How an answer is cut: by "item", "paragraph" or "line".')
     spare_answer: bool = setting(False, 'Never penalise the segment in which the answer begins.')
-    w_penalty: float = setting(0.5, 'Share of its reward that a wrong segment loses; 0 is GRPO.')
+    w_penalty: float = setting(0.5, 'Share of its reward that a wrong segment loses; 0: none.')
     flat_penalty: float = setting(0.0, 'Reward that a wrong segment loses besides (ours).')
     baseline: str = setting('token', 'Mean and std over the "token"s or "response"s of a group.')
     min_std: float = setting(0.01, 'Smallest std of rewards that a group is divided by.')
@@ -139,7 +139,7 @@ def local_queries(
 
 # %% ../../nbs/method/07_trainer.ipynb #5e770508
 def next_step_state(
-    trainer,  # CurriculumTrainer
+    trainer,  # Trainer that extends CurriculumTrainer
     n_local: int,  # Number of answers that this process samples
 ) -> StepState:  # Record with queries, local and rows
     "Ask the curriculum for the next queries, and read the rows of this process."
@@ -210,7 +210,7 @@ def penalised_tokens(
 
 # %% ../../nbs/method/07_trainer.ipynb #5e770511
 def read_step(
-    trainer,  # ReRecTrainer
+    trainer,  # Trainer that extends ReRecTrainer
     output: dict,  # Batch as TRL has sampled and scored it
 ):
     "Find wrong segments in the answers, and share the counts of all processes."
@@ -258,7 +258,7 @@ def log_credit(
 
 # %% ../../nbs/method/07_trainer.ipynb #5e770513
 def step_statistics(
-    trainer,  # ReRecTrainer
+    trainer,  # Trainer that extends ReRecTrainer
 ) -> GroupStatistics:  # Mean and std of the group of each of this process's answers
     "Compute and log the statistics of the groups of all processes, and return those needed here."
     state, args, group_size = trainer.step_state, trainer.args, trainer.num_generations
@@ -287,7 +287,7 @@ def record_rewards(
 
 # %% ../../nbs/method/07_trainer.ipynb #5e770518
 def report_success(
-    trainer,  # CurriculumTrainer
+    trainer,  # Trainer that extends CurriculumTrainer
 ):
     "Report the success of each answer to the curriculum, and log where it is."
     queries = torch.tensor(trainer.step_state.queries)

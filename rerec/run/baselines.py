@@ -28,7 +28,7 @@ from .evaluation import lightgcn_scores, popularity_scores, random_scores
 
 # %% ../../nbs/run/04_baselines.ipynb #7b0ea5bd
 def item_words(
-    catalogue: Catalogue,  # Items and facts
+    catalogue: Catalogue,  # Catalogue with items and facts
 ) -> list[list[str]]:  # For each item its words, repeated as often as they occur
     "Write the document of each item: title, year and the values of its facts."
     parts = [[str(item)] for item in catalogue.items]
@@ -38,10 +38,10 @@ def item_words(
 
 # %% ../../nbs/run/04_baselines.ipynb #cc22bf47
 def bm25_scores(
-    catalogue: Catalogue,  # Items and facts
+    catalogue: Catalogue,  # Catalogue with items and facts
     k1: float = 1.5,  # Weight of repetition: the higher, the longer repeated words keep counting
     b: float = 0.75,  # Weight of length: 0 for none, 1 for proportion
-) -> Callable:  # score(query, rows)
+) -> Callable:  # Function score(query, rows)
     "Make a search engine that reads the query and knows no user (BM25, by the library bm25s)."
     index = bm25s.BM25(k1=k1, b=b)
     index.index(item_words(catalogue), show_progress=False)
@@ -60,9 +60,9 @@ class SASRec(nn.Module):
         self,
         n_items: int,  # n; row n is padding
         dim: int = 64,  # Size of a vector
-        layers: int = 2,  # Layers of attention
+        layers: int = 2,  # Number of layers of attention
         heads: int = 2,  # Heads of each layer
-        length: int = 50,  # Items it looks back at
+        length: int = 50,  # Number of items the model looks back at
         dropout: float = 0.2,  # Share of values that are dropped in training
     ):
         super().__init__()
@@ -107,10 +107,10 @@ def windows(
 
 # %% ../../nbs/run/04_baselines.ipynb #8f04313f
 def sasrec_epoch(
-    model: SASRec,  # Changed in place
+    model: SASRec,  # Model that is trained in place
     sequences: Sequence[Sequence[int]],  # Items of each user, oldest first
     optimiser: torch.optim.Optimizer,  # Optimiser of the model's parameters
-    batch_size: int,  # Windows a step
+    batch_size: int,  # Number of windows in a step
 ) -> float:  # Mean loss of a step from one item to the next
     "Learn every step of the histories once, each item against all others (full softmax)."
     pieces = windows(sequences, model.length)
@@ -138,7 +138,7 @@ def train_sasrec(
     seed: int = 0,  # Random seed of weights, cuts and order
     progress: Callable = iter,  # Wraps the range of epochs, for instance tqdm
     **shape,  # dim, layers, heads, length and dropout of SASRec
-) -> SASRec:  # Ready for use; its history holds the loss of each epoch
+) -> SASRec:  # Model that is ready for use; its history holds the loss of each epoch
     "Learn to predict the next item; random numbers of the caller are left alone."
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -152,7 +152,7 @@ def train_sasrec(
 # %% ../../nbs/run/04_baselines.ipynb #f469d94f
 @torch.no_grad()
 def next_scores(
-    model: SASRec,  # Trained
+    model: SASRec,  # Model that was trained
     history: Sequence[int],  # Rows of liked items, oldest first; only the last ones are read
 ) -> Float[Tensor, 'n']:  # Score of each item
     "Score how well each item would follow a history; ValueError if it is empty."
@@ -174,7 +174,7 @@ def by_user(
 
 # %% ../../nbs/run/04_baselines.ipynb #eb398bc9
 def histories(
-    catalogue: Catalogue,  # Likes
+    catalogue: Catalogue,  # Catalogue with its likes
 ) -> list[tuple[int, ...]]:  # Rows that each user liked, oldest first
     "Give the sequences that train_sasrec learns from."
     return by_user(catalogue.likes, catalogue.n_users)
@@ -183,7 +183,7 @@ def histories(
 def sasrec_scores(
     model: SASRec,  # Trained on the catalogue's rows
     catalogue: Catalogue,  # Likes of users, and popularity where nothing else is known
-) -> Callable:  # score(query, rows)
+) -> Callable:  # Function score(query, rows)
     "Make a scorer that knows histories but reads no words."
     popular = popularity_scores(catalogue)
     liked = histories(catalogue)
@@ -323,7 +323,7 @@ def layer_from_recbole(
 def from_recbole(
     weights: dict[str, Tensor],  # Weights by RecBole's names
     **shape,  # heads, length and dropout of SASRec; the rest is read off the weights
-) -> SASRec:  # Ready for use
+) -> SASRec:  # Model that is ready for use
     "Put weights that RecBole has trained into a SASRec."
     n, dim = weights['item_embedding.weight'].shape
     n_layers = sum(k.endswith('query.weight') for k in weights)
@@ -397,11 +397,11 @@ RANKERS = ('random', 'popularity', 'LightGCN', 'BM25', 'SASRec')
 
 # %% ../../nbs/run/04_baselines.ipynb #77ac0203
 def ranker(
-    name: str,  # One of RANKERS
+    name: str,  # Name of a ranker in RANKERS
     catalogue: Catalogue,  # Items, facts and likes
     lightgcn: LightGCN | None = None,  # Embeddings, for the ranker of that name
     seed: int = 0,  # Random seed of the random ranking and of training
-) -> Callable:  # score(query, rows)
+) -> Callable:  # Function score(query, rows)
     "Make a ranker by its name; ValueError for any other name."
     if name == 'random':
         return random_scores(seed)

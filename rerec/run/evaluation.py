@@ -44,7 +44,7 @@ METRICS = dict(accuracy='hit', ndcg='ndcg', ftr='misled')
 def in_order(
     names: Sequence[str],  # Names that occur, in any order and number
     first: Sequence[str],  # Well-known names, in their order
-) -> list[str]:  # Each name once
+) -> list[str]:  # Names, each once
     "Order names: the well-known ones first, then the others by alphabet."
     known = [n for n in first if n in set(names)]
     return known + sorted(set(names) - set(first))
@@ -130,7 +130,7 @@ class Evaluation:
 
 # %% ../../nbs/run/03_evaluation.ipynb #4e81f080
 @patch
-def _repr_html_(self: Evaluation) -> str:  # HTML
+def _repr_html_(self: Evaluation) -> str:  # Text in HTML
     "Show the table of means where a notebook shows a value."
     return self.table().round(3)._repr_html_()
 
@@ -177,7 +177,7 @@ def judge(
 
 # %% ../../nbs/run/03_evaluation.ipynb #6f574ed9
 def tie_breakers(
-    query: Query,  # With an id
+    query: Query,  # Query with an id
     n: int,  # Number of candidates
     seed: int = 0,  # Random seed
 ) -> np.ndarray:  # n numbers between 0 and 1
@@ -187,7 +187,7 @@ def tie_breakers(
 # %% ../../nbs/run/03_evaluation.ipynb #3518a4c6
 def rank(
     query: Query,  # With an id, from which ties are broken
-    rows: Sequence[int],  # Candidates
+    rows: Sequence[int],  # Rows of the candidates
     scores: Sequence[float] | Tensor,  # One for each candidate; higher is better
     seed: int = 0,  # Random seed of the order among equal scores
 ) -> list[int]:  # All rows, best first
@@ -223,21 +223,21 @@ def evaluate_scores(
 # %% ../../nbs/run/03_evaluation.ipynb #28ad0e3b
 def random_scores(
     seed: int = 0,  # Random seed
-) -> Callable:  # score(query, rows)
+) -> Callable:  # Function score(query, rows)
     "Make a scorer that knows nothing."
     return lambda query, rows: tie_breakers(query, len(rows), seed)
 
 # %% ../../nbs/run/03_evaluation.ipynb #4e893e22
 def popularity_scores(
-    catalogue: Catalogue,  # Likes
-) -> Callable:  # score(query, rows)
+    catalogue: Catalogue,  # Catalogue with its likes
+) -> Callable:  # Function score(query, rows)
     "Make a scorer that never reads the query: the number of users who liked each item."
     popularity = np.bincount([i for _, i in catalogue.likes], minlength=len(catalogue))
     return lambda query, rows: popularity[list(rows)]
 
 # %% ../../nbs/run/03_evaluation.ipynb #53d876a2
 def knows_who_asks(
-    query: Query,  # Any query
+    query: Query,  # Query of any kind
 ) -> bool:
     "Check for a user or a history; without them LightGCN can only rank by popularity."
     return query.user is not None or bool(query.history)
@@ -247,7 +247,7 @@ def lightgcn_scores(
     users: Float[Tensor, 'u d'],  # Trained vectors of users
     items: Float[Tensor, 'n d'],  # Trained vectors of items
     catalogue: Catalogue,  # Popularity, where neither user nor history is known
-) -> Callable:  # score(query, rows)
+) -> Callable:  # Function score(query, rows)
     "Make a scorer that knows users and histories but reads no words."
     users, items = users.detach().cpu(), items.detach().cpu()
     popular = popularity_scores(catalogue)
@@ -268,7 +268,7 @@ def evaluate(
     model,  # Any causal language model of transformers, with an adapter or not
     tokenizer,  # Tokenizer of the model
     queries: Sequence[Query],  # Queries to be asked
-    catalogue: Catalogue,  # Items of their rows
+    catalogue: Catalogue,  # Catalogue with the recommended items
     index: TitleIndex | None = None,  # Titles of the catalogue; made if not given
     *,
     batch_size: int = 16,  # Queries at a time, on each process
@@ -317,7 +317,7 @@ STAND_INS = dict(LightGCN='popularity')
 
 # %% ../../nbs/run/03_evaluation.ipynb #61939efe
 def format_interval(
-    interval: Interval,  # Mean, low, high
+    interval: Interval,  # Interval with its mean and ends
 ) -> str:  # '0.50 [0.40, 0.60]', or a dash for NaN
     "Write an interval with two digits."
     if np.isnan(interval.mean):
@@ -384,7 +384,7 @@ def plot_by_kind(
 
 # %% ../../nbs/run/03_evaluation.ipynb #77aa0001
 def nan_to_none(
-    value: float,  # Any number
+    value: float,  # Number to be formatted
 ) -> float | None:
     "Replace NaN, which JSON does not have, by None."
     return None if value != value else value  # only NaN differs from itself

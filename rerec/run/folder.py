@@ -62,7 +62,7 @@ class Run:
 
 # %% ../../nbs/run/05_folder.ipynb #211987a2
 def settings_of(
-    run: Run,  # All settings
+    run: Run,  # Run with all its settings
 ) -> dict:  # Field to value, as JSON has them
     "Return the settings that two parts of one run must agree on: all but its place."
     kept = {k: v for k, v in asdict(run).items() if k not in ('resume', 'folder')}
@@ -71,7 +71,7 @@ def settings_of(
 # %% ../../nbs/run/05_folder.ipynb #cf46345d
 def open_run(
     run: Run,  # Folder, and whether to resume
-) -> Path:  # The folder
+) -> Path:  # Folder that was written
     "Make the folder of a run; an old one is continued only if asked, and with its own settings."
     folder, settings = Path(run.folder), settings_of(run)
     file = folder / 'config.json'
@@ -146,7 +146,7 @@ class MetricsFile(TrainerCallback):
 
     def __init__(
         self,
-        path: str | Path,  # The file
+        path: str | Path,  # File that logs are appended to
         stage: str,  # Name of the stage, written into every line
     ):
         self.path = Path(path)
@@ -238,9 +238,9 @@ def newest_checkpoint(
 
 # %% ../../nbs/run/05_folder.ipynb #f80844dc
 def publish(
-    folder: str | Path,  # Final place
+    folder: str | Path,  # Folder in its final place
     save: Callable,  # Writes into the folder it is given
-) -> Path:  # The final place
+) -> Path:  # Folder in its final place
     "Make a folder under another name, and rename it when it is complete."
     folder = Path(folder)
     draft = folder.with_name(f'.{folder.name}.new.draft')

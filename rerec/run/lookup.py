@@ -28,7 +28,7 @@ from .wording import phrases
 
 # %% ../../nbs/run/09_lookup.ipynb #440def5f
 def distinguishing_relations(
-    catalogue: Catalogue,  # Facts
+    catalogue: Catalogue,  # Catalogue with its facts
 ) -> dict[str, float]:  # Relation to about the chance that two items differ in it
     "Order relations by how well they distinguish items, the best first (ours)."
     values = defaultdict(Counter)
@@ -51,7 +51,7 @@ class Entry(NamedTuple):
 
 # %% ../../nbs/run/09_lookup.ipynb #d9e97fa7
 def entries_in_turn(
-    catalogue: Catalogue,  # Facts
+    catalogue: Catalogue,  # Catalogue with its facts
 ) -> dict[int, tuple[Entry, ...]]:  # Row to the entries of the item
     "List the first fact of each relation, then the second of each, and so on, for each item."
     rank = {relation: k for k, relation in enumerate(distinguishing_relations(catalogue))}
@@ -111,7 +111,7 @@ class Request:
 class Snippets:
     "Hold the facts of a catalogue, ready to be quoted."
 
-    catalogue: Catalogue  # Facts
+    catalogue: Catalogue  # Catalogue with its facts
     titles: TitleIndex  # Titles of the same items
     most: int = 3  # Facts quoted of each candidate (ours)
     most_named: int = 6  # Facts quoted of each item that the request names (ours)
@@ -142,7 +142,7 @@ class Snippets:
 
 # %% ../../nbs/run/09_lookup.ipynb #6ae38214
 def read_request(
-    snippets: Snippets,  # Titles and facts
+    snippets: Snippets,  # Snippets with titles and facts
     text: str,  # Text of the request
     history: Sequence[int] = (),  # Rows the user liked; used if the text names no item
     user: int | None = None,  # Row of the user
@@ -160,14 +160,14 @@ def read_request(
 
 # %% ../../nbs/run/09_lookup.ipynb #d6be28e9
 def is_number(
-    entry: Entry,  # Any entry
+    entry: Entry,  # Entry of any kind
 ) -> bool:
     "Check for a value without letters, which says nothing without its relation."
     return not any(c.isalpha() for c in entry.value)
 
 # %% ../../nbs/run/09_lookup.ipynb #f4a0392e
 def held_by_named(
-    request: Request,  # With named items
+    request: Request,  # Request with the items that it names
     entry: Entry,  # Entry of a candidate
 ) -> int:  # Number of named items
     "Count the named items that have an entry too; a number must be in the same relation."
@@ -177,7 +177,7 @@ def held_by_named(
 
 # %% ../../nbs/run/09_lookup.ipynb #7d9d1709
 def read_query(
-    snippets: Snippets,  # Titles and facts
+    snippets: Snippets,  # Snippets with titles and facts
     query: Query,  # Text, history and user
 ) -> Request:
     "Read the request of a query."
@@ -191,7 +191,7 @@ COMMON = frozenset(
 # %% ../../nbs/run/09_lookup.ipynb #d1f50501
 @cache
 def relation_stems(
-    relation: str,  # Such as Directed_by
+    relation: str,  # Name of a relation, such as Directed_by
 ) -> frozenset[str]:  # Stems of long words, and words of four letters
     "Collect the words of a relation's name and of its phrases."
     forms = phrases(relation)
@@ -203,8 +203,8 @@ def relation_stems(
 
 # %% ../../nbs/run/09_lookup.ipynb #adccd48d
 def speaks_of(
-    request: Request,  # Text
-    relation: str,  # Such as Directed_by
+    request: Request,  # Request with its text
+    relation: str,  # Name of a relation, such as Directed_by
 ) -> int:  # 2: by its whole name, 1: by one word of four letters or more, 0: not at all
     "Grade how clearly a request speaks of a relation."
     if f' {plain_words(relation.replace("_", " "))} ' in request.words:
@@ -225,7 +225,7 @@ class Relevance(NamedTuple):
 def relevance(
     snippets: Snippets,  # Plain words of values
     entry: Entry,  # Entry of a candidate
-    requests: Sequence[Request],  # Usually one
+    requests: Sequence[Request],  # Requests to quote for; usually one
 ) -> Relevance:
     "Rank an entry by what requests are about, without the right answer."
     mentioned = sum(r.mentions(snippets.words[entry.value]) for r in requests)
@@ -241,7 +241,7 @@ def relevance(
 def choose_facts(
     snippets: Snippets,  # Facts, and how many to quote
     row: int,  # Row of a candidate
-    requests: Sequence[Request],  # Usually one
+    requests: Sequence[Request],  # Requests to quote for; usually one
 ) -> list[Entry]:  # As many as the snippets allow
     "Choose the facts of a candidate that a prompt quotes."
     entries = snippets.of(row)
@@ -251,13 +251,13 @@ def choose_facts(
 # %% ../../nbs/run/09_lookup.ipynb #4f258119
 def label(
     position: int,  # Position of a candidate, from 0
-) -> str:  # 'A' for 0
+) -> str:  # Letter of the candidate, 'A' for 0
     "Write the letter of a candidate; beyond 26 its number."
     return string.ascii_uppercase[position] if position < 26 else str(position + 1)
 
 # %% ../../nbs/run/09_lookup.ipynb #1ac62182
 def entry_text(
-    entry: Entry,  # Value and relations
+    entry: Entry,  # Entry with its value and relations
     unclear: frozenset = frozenset(),  # Values that need their relations
 ) -> str:
     "Write the value of an entry, with its relations where the value alone is not clear."
@@ -269,7 +269,7 @@ def entry_text(
 # %% ../../nbs/run/09_lookup.ipynb #870b8ebb
 def unclear_values(
     shown: Sequence[Sequence[Entry]],  # Entries of each item
-) -> frozenset:  # Values
+) -> frozenset:  # Values of facts
     "Find the values that items have in different relations, or that have no letter."
     relations = defaultdict(set)
     for entries in shown:
@@ -309,7 +309,7 @@ class CandidateFacts(NamedTuple):
 def letter(
     self: CandidateFacts,
     row: int,  # Row of a candidate
-) -> str:  # 'A', 'B', ...
+) -> str:  # Letter of the candidate: 'A', 'B', ...
     "Give the letter of a candidate."
     return label(self.first + self.rows.index(row))
 
@@ -330,9 +330,9 @@ def candidate_facts(
 
 # %% ../../nbs/run/09_lookup.ipynb #353881c9
 def quote(
-    snippets: Snippets,  # Titles
+    snippets: Snippets,  # Snippets with the titles of items
     row: int,  # Row of an item
-    entries: Sequence[Entry],  # Its facts
+    entries: Sequence[Entry],  # Facts of the item
     unclear: frozenset,  # Values that need their relations
 ) -> str:  # 'Alien (1979): Ridley Scott, Horror'
     "Write an item with its facts."
@@ -341,7 +341,7 @@ def quote(
 
 # %% ../../nbs/run/09_lookup.ipynb #dd493a50
 def render_candidates(
-    snippets: Snippets,  # Titles
+    snippets: Snippets,  # Snippets with the titles of items
     shown: CandidateFacts,  # Candidates and their facts
 ) -> str:  # One line for each candidate
     "Write the list of candidates."
@@ -374,8 +374,8 @@ TASK = (
 
 # %% ../../nbs/run/09_lookup.ipynb #e68c559a
 def render_lookup(
-    query: Query,  # With candidates
-    snippets: Snippets,  # Facts to quote
+    query: Query,  # Query with its candidates
+    snippets: Snippets,  # Snippets to quote
     task: str = '',  # Beginning of the prompt, such as TASK
 ) -> list[dict]:  # Chat messages: one, from the user
     "Write the prompt of a query, with the facts that it is about."
@@ -387,7 +387,7 @@ def render_lookup(
 
 # %% ../../nbs/run/09_lookup.ipynb #77ad0381
 def lookup_prompt(
-    snippets: Snippets,  # Facts to quote
+    snippets: Snippets,  # Snippets to quote
     method: str = 'ReRec',  # Way of training; the prompts of untuned begin with the task
 ) -> Callable:  # (query, catalogue) to chat messages
     "Make the function that writes the prompt of a query."
@@ -406,7 +406,7 @@ def fitting(
     wanted: Sequence[Entry],  # Entries of the right item
     shown: CandidateFacts,  # Candidates and their facts
     by_relation: bool,  # Whether the relation must be one of the wanted ones, too
-) -> tuple[int, ...]:  # Rows
+) -> tuple[int, ...]:  # Rows of items
     "Find the candidates that have every wanted value."
 
     def has(row, want):
@@ -419,7 +419,7 @@ def fitting(
 
 # %% ../../nbs/run/09_lookup.ipynb #22212d9b
 def wanted_by_conditions(
-    conditions: Sequence[tuple[str, str]],  # (relation, value)
+    conditions: Sequence[tuple[str, str]],  # Conditions as (relation, value)
     entries: Sequence[Entry],  # Quoted entries of the right item
 ) -> list[Entry]:  # With the relations of the conditions only
     "Find the entries that conditions name."
@@ -481,7 +481,7 @@ def look_up_chances(
 
 # %% ../../nbs/run/09_lookup.ipynb #b729ab5e
 def demonstrate(
-    snippets: Snippets,  # Titles
+    snippets: Snippets,  # Snippets with the titles of items
     query: Query,  # With a right answer
     request: Request,  # Text of the query, read
     shown: CandidateFacts,  # Candidates and their facts

@@ -133,7 +133,7 @@ class Sources:
 class Need:
     "Hold what a user wants, and how the text will state it."
 
-    kind: str  # One of KINDS
+    kind: str  # Kind of the query, one of KINDS
     user: int  # User from whose history it was drawn
     truth: tuple[int, ...]  # Rows of the right items
     conditions: tuple[tuple[str, str], ...] = ()  # Facts that every right item has
@@ -160,9 +160,9 @@ def fitting(
 
 # %% ../../nbs/run/12_needs.ipynb #62a7489e
 def draw_conditions(
-    sources: Sources,  # Facts of items
+    sources: Sources,  # Sources with the facts of items
     pool: np.ndarray,  # Rows of one user's items that may be asked for
-    rng: random.Random,  # Source of chance
+    rng: random.Random,  # Source of random numbers
 ) -> tuple[list[int], tuple[int, ...]] | None:  # Facts and items of the pool that have them all
     "Draw one to three facts of an item; None if they are ambiguous or fit too many items (ours)."
     if not len(pool):
@@ -193,7 +193,7 @@ def name_of(
 
 # %% ../../nbs/run/12_needs.ipynb #1607a281
 def has_unique_name(
-    catalogue: Catalogue,  # Items with titles
+    catalogue: Catalogue,  # Catalogue with items and their titles
 ) -> np.ndarray:  # True where no other item has the same name
     "Mark the items that their name identifies."
     names = [normal_form(name_of(catalogue, i)) for i in range(len(catalogue))]
@@ -229,10 +229,10 @@ class Drawer:
 
 # %% ../../nbs/run/12_needs.ipynb #ee939c40
 def draw_explicit(
-    drawer: Drawer,  # Catalogue and tables
+    drawer: Drawer,  # Drawer with its catalogue and tables
     user: int,  # User who asks
     pool: np.ndarray,  # Rows of the user's items that may be the answer
-    rng: random.Random,  # Source of chance
+    rng: random.Random,  # Source of random numbers
 ) -> Need | None:  # None if the draw fails
     "Draw facts that are stated openly."
     drawn = draw_conditions(drawer.sources, pool, rng)
@@ -243,10 +243,10 @@ def draw_explicit(
 
 # %% ../../nbs/run/12_needs.ipynb #529d747d
 def draw_implicit(
-    drawer: Drawer,  # Catalogue and tables
+    drawer: Drawer,  # Drawer with its catalogue and tables
     user: int,  # User who asks
     pool: np.ndarray,  # Rows of the user's items that may be the answer
-    rng: random.Random,  # Source of chance
+    rng: random.Random,  # Source of random numbers
 ) -> Need | None:  # None if the draw fails
     "Draw facts, at least one of them stated through another item."
     need = draw_explicit(drawer, user, pool, rng)
@@ -264,10 +264,10 @@ def draw_implicit(
 
 # %% ../../nbs/run/12_needs.ipynb #87cd3eb7
 def draw_misinformed(
-    drawer: Drawer,  # Catalogue and tables
+    drawer: Drawer,  # Drawer with its catalogue and tables
     user: int,  # User who asks
     pool: np.ndarray,  # Rows of the user's items that may be the answer
-    rng: random.Random,  # Source of chance
+    rng: random.Random,  # Source of random numbers
 ) -> Need | None:  # None if the draw fails
     "Draw facts, one of them stated through an item of which something false is said."
     need = draw_implicit(drawer, user, pool, rng)
@@ -290,8 +290,8 @@ def draw_misinformed(
 
 # %% ../../nbs/run/12_needs.ipynb #23037376
 def lifts(
-    sources: Sources,  # Early likes
-    group: np.ndarray,  # Users
+    sources: Sources,  # Sources with the early likes
+    group: np.ndarray,  # Rows of the users in the group
     items: np.ndarray,  # Rows of items
 ) -> tuple[np.ndarray, np.ndarray]:  # For each item: likes of the group, and lift
     "Count the likes of a group and divide their share by that of all users (ours)."
@@ -304,11 +304,11 @@ def lifts(
 
 # %% ../../nbs/run/12_needs.ipynb #7b359b46
 def liked_by(
-    sources: Sources,  # Early likes
-    group: np.ndarray,  # Users
+    sources: Sources,  # Sources with the early likes
+    group: np.ndarray,  # Rows of the users in the group
     pool: np.ndarray,  # Rows to choose from
     least: int = 2,  # Likes of the group that an item needs (ours)
-    lift: float = 1.5,  # Least lift (ours)
+    lift: float = 1.5,  # Least lift of an item (ours)
 ) -> tuple[int, ...]:  # At most three rows, those with the highest lift
     "Find the items that a group likes more than their popularity predicts."
     if not len(pool) or len(group) < least:
@@ -320,10 +320,10 @@ def liked_by(
 
 # %% ../../nbs/run/12_needs.ipynb #9186c189
 def draw_interest(
-    drawer: Drawer,  # Catalogue and tables
+    drawer: Drawer,  # Drawer with its catalogue and tables
     user: int,  # User who asks
     pool: np.ndarray,  # Rows of the user's items that may be the answer
-    rng: random.Random,  # Source of chance
+    rng: random.Random,  # Source of random numbers
 ) -> Need | None:  # None if the draw fails
     "Draw two likes of a user; right is what other users who like both also like."
     sources = drawer.sources
@@ -338,20 +338,20 @@ def draw_interest(
 
 # %% ../../nbs/run/12_needs.ipynb #40225239
 def users_like(
-    sources: Sources,  # Traits of users
+    sources: Sources,  # Sources with the traits of users
     user: int,  # User to compare with
     traits: Sequence[str],  # At least one trait
-) -> np.ndarray:  # Users, among them this one
+) -> np.ndarray:  # Rows of users, this one among them
     "Find the users who share traits with a user."
     same = [sources.traits[c] == sources.traits[c][user] for c in traits]
     return np.flatnonzero(np.logical_and.reduce(same))
 
 # %% ../../nbs/run/12_needs.ipynb #ff182f65
 def draw_demographics(
-    drawer: Drawer,  # Catalogue and tables
+    drawer: Drawer,  # Drawer with its catalogue and tables
     user: int,  # User who asks
     pool: np.ndarray,  # Rows of the user's items that may be the answer
-    rng: random.Random,  # Source of chance
+    rng: random.Random,  # Source of random numbers
 ) -> Need | None:  # None if the draw fails
     "Draw one or two traits; right is what other users who share them like."
     sources = drawer.sources

@@ -51,7 +51,7 @@ LETTER = 3.0  # Weight of a candidate's letter (ours)
 def find_pieces(
     shown: CandidateFacts,  # Candidates and their facts
     n: int,  # Number of finds at most
-    rng: random.Random,  # Source of chance
+    rng: random.Random,  # Source of random numbers
 ) -> list[Piece]:
     "Ask for the letters of candidates by values that no other candidate has."
     counts = Counter(e.value for entries in shown.facts.values() for e in entries)
@@ -66,10 +66,10 @@ def find_pieces(
 
 # %% ../../nbs/run/10_packing.ipynb #1a56e89b
 def conditions_of_one(
-    drawer: Drawer,  # Facts and their holders
+    drawer: Drawer,  # Drawer with facts and their holders
     right: int,  # Row of the right item
-    rows: Sequence[int],  # Candidates
-    rng: random.Random,  # Source of chance
+    rows: Sequence[int],  # Rows of the candidates
+    rng: random.Random,  # Source of random numbers
 ) -> list[int]:  # One or two facts of the right item; none if other candidates have all its facts
     "Draw a fact that no other candidate has, and perhaps a second fact."
     others = set(rows) - {right}
@@ -84,10 +84,10 @@ def conditions_of_one(
 
 # %% ../../nbs/run/10_packing.ipynb #2c966756
 def draw_request(
-    drawer: Drawer,  # Facts and their holders
+    drawer: Drawer,  # Drawer with facts and their holders
     snippets: Snippets,  # Titles, for the check
-    rows: Sequence[int],  # Candidates
-    rng: random.Random,  # Source of chance
+    rows: Sequence[int],  # Rows of the candidates
+    rng: random.Random,  # Source of random numbers
 ) -> Query | None:  # None if the draw fails
     "Draw a request that exactly one of the candidates answers."
     right = rng.choice(rows)
@@ -115,7 +115,7 @@ END = Piece('', 1.0)  # End of an answer
 
 # %% ../../nbs/run/10_packing.ipynb #36cfee1f
 def answer_pieces(
-    snippets: Snippets,  # Facts to quote
+    snippets: Snippets,  # Snippets to quote
     query: Query,  # With a right item
     shown: CandidateFacts,  # Candidates and their facts
 ) -> list[Piece]:  # Empty if several candidates fit
@@ -131,11 +131,11 @@ def answer_pieces(
 
 # %% ../../nbs/run/10_packing.ipynb #e866f92f
 def pack_row(
-    snippets: Snippets,  # Facts to quote
+    snippets: Snippets,  # Snippets to quote
     queries: Sequence[Query],  # Queries whose right items are among the candidates
     rows: Sequence[int],  # Candidates, in the order of their letters
     n_finds: int,  # Number of finds at most
-    rng: random.Random,  # Source of chance
+    rng: random.Random,  # Source of random numbers
     first: int = 0,  # Place of the first letter: 5 begins with F
 ) -> tuple[list[Piece], int]:  # The pieces, and the number of requests among them
     "Pack a list, finds and requests into one row."
@@ -154,8 +154,8 @@ def draw_list(
     near,  # Neighbours of each item, as from nearest_items
     known: Sequence[int],  # Rows of items that have facts
     n: int,  # Number of candidates
-    rng: random.Random,  # Source of chance
-) -> list[int]:  # In random order
+    rng: random.Random,  # Source of random numbers
+) -> list[int]:  # Rows of candidates in random order
     "Draw an item, half a list of items that resemble it, and others."
     first = rng.choice(known)
     alike = [j for j in near[first].tolist() if j >= 0 and j != first]
@@ -168,7 +168,7 @@ def draw_list(
 def query_list(
     queries: Sequence[Query],  # Training queries, with candidates
     n: int,  # Number of candidates
-    rng: random.Random,  # Source of chance
+    rng: random.Random,  # Source of random numbers
 ) -> tuple[list[int], list[Query]]:  # Candidates in random order, and queries they answer
     "Take the candidates of a training query, or the right items of several."
     if rng.random() < 0.5:
@@ -198,14 +198,14 @@ def list_lengths(
 
 # %% ../../nbs/run/10_packing.ipynb #f9a96c59
 def pack_rows(
-    snippets: Snippets,  # Facts to quote
+    snippets: Snippets,  # Snippets to quote
     n_rows: int,  # Number of rows
     n_candidates: int,  # Length of the longest list
     queries: Sequence[Query] = (),  # Training queries with candidates; none: the graph alone
     seed: int = 0,  # Random seed of lists and requests
     n_finds: int = 10,  # Finds of a row at most, twice that with 20 candidates (ours)
     n_requests: int = 4,  # Requests of a row at most, twice that with 20 candidates (ours)
-) -> list[list[Piece]]:  # Short lists first
+) -> list[list[Piece]]:  # Rows as pieces, short lists first
     "Make the rows of a warm start from the catalogue and the training queries."
     rng = random.Random(f'rows {seed}')
     catalogue = snippets.catalogue
@@ -233,7 +233,7 @@ def pack_rows(
 
 # %% ../../nbs/run/10_packing.ipynb #bea1a521
 def encode_text(
-    tokenizer,  # A fast tokenizer
+    tokenizer,  # Tokenizer of the fast kind
     pieces: Sequence[Piece],  # Pieces with text
 ) -> tuple[list[int], list[float]]:  # Token ids and weights
     "Turn pieces into tokens as one text; a token gets the largest weight of its pieces."
@@ -272,8 +272,8 @@ def encode_row(
 # %% ../../nbs/run/10_packing.ipynb #9c48e45b
 def row_loss(
     model,  # A causal language model of transformers
-    input_ids,  # Int '1 t'
-    weights,  # Float '1 t'
+    input_ids,  # Tokens of the row, int '1 t'
+    weights,  # Weights of the tokens, float '1 t'
 ):  # Loss; Bool 'a': whether the likeliest token is right; Float 'a': weights
     "Average the loss over the a tokens that count, by their weights."
     positions = (weights[0, 1:] > 0).nonzero()[:, 0]  # each predicts the token after it

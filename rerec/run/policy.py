@@ -33,7 +33,7 @@ from .world import Demonstrator, MiniQuery, World, mini_prompt
 
 # %% ../../nbs/run/02_policy.ipynb #81f5759a
 def title_pattern(
-    names: Sequence[str],  # Titles and values
+    names: Sequence[str],  # Names of items and values
 ) -> re.Pattern:
     "Compile a pattern that finds names as whole words, the longest first."
     longest_first = sorted(names, key=len, reverse=True)
@@ -97,7 +97,7 @@ def mini_policy(
 
 # %% ../../nbs/run/02_policy.ipynb #ae53a28b
 def exercise_facts(
-    world: World,  # True facts
+    world: World,  # World with the true facts
     rows: Sequence[int],  # Items in the list
 ) -> dict[tuple[str, str], list[int]]:  # (relation, value) to the items in the list that have it
     "Find the facts that one or two items in a list have."
@@ -110,11 +110,11 @@ def exercise_facts(
 
 # %% ../../nbs/run/02_policy.ipynb #84cef35f
 def exercise(
-    world: World,  # True facts
-    rng: random.Random,  # Source of chance
-    n_rounds: int = 5,  # Facts asked for
+    world: World,  # World with the true facts
+    rng: random.Random,  # Source of random numbers
+    n_rounds: int = 5,  # Number of facts asked for
     via_share: float = 0.5,  # Share of rounds in which another item stands for the fact
-) -> tuple[str, str]:  # (prompt, completion)
+) -> tuple[str, str]:  # Row as (prompt, completion)
     "List five items and ask for them by one fact each."
     rows = rng.sample(world.rows[rng.choice(DOMAINS)], 5)
     having = exercise_facts(world, rows)
@@ -133,12 +133,12 @@ def exercise(
 
 # %% ../../nbs/run/02_policy.ipynb #21a7d2c0
 def warm_start_data(
-    demo: Demonstrator,  # Writes the answers
+    demo: Demonstrator,  # Demonstrator that writes the answers
     queries: list[MiniQuery],  # Queries to be demonstrated, again and again
     n: int,  # Number of rows
     exercises: float = 0.7,  # Share of rows that are exercises
     seed: int = 0,  # Random seed of exercises and answers
-) -> list[tuple[str, str]]:  # (prompt, completion)
+) -> list[tuple[str, str]]:  # Rows as (prompt, completion)
     "Mix demonstrations and exercises."
     rng = random.Random(f'warm start {seed}')
     rows, n_demonstrated = [], 0
@@ -154,7 +154,7 @@ def warm_start_data(
 # %% ../../nbs/run/02_policy.ipynb #21fb8caa
 def encode_rows(
     tokenizer,  # Tokenizer of the policy
-    rows: list[tuple[str, str]],  # (prompt, completion)
+    rows: list[tuple[str, str]],  # Rows as (prompt, completion)
 ) -> list[dict]:  # input_ids, and labels with -100 where there is no loss
     "Turn rows into token ids; the loss is on the completion and the end of sequence."
     # the text of a chat has its beginning already
@@ -170,7 +170,7 @@ def encode_rows(
 # %% ../../nbs/run/02_policy.ipynb #ce6c6ce8
 def warm_start_config(
     folder: str | Path,  # Folder for checkpoints
-    steps: int,  # Optimiser steps
+    steps: int,  # Number of optimiser steps
     seed: int = 0,  # Random seed of the order of rows
     **settings,  # Fields of TrainingArguments that differ
 ) -> TrainingArguments:  # For the small policy on a CPU; ours, by short runs
@@ -200,8 +200,8 @@ def warm_start_config(
 def warm_start(
     model,  # A causal language model of transformers; trained in place
     tokenizer,  # Tokenizer of the model
-    rows: list[tuple[str, str]],  # (prompt, completion)
-    config: TrainingArguments,  # As from warm_start_config
+    rows: list[tuple[str, str]],  # Rows as (prompt, completion)
+    config: TrainingArguments,  # Settings as warm_start_config returns them
     callbacks: Sequence = (),  # Callbacks of transformers, such as a progress bar
     resume: str | Path | None = None,  # Checkpoint to continue from
 ) -> list[dict]:  # Log: step, loss, ...
@@ -219,7 +219,7 @@ def warm_start(
 
 # %% ../../nbs/run/02_policy.ipynb #9e5d5ec3
 def write_table(
-    path: Path,  # Ends in .csv.gz
+    path: Path,  # Path of the file, which ends in .csv.gz
     head: list[str],  # Names of the columns
     rows: list,  # Values of the columns
 ):
@@ -229,10 +229,10 @@ def write_table(
 
 # %% ../../nbs/run/02_policy.ipynb #a5a5a71c
 def toy_benchmark(
-    folder: str | Path,  # Made if missing
+    folder: str | Path,  # Folder to write to, made if missing
     world: World,  # Films, facts and likes
     queries: Sequence[MiniQuery],  # Queries about films
-) -> Path:  # The folder
+) -> Path:  # Folder that was written
     "Write the small world's films as a benchmark folder."
     folder, films = Path(folder), world.rows['movie']
     folder.mkdir(parents=True, exist_ok=True)
@@ -260,9 +260,9 @@ def toy_benchmark(
 
 # %% ../../nbs/run/02_policy.ipynb #4b43e8f4
 def toy_model(
-    folder: str | Path,  # Folder to write it to
+    folder: str | Path,  # Folder to write the model to
     world: World,  # Titles, which become tokens
-) -> Path:  # The folder
+) -> Path:  # Folder that was written
     "Make a random chat model of a few thousand parameters."
     words = 'Recommend reason about the candidates first Then end with a line Answer : title'
     tok = mini_tokenizer(world, [f'{words} Query user'])

@@ -44,7 +44,7 @@ def need_layout(
 # %% ../../nbs/run/08_queries.ipynb #e69cfb77
 def need_lines(
     need: Need,  # Drawn from the sources
-    sources: Sources,  # Likes and facts
+    sources: Sources,  # Sources with likes and facts
     items: Sequence[int],  # Rows in the figure
     facts: Sequence[tuple[str, str]],  # Facts in the figure
 ) -> list[tuple]:  # (from, to, line style), with ends as in need_layout
@@ -61,8 +61,8 @@ def need_lines(
 
 # %% ../../nbs/run/08_queries.ipynb #df47b362
 def node_label(
-    node,  # As in need_layout
-    catalogue: Catalogue,  # Titles
+    node,  # Node of a layout, as need_layout returns it
+    catalogue: Catalogue,  # Catalogue with its titles
 ) -> str:
     "Write the name of a user, item or fact."
     if node == 'user':
@@ -75,7 +75,7 @@ def node_label(
 # %% ../../nbs/run/08_queries.ipynb #ce4d094d
 def plot_need(
     need: Need,  # Drawn from the sources
-    sources: Sources,  # Likes and facts
+    sources: Sources,  # Sources with likes and facts
     claim: str,  # What the reader should see
 ):  # (figure, axes) of matplotlib
     "Draw the part of the graphs from which a query was drawn."
@@ -101,9 +101,9 @@ def plot_need(
 def as_query(
     need: Need,  # What the user wants
     text: str,  # Text of the query
-    sources: Sources,  # Catalogue from which it was drawn
-    id: str,  # Unique name
-) -> Query:  # Without candidates yet
+    sources: Sources,  # Sources from which the need was drawn
+    id: str,  # Unique name of the query
+) -> Query:  # Query without candidates yet
     "Turn a need and its text into a query of the package."
     return Query(
         id=id,
@@ -121,7 +121,7 @@ def as_query(
 # %% ../../nbs/run/08_queries.ipynb #11e917cf
 def same_domain(
     need: Need,  # With at least one right item
-    catalogue: Catalogue,  # Domains
+    catalogue: Catalogue,  # Catalogue with the domains of items
 ) -> Need:
     "Keep the right items that are of the first one's domain."
     domain = catalogue.items[need.truth[0]].domain
@@ -149,7 +149,7 @@ DRAWS = dict(
 
 # %% ../../nbs/run/08_queries.ipynb #b3f789eb
 def generate_queries(
-    drawer: Drawer,  # Catalogue and tables
+    drawer: Drawer,  # Drawer with its catalogue and tables
     titles: TitleIndex,  # Titles of the same items
     users: Sequence[int],  # Users who may ask
     n: int,  # Number of queries wanted
@@ -183,7 +183,7 @@ def generate_queries(
 
 # %% ../../nbs/run/08_queries.ipynb #be0d4f1d
 def without_bar(
-    found: Iterator,  # Queries
+    found: Iterator,  # Queries as they are drawn
     total: int,  # Number of queries wanted
 ) -> Iterator:
     "Show no progress."
@@ -191,7 +191,7 @@ def without_bar(
 
 # %% ../../nbs/run/08_queries.ipynb #02cdb532
 def draw_queries(
-    drawer: Drawer,  # Catalogue and tables
+    drawer: Drawer,  # Drawer with its catalogue and tables
     titles: TitleIndex,  # Titles of the same items
     users: Sequence[int],  # Users who may ask
     n: int,  # Number of queries, as equal numbers of each kind as there can be

@@ -22,7 +22,7 @@ def before_and_after(
     evaluations: dict[str, Evaluation],  # Name to evaluation, all on the same queries
     before: str,  # Name of the first
     after: str,  # Name of the second
-) -> dict:  # As JSON has it
+) -> dict:  # Record as JSON has it
     "Gather final figures: over all, by domain and by kind, with the paired difference."
     first, last = evaluations[before], evaluations[after]
     gain = last.compare(first).loc[('all', 'all')]
@@ -51,7 +51,7 @@ def example_answers(
     queries: Sequence[Query],  # Queries that were asked
     catalogue: Catalogue,  # Titles of the right items
     n: int = 3,  # Number of queries at most
-) -> str:  # Markdown
+) -> str:  # Text in Markdown
     "Write out answers before and after, of kinds as different as possible."
     texts = {}
     for name, evaluation in (('before', before), ('after', after)):
@@ -148,7 +148,7 @@ def draw_report(
     folder: Path,  # Folder of the run; its log is read, and the PNG files are written there
     evaluations: dict[str, Evaluation],  # Name to evaluation; the last three are compared
     history: list[dict],  # Finished epochs of the curriculum
-    answer: tuple[list[str], list[float]] | None,  # As from answer_with_two_advantages
+    answer: tuple[list[str], list[float]] | None,  # Answer as answer_with_two_advantages returns it
 ) -> list[str]:  # Names of the figures
     "Draw what a run has stored."
     import matplotlib.pyplot as plt
@@ -172,7 +172,7 @@ def draw_report(
 
 # %% ../../nbs/run/06_report.ipynb #9eed7824
 def summary_line(
-    result: dict,  # As in result.json
+    result: dict,  # Content of result.json
 ) -> str:
     "Say in one line what was gained."
     gain, low, high = result['gain']
@@ -184,11 +184,11 @@ def summary_line(
 def write_report(
     folder: Path,  # Folder of the run
     config: dict,  # Settings of the run
-    result: dict,  # As in result.json
+    result: dict,  # Content of result.json
     tables: dict[str, str],  # Heading to a table in Markdown
-    examples: str,  # As from example_answers
-    pictures: list[str],  # As from draw_report
-) -> Path:  # report.md
+    examples: str,  # Examples as example_answers writes them
+    pictures: list[str],  # Names of pictures as draw_report returns them
+) -> Path:  # Path of report.md
     "Write a page with summary, tables, figures, examples and settings."
     origin = result['provenance']
     device = f'{origin["device"]}, torch {origin["torch"]}, commit {origin["commit"]}'

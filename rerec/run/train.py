@@ -67,7 +67,7 @@ class RunData:
     "Hold the data that a run learns from and is judged on."
 
     catalogue: Catalogue
-    titles: TitleIndex  # Titles of its items
+    titles: TitleIndex  # Titles of the items in the catalogue
     train: tuple[Query, ...]  # Queries that are answered and rewarded, with candidates
     validation: tuple[Query, ...]  # Queries that are watched while training
     tests: dict[str, tuple[Query, ...]]  # Queries used once, at the end; the first part is the main
@@ -78,8 +78,8 @@ class RunData:
 
 # %% ../../nbs/run/07_train.ipynb #e66c5cbe
 def train_lightgcn_cached(
-    run: Run,  # Folder and seed
-    catalogue: Catalogue,  # With likes
+    run: Run,  # Run with its folder and seed
+    catalogue: Catalogue,  # Catalogue with likes
     **settings,  # Settings of train_lightgcn
 ) -> LightGCN:  # Embeddings of users and items
     "Train LightGCN on the likes, or read it if it is done."
@@ -91,7 +91,7 @@ def train_lightgcn_cached(
 
 # %% ../../nbs/run/07_train.ipynb #64818bbb
 def as_rows(
-    queries: Sequence[Query],  # With candidates
+    queries: Sequence[Query],  # Queries with their candidates
     catalogue: Catalogue,  # Items of the queries
     prompt: Callable = render_prompt,  # (query, catalogue) to a prompt
 ) -> Dataset:  # Columns prompt, truth, candidates
@@ -104,7 +104,7 @@ def as_rows(
 
 # %% ../../nbs/run/07_train.ipynb #d9585c14
 def task_metrics(
-    queries: Sequence[Query],  # A validation part
+    queries: Sequence[Query],  # Queries of a validation part
     catalogue: Catalogue,  # Items of the queries
     titles: TitleIndex,  # Titles of the items
     **settings,  # Settings of evaluate
@@ -123,7 +123,7 @@ def task_metrics(
 # %% ../../nbs/run/07_train.ipynb #fe874f97
 def config_of(
     run: Run,  # Folder, steps, seed, and fields that take precedence
-    settings: dict,  # Other fields
+    settings: dict,  # Settings of other fields
 ) -> ReRecConfig:  # DataError with a remedy for a field that does not exist or fit
     "Make the settings of the trainer."
     fields = settings | run.trainer
@@ -158,7 +158,7 @@ def adapter(
 
 # %% ../../nbs/run/07_train.ipynb #a440ddbc
 def fine_tune(
-    run: Run,  # Folder, steps, seed
+    run: Run,  # Run with its folder, steps and seed
     data: RunData,  # Training and validation queries
     model,  # A causal language model of transformers; trained in place, unless it gets an adapter
     tokenizer,  # Tokenizer of the model
@@ -188,12 +188,12 @@ def fine_tune(
 
 # %% ../../nbs/run/07_train.ipynb #6f3efa82
 def compare_all(
-    policies: dict,  # Name to model
+    policies: dict,  # Models by name
     tokenizer,  # Tokenizer of the policies
-    queries: Sequence[Query],  # A test part
-    data: RunData,  # Items, prompts, embeddings
+    queries: Sequence[Query],  # Queries of a test part
+    data: RunData,  # Data with items, prompts and embeddings
     seed: int = 0,  # Random seed of the random ranking
-) -> dict[str, Evaluation]:  # Name to evaluation
+) -> dict[str, Evaluation]:  # Evaluations by name
     "Evaluate rankers and policies on the same queries."
     found = {}
     for name in ('random', 'popularity', 'LightGCN'):
@@ -216,8 +216,8 @@ def save_answers(
 
 # %% ../../nbs/run/07_train.ipynb #083e700a
 def store_result(
-    run: Run,  # Settings
-    data: RunData,  # Test queries
+    run: Run,  # Settings of the run
+    data: RunData,  # Data with the test queries
     trainer,  # The trainer, when it is done
     found: dict[str, dict[str, Evaluation]],  # Part to evaluations: warm, ReRec and rankers
     seconds: float,  # Seconds since the run began
@@ -252,7 +252,7 @@ def store_result(
 
 # %% ../../nbs/run/07_train.ipynb #b3fb4757
 def train(
-    run: Run,  # Settings; its folder is made or continued
+    run: Run,  # Settings of the run; its folder is made or continued
     data: RunData,  # From small_world, benchmark, or your own
     model: str | Path,  # Name or folder, as load_policy reads it
     reward: Callable | None = None,  # A reward function of TRL; the dual-graph reward if None
@@ -279,10 +279,10 @@ def train(
 
 # %% ../../nbs/run/07_train.ipynb #2203c3a3
 def save_as_loaded(
-    model,  # Fine-tuned
+    model,  # Model that was fine-tuned
     tokenizer,  # Tokenizer of the model
     origin: str | Path,  # Name or folder from which it was loaded
-    folder: str | Path,  # Folder to write it to
+    folder: str | Path,  # Folder to write the model to
 ):
     "Save a model so that load_policy reads it back; the small policy has a tokenizer of words."
     if (Path(origin) / 'rerec_words').exists():
@@ -360,7 +360,7 @@ def small_setup(
 
 # %% ../../nbs/run/07_train.ipynb #f2793d8d
 def small_world(
-    run: Run,  # Seed and folder
+    run: Run,  # Run with its seed and folder
     setup: SmallSetup | None = None,  # Made from the run if None
 ) -> RunData:
     "Make the data of the embedded job."
@@ -380,7 +380,7 @@ def small_world(
 # %% ../../nbs/run/07_train.ipynb #f7e80ec6
 def warm_up(
     run: Run,  # Folder, seed, supervised steps
-    setup: SmallSetup,  # Demonstrations
+    setup: SmallSetup,  # Setup with its demonstrations
 ) -> Path:  # A folder that load_policy reads
     "Train the warm start of the small policy, or continue it, or find it done."
     folder = Path(run.folder)
@@ -397,7 +397,7 @@ def warm_up(
 
 # %% ../../nbs/run/07_train.ipynb #78b05fdf
 def train_small(
-    run: Run,  # As from small_run
+    run: Run,  # Run as small_run returns it
     **parts,  # Arguments of train: reward, trainer, say
 ) -> dict:  # Content of result.json
     "Make a small language model a better recommender (the embedded job)."
@@ -490,7 +490,7 @@ def official_reward(
 
 # %% ../../nbs/run/07_train.ipynb #384b4ae5
 def train_benchmark(
-    run: Run,  # As from benchmark_run
+    run: Run,  # Run as benchmark_run returns it
     official: bool = False,  # Whether prompt and reward are those of the published code
 ) -> dict:  # Content of result.json
     "Fine-tune a language model on a benchmark folder."

@@ -171,7 +171,7 @@ TRAITS = dict(
 
 # %% ../../nbs/run/13_wording.ipynb #5849e8ba
 def listed(
-    parts: Sequence[str],  # At least one
+    parts: Sequence[str],  # Parts of a sentence, at least one
 ) -> str:  # 'a', 'a and b', 'a, b and c'
     "Join parts as in a sentence."
     if len(parts) == 1:
@@ -182,7 +182,7 @@ def listed(
 def trait_phrase(
     trait: str,  # Name of a trait
     value,  # Value of the user
-) -> str:  # Words after 'I'
+) -> str:  # Words that follow 'I'
     "Put a trait of the user into words."
     other = f'have {{v}} as my {trait.replace("_", " ")}'
     return TRAITS.get(trait.casefold(), other).format(v=value)
@@ -190,9 +190,9 @@ def trait_phrase(
 # %% ../../nbs/run/13_wording.ipynb #fbbe8dc3
 def condition_phrase(
     need: Need,  # Need that has the condition
-    condition: tuple[str, str],  # Relation and value
-    catalogue: Catalogue,  # Titles
-    rng: random.Random,  # Source of chance
+    condition: tuple[str, str],  # Condition as relation and value
+    catalogue: Catalogue,  # Catalogue with its titles
+    rng: random.Random,  # Source of random numbers
 ) -> str:  # Words after the noun
     "Put a condition into words, openly or through an item."
     relation, value = condition
@@ -204,7 +204,7 @@ def condition_phrase(
 # %% ../../nbs/run/13_wording.ipynb #dbb15b58
 def false_statement(
     need: Need,  # Misinformed need, with one false value
-    catalogue: Catalogue,  # Titles
+    catalogue: Catalogue,  # Catalogue with its titles
 ) -> str:  # 'Heat, which Ridley Scott directed'
     "State the false value of the item that stands for the condition."
     condition, value = next(iter(need.false.items()))
@@ -214,8 +214,8 @@ def false_statement(
 # %% ../../nbs/run/13_wording.ipynb #52b13565
 def say(
     need: Need,  # What the user wants
-    catalogue: Catalogue,  # Titles
-    rng: random.Random,  # Source of chance
+    catalogue: Catalogue,  # Catalogue with its titles
+    rng: random.Random,  # Source of random numbers
 ) -> str:  # Text of a query
     "Put a need into words, by templates."
     domain = catalogue.items[need.truth[0]].domain
@@ -249,7 +249,7 @@ def mentions(
 def missing_words(
     need: Need,  # What the user wants
     text: str,  # Text of the query
-    catalogue: Catalogue,  # Titles
+    catalogue: Catalogue,  # Catalogue with its titles
 ) -> list[str]:  # One sentence for each fault
     "List what the text has to mention and does not."
     must = [name_of(catalogue, i) for i in (*need.via.values(), *need.liked)]
@@ -262,7 +262,7 @@ def missing_words(
 def given_away(
     need: Need,  # What the user wants
     text: str,  # Text of the query
-    catalogue: Catalogue,  # Titles
+    catalogue: Catalogue,  # Catalogue with its titles
     titles: TitleIndex,  # Finds items that a text names
 ) -> list[str]:  # One sentence for each fault
     "List what the text must not mention and does."

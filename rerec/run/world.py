@@ -60,16 +60,16 @@ PROFILES = dict(
 
 # %% ../../nbs/run/01_world.ipynb #ab14d54f
 def loved(
-    profile: str,  # One of PROFILES
-    domain: str,  # One of DOMAINS
-) -> tuple[str, str]:  # (relation, genre)
+    profile: str,  # Name of a profile in PROFILES
+    domain: str,  # Name of a domain in DOMAINS
+) -> tuple[str, str]:  # Relation and genre that the profile likes
     "Look up the genre that a profile loves."
     return GENRE[domain], PROFILES[profile][1 + DOMAINS.index(domain)]
 
 # %% ../../nbs/run/01_world.ipynb #bcc146cd
 def simulate_likes(
     n_items: int,  # Rows of the catalogue
-    facts: list[tuple[int, str, str]],  # (row, relation, value)
+    facts: list[tuple[int, str, str]],  # Facts as (row, relation, value)
     n_users: int,  # Number of users
     seed: int,  # Random seed of the simulation
 ) -> list[tuple[int, int]]:  # (user, item), by user, in the order of liking
@@ -126,7 +126,7 @@ class World(Catalogue):
 def mini_world(
     n_users: int = 400,  # Number of simulated users
     seed: int = 0,  # Random seed of the simulation
-) -> World:  # 231 items
+) -> World:  # World of 231 items
     "Make the small world: real items and facts, simulated users."
     items, facts = read_mini()
     likes = simulate_likes(len(items), facts, n_users, seed)
@@ -184,9 +184,9 @@ NOUN = dict(movie=('film', 'movie'), book=('book', 'novel'))
 
 # %% ../../nbs/run/01_world.ipynb #cf4324f2
 def write_explicit(
-    world: World,  # Facts and users
+    world: World,  # World with its facts and users
     domain: str,  # Domain of the answer
-    rng: random.Random,  # Source of chance
+    rng: random.Random,  # Source of random numbers
 ) -> dict | None:  # Fields of a query
     "State one or two facts of an item."
     i = rng.choice(world.rows[domain])
@@ -200,9 +200,9 @@ def write_explicit(
 
 # %% ../../nbs/run/01_world.ipynb #2ba65bfe
 def draw_anchor(
-    world: World,  # Facts
+    world: World,  # World with its facts
     domain: str,  # Domain of the answer
-    rng: random.Random,  # Source of chance
+    rng: random.Random,  # Source of random numbers
     relations: Sequence[str],  # Relations to draw from
 ) -> tuple[int, str, str, int] | None:  # (answer, relation, value, anchor)
     "Draw an item, one of its facts, and another item that has the fact as its lead."
@@ -218,9 +218,9 @@ def draw_anchor(
 
 # %% ../../nbs/run/01_world.ipynb #820aa3ca
 def write_implicit(
-    world: World,  # Facts and users
+    world: World,  # World with its facts and users
     domain: str,  # Domain of the answer
-    rng: random.Random,  # Source of chance
+    rng: random.Random,  # Source of random numbers
 ) -> dict | None:  # Fields of a query
     "State a fact through another item that has it."
     drawn = draw_anchor(world, domain, rng, ASKED[domain])
@@ -233,8 +233,8 @@ def write_implicit(
 
 # %% ../../nbs/run/01_world.ipynb #133f3cb1
 def false_values(
-    world: World,  # Facts
-    condition: tuple[str, str],  # True (relation, value)
+    world: World,  # World with its facts
+    condition: tuple[str, str],  # Condition that is true, as (relation, value)
     rows: Sequence[int],  # Items of which the false value must not be true
 ) -> dict[str, list[int]]:  # False value to the items that have it and miss the condition
     "Find the values that could be stated instead of the true one."
@@ -248,9 +248,9 @@ def false_values(
 
 # %% ../../nbs/run/01_world.ipynb #284de7b9
 def write_misinformed(
-    world: World,  # Facts and users
+    world: World,  # World with its facts and users
     domain: str,  # Domain of the answer
-    rng: random.Random,  # Source of chance
+    rng: random.Random,  # Source of random numbers
 ) -> dict | None:  # Fields of a query
     "Name an item with a false maker or lead; right is what is truly like the item."
     drawn = draw_anchor(world, domain, rng, [r for r in ASKED[domain] if r in DID])
@@ -273,9 +273,9 @@ def write_misinformed(
 
 # %% ../../nbs/run/01_world.ipynb #ef366ba7
 def write_interest(
-    world: World,  # Facts and users
+    world: World,  # World with its facts and users
     domain: str,  # Domain of the answer
-    rng: random.Random,  # Source of chance
+    rng: random.Random,  # Source of random numbers
 ) -> dict | None:  # Fields of a query
     "Name two items; right is an item that has what the two have in common."
     i = rng.choice(world.rows[domain])
@@ -294,9 +294,9 @@ def write_interest(
 
 # %% ../../nbs/run/01_world.ipynb #f1e2a942
 def write_demographics(
-    world: World,  # Facts and users
+    world: World,  # World with its facts and users
     domain: str,  # Domain of the answer
-    rng: random.Random,  # Source of chance
+    rng: random.Random,  # Source of random numbers
 ) -> dict | None:  # Fields of a query
     "Describe the user; right is an item of the genre that the profile loves."
     profile = rng.choice(sorted(PROFILES))
@@ -319,11 +319,11 @@ WRITERS = dict(
 
 # %% ../../nbs/run/01_world.ipynb #50191f16
 def draw_candidates(
-    world: World,  # Facts
+    world: World,  # World with its facts
     q: dict,  # Fields of a query
-    rng: random.Random,  # Source of chance
+    rng: random.Random,  # Source of random numbers
     n: int,  # Number of candidates
-) -> tuple[int, ...]:  # Rows, the right one among them
+) -> tuple[int, ...]:  # Rows of candidates, the right item among them
     "Shuffle the right answer with hard negatives."
     truth, wanted, facts = q['truth'], set(q['conditions']), world.facts_of
     named = q.get('anchors', ())
@@ -341,11 +341,11 @@ def draw_candidates(
 
 # %% ../../nbs/run/01_world.ipynb #1184d016
 def write_queries(
-    world: World,  # Facts and users
+    world: World,  # World with its facts and users
     n: int,  # Number of queries; kinds and domains in turn
     seed: int,  # Random seed of queries and candidates
     n_candidates: int = 5,  # One right item, the rest hard negatives
-) -> list[MiniQuery]:  # No two alike
+) -> list[MiniQuery]:  # Queries, no two alike
     "Write queries of all kinds in both domains."
     rng = random.Random(f'queries {seed}')
     queries, seen = [], set()
@@ -366,14 +366,14 @@ def write_queries(
 
 # %% ../../nbs/run/01_world.ipynb #44ab567a
 def pair_of(
-    q: MiniQuery,  # Any query
-) -> tuple:  # Conditions and answer
+    q: MiniQuery,  # Query of any kind
+) -> tuple:  # Conditions and answer of the query
     "Give the pair that no two parts may share."
     return q.conditions, q.truth
 
 # %% ../../nbs/run/01_world.ipynb #127cdb11
 def combination_of(
-    q: MiniQuery,  # Any query
+    q: MiniQuery,  # Query of any kind
 ) -> tuple | None:  # Conditions and anchors; None if the query has a single fact
     "Give the facts and anchors that a query combines."
     # the anchors of an interest query only express its conditions
@@ -418,7 +418,7 @@ def reserve_combinations(
 
 # %% ../../nbs/run/01_world.ipynb #3ac875fc
 def training_queries(
-    world: World,  # Facts and users
+    world: World,  # World with its facts and users
     n: int,  # Number of queries
     seed: int,  # Random seed of queries and candidates
     n_candidates: int,  # Items to choose from
@@ -436,7 +436,7 @@ def training_queries(
 
 # %% ../../nbs/run/01_world.ipynb #614918e2
 def split_mini(
-    world: World,  # Facts and users
+    world: World,  # World with its facts and users
     seed: int,  # Random seed of queries and reserved combinations
     sizes: dict,  # Number of queries for each field of Parts, before known texts leave the tests
     n_candidates: int = 5,  # Items to choose from
@@ -464,9 +464,9 @@ def split_mini(
 
 # %% ../../nbs/run/01_world.ipynb #334518f9
 def mini_prompt(
-    query: Query,  # Text and candidates
-    catalogue: Catalogue,  # Titles
-) -> str:  # Plain text
+    query: Query,  # Query with its text and candidates
+    catalogue: Catalogue,  # Catalogue with its titles
+) -> str:  # Prompt as plain text
     "Write the prompt of the small policy."
     numbered = [f'{k} {catalogue.items[j].title}' for k, j in enumerate(query.candidates, 1)]
     return '\n'.join([query.text, *numbered, 'Think :\n'])
@@ -476,12 +476,12 @@ def mini_prompt(
 class Demonstrator:
     "Write answers with stated faults."
 
-    world: World  # Facts
+    world: World  # World with its facts
     slips: float = 0.05  # Probability that a verdict is wrong
     believes: float = 0.6  # Probability to take a false statement as true
     halves: float = 0.5  # Probability to consider one of two anchors only
-    looks: int = 2  # Candidates it examines
-    lists: int = 1  # Titles it recommends, best first
+    looks: int = 2  # Number of candidates the answer examines
+    lists: int = 1  # Number of titles the answer recommends, best first
 
     def write(self, query: MiniQuery, rng: random.Random) -> str:
         "Write an answer to a query, with the stated faults."
@@ -492,9 +492,9 @@ STEREOTYPES = (0.4, 0.3, 0.3)
 
 # %% ../../nbs/run/01_world.ipynb #7f0df20c
 def stereotypes(
-    world: World,  # Genres
-    profile: str,  # One of PROFILES
-    domain: str,  # One of DOMAINS
+    world: World,  # World with its genres
+    profile: str,  # Name of a profile in PROFILES
+    domain: str,  # Name of a domain in DOMAINS
 ) -> list[str]:  # Three genres, likeliest first
     "List what the demonstrator thinks that a profile loves; one of the three is true."
     rng = random.Random(f'{profile} {domain}')
@@ -506,9 +506,9 @@ def stereotypes(
 
 # %% ../../nbs/run/01_world.ipynb #d990a443
 def see_need(
-    demo: Demonstrator,  # Facts and faults
+    demo: Demonstrator,  # Demonstrator with its facts and faults
     q: MiniQuery,  # Query to be answered
-    rng: random.Random,  # Source of chance
+    rng: random.Random,  # Source of random numbers
 ) -> tuple[str, tuple]:  # Opening words, and conditions
     "Say what the demonstrator thinks is asked for."
     world = demo.world
@@ -534,7 +534,7 @@ def see_need(
 # %% ../../nbs/run/01_world.ipynb #89c5b492
 def verdict_line(
     title: str,  # Title of a candidate
-    wanted: Sequence[tuple[str, str]],  # Conditions
+    wanted: Sequence[tuple[str, str]],  # Conditions that the query states
     verdicts: Sequence[bool],  # Whether the candidate meets each, by the demonstrator
 ) -> str:
     "Write the line on a candidate."
@@ -543,10 +543,10 @@ def verdict_line(
 
 # %% ../../nbs/run/01_world.ipynb #a33e27b2
 def demonstrate(
-    demo: Demonstrator,  # Facts and faults
+    demo: Demonstrator,  # Demonstrator with its facts and faults
     q: MiniQuery,  # Query to be answered
-    rng: random.Random,  # Source of chance
-) -> str:  # Reasoning and answer
+    rng: random.Random,  # Source of random numbers
+) -> str:  # Text of reasoning and answer
     "Write the need, some examined candidates, and the choice."
     items, facts_of = demo.world.items, demo.world.facts_of
     opening, wanted = see_need(demo, q, rng)

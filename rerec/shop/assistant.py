@@ -66,7 +66,7 @@ def reasons(
 
 # %% ../../nbs/shop/10_assistant.ipynb #11f819b6
 def co_liked(
-    data: DataSet,  # Likes of users
+    data: DataSet,  # Data set with the likes of users
     query: Query,  # Request with liked items
     item: int,  # Row of a recommended item
 ) -> int:  # Number of users
@@ -77,15 +77,15 @@ def co_liked(
 
 # %% ../../nbs/shop/10_assistant.ipynb #1f5aa96e
 def role(
-    relation: str,  # Directed_by
-) -> str:  # directed by
+    relation: str,  # Name of a relation, such as Directed_by
+) -> str:  # Words for the relation, such as directed by
     "Write a relation in plain words."
     return relation.replace('_', ' ').lower()
 
 # %% ../../nbs/shop/10_assistant.ipynb #2fe45072
 def item_lines(
     place: int,  # Number in the list
-    item: dict,  # As from Recommendation.as_dict
+    item: dict,  # Record as Recommendation.as_dict returns it
 ) -> list[str]:  # One line for the title, one for each reason
     "Write an item and its reasons for a terminal."
     lines = [f'{place}. {neutralise(item["title"])}']
@@ -103,7 +103,7 @@ def item_record(
     facts: Facts,  # Facts of the catalogue
     query: Query,  # Request with liked items
     item: int,  # Row of a recommended item
-) -> dict:  # Ready for JSON
+) -> dict:  # Record that is ready for JSON
     "Collect what a user is shown of an item."
     data = facts.data
     return dict(
@@ -115,8 +115,8 @@ def item_record(
 
 # %% ../../nbs/shop/10_assistant.ipynb #c7744846
 def recommendation_text(
-    record: dict,  # As from Recommendation.as_dict
-) -> str:  # Lines
+    record: dict,  # Record as Recommendation.as_dict returns it
+) -> str:  # Text of several lines
     "Write a recommendation for a terminal."
     lines = []
     items = record['items']
@@ -157,7 +157,7 @@ class Recommendation:
         "Return the text before the answer."
         return self.text[: self.answer.start].strip()
 
-    def as_dict(self) -> dict:  # Ready for JSON
+    def as_dict(self) -> dict:  # Record that is ready for JSON
         "Return what a user is shown, ready for JSON."
         data, query = self.facts.data, self.query
         return dict(
@@ -188,9 +188,9 @@ def _repr_html_(self: Recommendation) -> str:  # HTML; titles and the model's te
 
 # %% ../../nbs/shop/10_assistant.ipynb #65f1b668
 def rows_of(
-    data: DataSet,  # Titles of items
+    data: DataSet,  # Data set with the titles of items
     titles: Sequence[str],  # Titles as people write them
-) -> tuple[int, ...]:  # Each row once
+) -> tuple[int, ...]:  # Rows of items, each once
     "Find items by their titles; `DataError` for an unknown one."
     found = []
     for title in titles:
@@ -203,7 +203,7 @@ def rows_of(
 
 # %% ../../nbs/shop/10_assistant.ipynb #b3da8f11
 def row_of_user(
-    data: DataSet,  # Names of users
+    data: DataSet,  # Data set with the names of users
     name: str | None,  # Name as in the table of interactions
 ) -> int | None:
     "Find a user by name; `DataError` for an unknown one."
@@ -224,7 +224,7 @@ def as_wish(
     liked: Sequence[str] = (),  # Titles of liked items
     candidates: Sequence[str] = (),  # Titles, if the choice is given
     id: str = 'wish',  # Id of the query
-) -> Query:  # Without right items
+) -> Query:  # Query without right items
     "Make a query of a request; `DataError` for unknown names, or if there is nothing to go by."
     if not text.strip() and not user and not liked:
         remedy = 'say what is wanted, or name a user or liked items'
@@ -282,7 +282,7 @@ class Assistant:
     run: Run  # Settings of prompts and answers
     data: DataSet
     model: object  # A model of transformers
-    tokenizer: object  # Its tokenizer
+    tokenizer: object  # Tokenizer of the model
 
     @classmethod
     def load(cls, folder: str | Path, data: str | Path | None = None) -> 'Assistant':
@@ -331,7 +331,7 @@ class Assistant:
 
 # %% ../../nbs/shop/10_assistant.ipynb #5ab9c36b
 def earned(
-    recommendation: Recommendation,  # Text with candidates
+    recommendation: Recommendation,  # Recommendation with its text and candidates
     truth: Sequence[int],  # Rows of right items
     w_penalty: float = 0.5,  # Share that a wrong segment loses
 ) -> list[tuple[str, float]]:  # Segment, and the share of the reward it keeps

@@ -45,7 +45,7 @@ def most_common_rows(
 def sample_by_popularity(
     sources: Sources,  # Likes to draw from
     n: int,  # Number of draws
-    rng: random.Random,  # Source of chance
+    rng: random.Random,  # Source of random numbers
 ) -> list[int]:  # Rows, with repetition; empty without likes
     "Sample items in proportion to their number of likes (ours)."
     likes = sources.likes
@@ -76,7 +76,7 @@ def rows_by_grade(
 
 # %% ../../nbs/shop/13_candidates.ipynb #3aacaed4
 def group_of(
-    sources: Sources,  # Likes and profiles
+    sources: Sources,  # Sources with likes and profiles
     need: Need,  # A need of any kind
 ) -> np.ndarray:  # Users other than the one who asks; empty if the need is about facts
     "Find the users whose likes a need is about."
@@ -89,10 +89,10 @@ def group_of(
 
 # %% ../../nbs/shop/13_candidates.ipynb #c48acc1d
 def all_liked(
-    sources: Sources,  # Early likes
-    group: np.ndarray,  # Users
+    sources: Sources,  # Sources with the early likes
+    group: np.ndarray,  # Rows of the users in the group
     least: int = 2,  # Likes of the group that an item needs (ours)
-    lift: float = 1.5,  # Least lift (ours)
+    lift: float = 1.5,  # Least lift of an item (ours)
 ) -> list[int]:  # Rows of items
     "Find every item that a group likes more than its popularity predicts."
     if len(group) < least:
@@ -105,9 +105,9 @@ def all_liked(
 
 # %% ../../nbs/shop/13_candidates.ipynb #ff100b47
 def rows_in_request(
-    sources: Sources,  # Likes and profiles
+    sources: Sources,  # Sources with likes and profiles
     need: Need,  # Intent of the query
-) -> list[int]:  # Rows
+) -> list[int]:  # Rows of items
     "Find the items that a request names, and those that the people like whom it is about."
     group = group_of(sources, need)
     return [*need.via.values(), *need.liked, *all_liked(sources, group)]
@@ -126,7 +126,7 @@ def likes_of_user(
 def rows_not_wrong(
     drawer: Drawer,  # Graphs of facts and likes
     query: Query,  # A query without candidates
-) -> set[int]:  # Rows
+) -> set[int]:  # Rows of items
     "Find the items that a query accepts, quotes, or that its user likes."
     rows = {*query.truth, *query.history, *likes_of_user(drawer.sources, query.user)}
     if query.conditions:
@@ -145,7 +145,7 @@ class Ranks(NamedTuple):
 
 # %% ../../nbs/shop/13_candidates.ipynb #a2409272
 def allowed_rows(
-    catalogue: Catalogue,  # Domains of items
+    catalogue: Catalogue,  # Catalogue with the domains of items
     rows: Sequence[int],  # Rows in any order, repetitions included
     banned: set[int],  # Rows that must not be candidates
     domain: str,  # Domain of the right item
@@ -158,12 +158,12 @@ def allowed_rows(
 def exchange_for_ranks(
     ranks: Ranks,  # Wanted ranks of the right item
     right: int,  # Row of the right item
-    grades: dict[int, str],  # First choice of wrong candidates, and their grades
+    grades: dict[int, str],  # Grades of the wrong candidates chosen first
     levels: dict[str, list[int]],  # All rows of each grade
     allowed: Callable,  # Keeps the rows that may be candidates
     domain: str,  # Domain of the right item
-    rng: random.Random,  # Source of chance
-) -> dict[int, str]:  # As many wrong candidates, and their grades
+    rng: random.Random,  # Source of random numbers
+) -> dict[int, str]:  # Grades of as many wrong candidates
     "Exchange wrong candidates until the right one has its wanted ranks (ours)."
     n = len(grades) + 1
     spare = {}
@@ -198,7 +198,7 @@ def choose_by_grade(
     allowed: Callable,  # Keeps the rows that may be candidates
     n_wrong: int,  # Wrong candidates wanted
     n_draws: int,  # Items to draw evenly, so that enough of them are allowed
-    rng: random.Random,  # Source of chance
+    rng: random.Random,  # Source of random numbers
 ) -> dict[int, str]:  # Row to grade; fewer than wanted if the catalogue is too small
     "Choose wrong candidates of all grades (ours)."
     grades = {}
@@ -222,7 +222,7 @@ def add_candidates(
     drawer: Drawer,  # Graphs of facts and likes
     query: Query,  # A query without candidates
     n: int,  # Number of candidates, the right one included
-    rng: random.Random,  # Source of chance
+    rng: random.Random,  # Source of random numbers
     excluded: Sequence[int] = (),  # More rows that must not be candidates
     ranks: Ranks | None = None,  # Wanted ranks of the right item; None leaves them to chance
     right: int | None = None,  # Row of the right candidate; None draws one of the truth

@@ -60,7 +60,7 @@ def baseline_accuracies(
 
 # %% ../../nbs/shop/06_cards.ipynb #abab1232
 def plot_degrees(
-    data: DataSet,  # Likes and facts
+    data: DataSet,  # Data set with its likes and facts
 ):  # (figure, axes) of matplotlib
     "Plot how likes and facts are distributed, on logarithmic axes."
     sources = data.sources
@@ -80,16 +80,16 @@ def plot_degrees(
 
 # %% ../../nbs/shop/06_cards.ipynb #05fade5c
 def cell_text(
-    value: object,  # Anything
+    value: object,  # Value of any type
 ) -> str:  # One line without markup or bars
     "Make a value harmless inside a table."
     return neutralise(str(value), LONGEST).replace('|', '/')
 
 # %% ../../nbs/shop/06_cards.ipynb #01f5e38f
 def markdown_table(
-    head: Sequence[str],  # Names of columns
+    head: Sequence[str],  # Names of the columns
     rows: Sequence[Sequence],  # Rows of values
-) -> str:  # Markdown
+) -> str:  # Text in Markdown
     "Make a table that its cells cannot break."
     lines = [f'| {" | ".join(head)} |', '|' + '---|' * len(head)]
     for row in rows:
@@ -99,7 +99,7 @@ def markdown_table(
 # %% ../../nbs/shop/06_cards.ipynb #908077ad
 def origin_text(
     about: dict,  # Contents of data.json
-) -> str:  # Markdown
+) -> str:  # Text in Markdown
     "Write title, licence, seed and sources of a card."
     settings = about['settings']
     tables = ('items', 'attributes', 'interactions', 'users')
@@ -112,7 +112,7 @@ def origin_text(
 # %% ../../nbs/shop/06_cards.ipynb #8f13f338
 def counts_text(
     about: dict,  # Contents of data.json
-) -> str:  # Markdown
+) -> str:  # Text in Markdown
     "Write the tables of counts of a card."
     counts = [(name.replace('_', ' '), f'{n:,}') for name, n in about['counts'].items()]
     counts.append(('rows left out', f'{sum(about["dropped"].values()):,}'))
@@ -125,7 +125,7 @@ def counts_text(
 # %% ../../nbs/shop/06_cards.ipynb #718481d1
 def wording_text(
     about: dict,  # Contents of data.json
-) -> str:  # Markdown
+) -> str:  # Text in Markdown
     "Write how the queries of a data set were worded."
     if not about['reworded']:
         return 'The queries are written from templates.'
@@ -171,7 +171,7 @@ def popularity_note(
 # %% ../../nbs/shop/06_cards.ipynb #fd582703
 def parts_text(
     about: dict,  # Contents of data.json
-) -> str:  # Markdown
+) -> str:  # Text in Markdown
     "Write what separates the parts of a data set."
     shared = ', '.join(f'{n} {what}s' for what, n in about['leaks'].items())
     share = f'{SHARES["train"]:.0%}'
@@ -183,7 +183,7 @@ def parts_text(
 # %% ../../nbs/shop/06_cards.ipynb #fd7d9a29
 def examples_table(
     data: DataSet,  # Queries of the training part
-) -> str:  # Markdown
+) -> str:  # Text in Markdown
     "Write one query of each kind, with its answer."
     rows = []
     for kind in KINDS:
@@ -195,8 +195,8 @@ def examples_table(
 # %% ../../nbs/shop/06_cards.ipynb #059b379f
 def accuracy_text(
     data: DataSet,  # Data set of the card
-    accuracies: dict[str, float],  # As from baseline_accuracies
-) -> str:  # Markdown
+    accuracies: dict[str, float],  # Accuracies as baseline_accuracies returns them
+) -> str:  # Text in Markdown
     "Write how far rankings get that need no language model."
     lightgcn = data.about['lightgcn']
     rows = [(name, f'{accuracy:.3f}') for name, accuracy in accuracies.items()]
@@ -208,7 +208,7 @@ def accuracy_text(
 # %% ../../nbs/shop/06_cards.ipynb #d8682588
 def card_text(
     data: DataSet,  # Data set to describe
-    accuracies: dict[str, float],  # As from baseline_accuracies
+    accuracies: dict[str, float],  # Accuracies as baseline_accuracies returns them
 ) -> str:  # Markdown, with the header of a Hugging Face card
     "Describe what a data set holds, how it was made, and what it is good for."
     about = data.about
@@ -235,8 +235,8 @@ def card_text(
 # %% ../../nbs/shop/06_cards.ipynb #c603c9d9
 def write_card(
     folder: str | Path,  # Folder of the data set
-    data: DataSet,  # The data set in it
-) -> Path:  # README.md
+    data: DataSet,  # Data set in the folder
+) -> Path:  # Path of README.md
     "Write the card of a data set and its picture."
     from matplotlib import pyplot as plt
 
@@ -294,9 +294,9 @@ FILES = dict(  # Kind of query to the file name of RecBench+
 # %% ../../nbs/shop/06_cards.ipynb #1c5dd8c3
 def group_record(
     query: Query,  # A query about people: interest or demographics
-    need: Need,  # Its intent
-    k: int,  # Number in its file
-    data: DataSet,  # Titles and names
+    need: Need,  # Intent of the query
+    k: int,  # Number of the query in its file
+    data: DataSet,  # Data set with titles and names
 ) -> dict:  # Fields of RecBench+
     "Make the record of a query about people."
     titles = [str(data.catalogue.items[i]) for i in need.truth]
@@ -307,9 +307,9 @@ def group_record(
 # %% ../../nbs/shop/06_cards.ipynb #3cd7cbbe
 def condition_record(
     query: Query,  # A query with conditions: explicit, implicit or misinformed
-    need: Need,  # Its intent
-    k: int,  # Number in its file
-    data: DataSet,  # Titles and names
+    need: Need,  # Intent of the query
+    k: int,  # Number of the query in its file
+    data: DataSet,  # Data set with titles and names
 ) -> dict:  # Fields of RecBench+
     "Make the record of a query with conditions."
 
@@ -341,9 +341,9 @@ def condition_record(
 # %% ../../nbs/shop/06_cards.ipynb #dfaca08c
 def recbench_record(
     query: Query,  # A query of the data set
-    need: Need,  # Its intent
-    k: int,  # Number in its file
-    data: DataSet,  # Titles and names
+    need: Need,  # Intent of the query
+    k: int,  # Number of the query in its file
+    data: DataSet,  # Data set with titles and names
 ) -> dict:  # Fields of RecBench+
     "Make the record of a query as the benchmark publishes its own."
     make = group_record if query.kind in KINDS[3:] else condition_record
@@ -373,7 +373,7 @@ EXPORTS = dict(
 # %% ../../nbs/shop/06_cards.ipynb #75dc8502
 def read_official(
     folder: Path,  # Folder with a parquet file for each part
-    data: DataSet,  # Catalogue and titles
+    data: DataSet,  # Data set with its catalogue and titles
 ) -> dict[str, list[Query]]:  # Queries of each part
     "Read queries of the official training files."
     parts = {}
@@ -385,8 +385,8 @@ def read_official(
 # %% ../../nbs/shop/06_cards.ipynb #da8422fd
 def query_of_record(
     record: dict,  # A row of export_datasets
-    data: DataSet,  # Catalogue that its rows point to
-    folder: Path,  # Where it was read, for the error
+    data: DataSet,  # Data set whose rows the queries use
+    folder: Path,  # Folder that was read, for the error
 ) -> Query:  # Without user and history
     "Make a query of a row of `datasets`; `DataError` if it belongs to another catalogue."
     items = data.catalogue.items
@@ -408,7 +408,7 @@ def query_of_record(
 # %% ../../nbs/shop/06_cards.ipynb #557a6d27
 def read_datasets(
     folder: Path,  # Folder that export_datasets wrote
-    data: DataSet,  # Catalogue that its rows point to
+    data: DataSet,  # Data set whose rows the queries use
 ) -> dict[str, list[Query]]:  # Queries of each part
     "Read queries of a folder of `datasets`."
     from datasets import load_from_disk
@@ -419,7 +419,7 @@ def read_datasets(
 # %% ../../nbs/shop/06_cards.ipynb #084cb7d0
 def read_recbench_parts(
     folder: Path,  # Folder for each part, file for each kind
-    data: DataSet,  # Catalogue and titles
+    data: DataSet,  # Data set with its catalogue and titles
 ) -> dict[str, list[Query]]:  # Queries of each part
     "Read queries in the records of RecBench+."
     parts = {part: [] for part in SHARES}
@@ -441,7 +441,7 @@ IMPORTS = dict(
 def copy_with_queries(
     save: Callable,  # Writes queries into the folder it is given
     base: Path,  # Folder of a data set
-    out: Path,  # Empty folder
+    out: Path,  # Path of an empty folder
 ):
     "Copy a data set without its queries, and put others in their place."
     shutil.copytree(base / 'tables', out / 'tables')
@@ -453,10 +453,10 @@ def copy_with_queries(
 # %% ../../nbs/shop/06_cards.ipynb #09094cb9
 def complete_query(
     query: Query,  # Query of another format
-    id: str,  # New id
+    id: str,  # New id of the query
     drawer: Drawer,  # Graphs of facts and likes
     n_candidates: int,  # Candidates that a query without any is given
-    rng: random.Random,  # Source of chance
+    rng: random.Random,  # Source of random numbers
 ) -> Query:  # Without a user, as users of other formats are unknown
     "Keep the conditions that the catalogue knows, and add candidates where there are none."
     known = tuple(c for c in query.conditions if c in drawer.fact)
@@ -468,7 +468,7 @@ def complete_query(
 # %% ../../nbs/shop/06_cards.ipynb #7541f032
 def intent_of(
     query: Query,  # Query of another format
-) -> Need:  # Without a user
+) -> Need:  # Intent without a user
     "Make the intent of a query whose template is unknown."
     return Need(
         query.kind,

@@ -63,11 +63,11 @@ class DataSet:
 class Build:
     "Hold where a data set comes from, and how large it is to be."
 
-    items: str  # Table of items
-    attributes: str | None = None  # Table of facts
+    items: str  # Path of the table of items
+    attributes: str | None = None  # Path of the table of facts
     interactions: str | None = None  # Table of likes, ratings or purchases
     users: str | None = None  # Table of facts about users
-    out: str = 'data'  # Folder to make
+    out: str = 'data'  # Path of the folder to make
     domain: str = 'item'  # Kind of the items, in one word
     columns: dict = field(default_factory=dict)  # Known columns: title or items.title to a name
     item_facts: tuple = ()  # Columns of the item table that hold facts
@@ -75,7 +75,7 @@ class Build:
     lenient: bool = False  # Leave bad rows out
     n_queries: int = 7_000  # Queries in all parts together
     n_candidates: int = 20  # Candidates of a query
-    epochs: int = 30  # Passes of LightGCN
+    epochs: int = 30  # Number of passes of LightGCN
     licence: str = 'not stated'  # Licence of the tables, for the card
     seed: int = 0  # Random seed of users, queries, candidates and embeddings
     rewriter: Rewriter | None = None  # Language model that rewords queries
@@ -83,7 +83,7 @@ class Build:
 # %% ../../nbs/shop/03_dataset.ipynb #7429c9f1
 def settings_of(
     build: Build,  # Settings of a build
-) -> dict:  # Ready for JSON
+) -> dict:  # Record that is ready for JSON
     "Choose what two builds of a folder must agree on: all but the folder and a server's address."
     settings = {name: value for name, value in asdict(build).items() if name != 'out'}
     if build.rewriter:  # only what its words depend on
@@ -153,7 +153,7 @@ def make_queries(
 def about(
     out: Path,  # Folder of a data set
     settings: dict,  # Settings of its build
-    tables: Tables,  # Catalogue and users
+    tables: Tables,  # Tables with a catalogue and its users
     sources: Sources,  # Early and late likes of the same catalogue
 ) -> dict:  # Contents of data.json
     "Collect counts, metrics, leaks and checksums of a data set."
@@ -186,7 +186,7 @@ def about(
 # %% ../../nbs/shop/03_dataset.ipynb #faacc87c
 def load_data(
     folder: str | Path,  # Folder that build_data made
-    check: bool = True,  # Compare checksums
+    check: bool = True,  # Whether checksums are compared
 ) -> DataSet:
     "Read a data set; `DataError` if it is not finished, or a file was changed."
     folder = Path(folder)
@@ -220,7 +220,7 @@ def check_same_settings(
 
 # %% ../../nbs/shop/03_dataset.ipynb #1e485f28
 def make_tables(
-    build: Build,  # Tables and their columns
+    build: Build,  # Build with its tables and their columns
     out: Path,  # Folder of the build
     settings: dict,  # Settings, written beside the tables
     log: Callable,  # Gets the meaning of the columns of each file

@@ -20,8 +20,8 @@ from .tables import Report, Tables
 
 # %% ../../nbs/shop/15_files.ipynb #87ee2abb
 def checksum(
-    path: Path,  # Any file
-) -> str:  # Hexadecimal digits
+    path: Path,  # Path of any file
+) -> str:  # Checksum in hexadecimal digits
     "Compute the SHA-256 of a file."
     with open(path, 'rb') as f:
         return hashlib.file_digest(f, 'sha256').hexdigest()
@@ -29,7 +29,7 @@ def checksum(
 # %% ../../nbs/shop/15_files.ipynb #c50d377e
 def data_files(
     folder: Path,  # Folder of a data set
-) -> list[Path]:  # In order
+) -> list[Path]:  # Paths in order
     "List the files of a data set that must not change."
 
     def is_data(path):
@@ -112,8 +112,8 @@ def load_tables(
 def query_line(
     query: Query,  # A query with candidates
     need: Need,  # Intent of the query
-    catalogue: Catalogue,  # Ids of items
-) -> dict:  # Ready for JSON
+    catalogue: Catalogue,  # Catalogue with the ids of items
+) -> dict:  # Record that is ready for JSON
     "Make the line of a query for its file, with ids instead of rows."
 
     def ids(rows):
@@ -138,7 +138,7 @@ def query_line(
 # %% ../../nbs/shop/15_files.ipynb #a6f5edfd
 def line_query(
     line: dict,  # A line of query_line
-    row: dict[str, int],  # Id to row
+    row: dict[str, int],  # Rows of items by id
     catalogue: Catalogue,  # Items of the same rows
 ) -> tuple[Query, Need]:  # The query and its intent
     "Read a query and its intent back from a line."
@@ -176,8 +176,8 @@ def line_query(
 def query_text(
     queries: Sequence[Query],  # Queries of a part
     needs: Sequence[Need],  # Intent of each query
-    catalogue: Catalogue,  # Ids of items
-) -> str:  # JSON lines
+    catalogue: Catalogue,  # Catalogue with the ids of items
+) -> str:  # Text in JSON lines
     "Write queries as JSON lines."
     lines = []
     for query, need in zip(queries, needs):
@@ -189,7 +189,7 @@ def save_parts(
     parts: dict[str, list[Query]],  # Queries of each part
     needs: dict[str, list[Need]],  # Intent of each query
     used: Counter,  # Number of wrong candidates of each grade
-    catalogue: Catalogue,  # Ids of items
+    catalogue: Catalogue,  # Catalogue with the ids of items
     folder: Path,  # Folder for one file a part
 ):
     "Write the queries of each part, and how often each grade was used."

@@ -18,7 +18,7 @@ from ..run.wording import TRAITS, listed
 
 # %% ../../nbs/shop/04_likes.ipynb #a902edc1
 def fans_of(
-    sources: Sources,  # Likes of users
+    sources: Sources,  # Sources with the likes of users
     named: Sequence[int],  # Rows of items
     user: int | None = None,  # Asking user, who is left out
 ) -> np.ndarray:  # Rows of users
@@ -30,7 +30,7 @@ def fans_of(
 def states_value(
     request: Request,  # Request with its plain words
     column: str,  # Column of the profiles
-    value: object,  # One of its values
+    value: object,  # Value of a trait in the profiles
 ) -> bool:  # True if the request is by such a user
     "Tell whether a request states a trait, in the words of a template or by its value alone."
     phrase = TRAITS.get(column.casefold(), f'have {{v}} as my {column}')
@@ -56,8 +56,8 @@ def traits_in(
 
 # %% ../../nbs/shop/04_likes.ipynb #13276ff0
 def people_like(
-    sources: Sources,  # Profiles of users
-    traits: dict[str, str],  # Column to value
+    sources: Sources,  # Sources with the profiles of users
+    traits: dict[str, str],  # Values of traits by column
     user: int | None = None,  # Asking user, who is left out
 ) -> np.ndarray:  # Rows of users
     "Find the users who share all of some traits."

@@ -20,7 +20,7 @@ SHOWN = 2_000  # Characters of a text that are shown
 # %% ../../nbs/shop/11_page.ipynb #d5416111
 def escape_text(
     value: object,  # Anything, hostile or not
-) -> str:  # HTML
+) -> str:  # Text in HTML
     "Write a string as HTML that shows it and does nothing."
     characters = str(value)[:SHOWN]
     plain = ''.join(c if c.isprintable() or c == '\n' else ' ' for c in characters)
@@ -29,7 +29,7 @@ def escape_text(
 # %% ../../nbs/shop/11_page.ipynb #4a691289
 def reason_html(
     reason: dict,  # As from reasons: relation, value, like
-) -> str:  # HTML
+) -> str:  # Text in HTML
     "Write a reason as an entry of a list."
     like = f', like {escape_text(reason["like"])}' if reason['like'] else ''
     relation = escape_text(role(reason['relation']))
@@ -38,9 +38,9 @@ def reason_html(
 # %% ../../nbs/shop/11_page.ipynb #afc2bc59
 def item_card(
     place: int,  # Number of the card, from 1
-    item: dict,  # As in Recommendation.as_dict
+    item: dict,  # Item as Recommendation.as_dict returns it
     right: bool = False,  # Known to be right
-) -> str:  # HTML
+) -> str:  # Text in HTML
     "Write an item and its reasons as a card."
     entries = ''.join(map(reason_html, item['why']))
     if item['liked_by']:
@@ -52,9 +52,9 @@ def item_card(
 # %% ../../nbs/shop/11_page.ipynb #2beb1262
 def step_html(
     words: str,  # Text of a segment
-    kept: float,  # Share of the reward it keeps
+    kept: float,  # Share of the reward that the segment keeps
     known: bool,  # The right answer is known
-) -> str:  # HTML
+) -> str:  # Text in HTML
     "Write a segment, red if it lost reward."
     kind, note = 'rerec-step', ''
     if known and kept < 1:
@@ -64,9 +64,9 @@ def step_html(
 
 # %% ../../nbs/shop/11_page.ipynb #1c49eb03
 def steps_html(
-    parts: Sequence[tuple[str, float]],  # As from earned
+    parts: Sequence[tuple[str, float]],  # Segments and shares as earned returns them
     known: bool,  # The right answer is known
-) -> str:  # HTML
+) -> str:  # Text in HTML
     "Write the reasoning, segment by segment."
     spans = ''.join(step_html(words, kept, known) for words, kept in parts)
     return f'<div class="rerec-steps">{spans}</div>'
@@ -87,8 +87,8 @@ STYLE = """<style>
 
 # %% ../../nbs/shop/11_page.ipynb #43e01f46
 def note_html(
-    words: str,  # A sentence
-) -> str:  # HTML
+    words: str,  # Sentence to show
+) -> str:  # Text in HTML
     "Write a sentence of the page itself."
     return f'<p class="rerec-note">{escape_text(words)}</p>'
 
@@ -97,14 +97,14 @@ def cards_html(
     rows: Sequence[int],  # Rows of items
     items: Sequence[dict],  # As in Recommendation.as_dict; may be fewer
     truth: Sequence[int],  # Rows of right items, if they are known
-) -> str:  # HTML
+) -> str:  # Text in HTML
     "Write items as cards, numbered from 1."
     pairs = zip(rows, items)
     return ''.join(item_card(k, item, i in truth) for k, (i, item) in enumerate(pairs, 1))
 
 # %% ../../nbs/shop/11_page.ipynb #61321639
 def as_html(
-    recommendation: Recommendation,  # Text with candidates
+    recommendation: Recommendation,  # Recommendation with its text and candidates
     truth: Sequence[int] = (),  # Rows of right items, if they are known
 ) -> tuple[str, str]:  # HTML of cards, and of segments
     "Write what the page shows for one answer."
@@ -128,13 +128,13 @@ def as_html(
 # %% ../../nbs/shop/11_page.ipynb #28f9768e
 def error_html(
     error: Exception,  # Error of a request
-) -> tuple[str, str]:  # As from as_html
+) -> tuple[str, str]:  # HTML as as_html returns it
     "Write a mistake of the user in the place of an answer."
     return STYLE + note_html(str(error)), ''
 
 # %% ../../nbs/shop/11_page.ipynb #f72a5a3f
 def respond(
-    assistant: Assistant,  # Model and catalogue
+    assistant: Assistant,  # Assistant with its model and catalogue
     wish: str,  # Request as typed
     user: str = '',  # Name of the user, or nothing
     liked: str = '',  # Titles, one a line
@@ -167,9 +167,9 @@ def input_fields(
 
 # %% ../../nbs/shop/11_page.ipynb #625c034c
 def make_app(
-    assistant: Assistant,  # Model and catalogue
+    assistant: Assistant,  # Assistant with its model and catalogue
     title: str = 'Ask for a recommendation',  # Title of the page
-):  # A gradio.Blocks
+):  # Page of the app, a gradio.Blocks
     "Make the page, ready to be launched."
     import gradio as gr
 
@@ -190,11 +190,11 @@ def make_app(
 
 # %% ../../nbs/shop/11_page.ipynb #89dec0c6
 def serve(
-    assistant: Assistant,  # Model and catalogue
+    assistant: Assistant,  # Assistant with its model and catalogue
     host: str = '127.0.0.1',  # Address to listen at
-    port: int = 7860,  # Port, from 1024
+    port: int = 7860,  # Port of the server, from 1024
     wait: bool = True,  # Return only when the page is stopped
-):  # A gradio.Blocks
+):  # Page of the app, a gradio.Blocks
     "Launch the page."
     os.environ |= dict(GRADIO_ANALYTICS_ENABLED='False', HF_HUB_DISABLE_TELEMETRY='1')
     import gradio as gr

@@ -48,12 +48,12 @@ def split_users(
 
 # %% ../../nbs/shop/14_parts.ipynb #9d07aa01
 def room_above(
-    sources: Sources,  # Likes of users
+    sources: Sources,  # Sources with the likes of users
     query: Query,  # Query with user, truth and history
     right: int,  # Row of the right candidate
     ranks: Ranks,  # Popularity in each domain
     most: int = 200,  # Largest number returned
-) -> int:  # Items
+) -> int:  # Number of items
     "Count the more popular items that could be wrong candidates (ours)."
     banned = {*likes_of_user(sources, query.user), *query.truth, *query.history}
     domain = sources.catalogue.items[right].domain
@@ -66,9 +66,9 @@ def add_all_candidates(
     drawer: Drawer,  # Graphs of facts and likes
     drawn: Sequence[tuple[Query, Need]],  # Queries without candidates, and their intents
     n_candidates: int,  # Candidates of a query
-    rng: random.Random,  # Source of chance
+    rng: random.Random,  # Source of random numbers
     ranks: Ranks,  # Traits and popularity of items
-) -> list[tuple[Query, dict[int, str]]]:  # As from add_candidates
+) -> list[tuple[Query, dict[int, str]]]:  # Queries and grades as add_candidates returns them
     "Put candidates beside the queries of one part, the right item at fair ranks."
     sources = drawer.sources
     rights = [rng.choice(query.truth) for query, _ in drawn]
@@ -84,7 +84,7 @@ def add_all_candidates(
 # %% ../../nbs/shop/14_parts.ipynb #d57c20ce
 def keys_with_any_truth(
     drawn: Sequence[tuple[Query, Need]],  # Queries of a part, and their intents
-) -> set:  # As from query_keys
+) -> set:  # Keys as query_keys returns them
     "Collect the texts and pairs of queries, whichever of the right items is the candidate."
     keys = set()
     for query, need in drawn:
@@ -136,7 +136,7 @@ def leaks(
 # %% ../../nbs/shop/14_parts.ipynb #9d04aa04
 def unread_rules(
     parts: dict[str, list[Query]],  # Queries of each part
-    catalogue: Catalogue,  # Traits of items
+    catalogue: Catalogue,  # Catalogue with the traits of items
 ) -> dict:  # Best five rules over all queries, best rule of each part, and a warning or ''
     "Measure rules that do not read the queries."
     queries = [query for part in parts.values() for query in part]
@@ -176,7 +176,7 @@ def early_graph(
 def mean_embeddings(
     sources: Sources,  # Early likes of all users
     lightgcn: LightGCN,  # Embeddings of a part of the users
-    users: np.ndarray,  # Rows of these users
+    users: np.ndarray,  # Rows of the users in the graph
 ) -> LightGCN:  # Embeddings of all users
     "Give users outside the graph the mean of what they like, scaled to learned lengths (ours)."
     early = sources.early

@@ -99,7 +99,7 @@ def search(
     index: bm25s.BM25,  # Index of words
     words: Sequence[str],  # Words to find
     most: int,  # Largest number of rows
-) -> np.ndarray:  # Rows, best first
+) -> np.ndarray:  # Rows of items, best first
     "Rank documents by the words they contain."
     ids = index.get_tokens_ids(list(words))
     if not len(ids):
@@ -108,7 +108,7 @@ def search(
 
 # %% ../../nbs/shop/05_retrieval.ipynb #e6ae382f
 def rank_by_embeddings(
-    data: DataSet,  # LightGCN embeddings
+    data: DataSet,  # Data set with LightGCN embeddings
     query: Query,  # Request with a user or liked items
     most: int,  # Largest number of rows
 ) -> np.ndarray:  # Rows, best first; empty without a user and liked items
@@ -222,7 +222,7 @@ def retrieval_table(
 def measure_retrieval(
     folders: Sequence[str | Path],  # Folders of data sets
     n: int,  # Number of rows that count
-    out: str | Path,  # JSON file
+    out: str | Path,  # Path of the JSON file
 ):
     "Store how often the right item is retrieved in several data sets."
     rows = []

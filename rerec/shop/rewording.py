@@ -49,9 +49,9 @@ def has_role(
 # %% ../../nbs/shop/02_rewording.ipynb #c0d61190
 def condition_phrases(
     need: Need,  # Intent of the query
-    condition: tuple[str, str],  # One of its conditions
+    condition: tuple[str, str],  # Condition of the intent
     template: str,  # Text of the template
-    drawer: Drawer,  # Titles of items
+    drawer: Drawer,  # Drawer with the titles of items
 ) -> list[str]:  # The template's own phrase first
     "List the phrases that express a condition."
     direct, through_item, _ = phrases(condition[0])
@@ -67,7 +67,7 @@ def condition_phrases(
 def required_phrases(
     need: Need,  # Intent of the query
     template: str,  # Text of the template
-    drawer: Drawer,  # Titles of items
+    drawer: Drawer,  # Drawer with the titles of items
 ) -> list[list[str]]:  # One phrase of each list is required; empty with fewer than two roles
     "List the phrases that keep several roles distinct."
     bound = [c for c in need.conditions if has_role(c[0])]
@@ -95,7 +95,7 @@ Request: {text}"""
 def required_words(
     need: Need,  # Intent of the query
     template: str,  # Text of the template
-    drawer: Drawer,  # Titles of items
+    drawer: Drawer,  # Drawer with the titles of items
 ) -> list[str]:  # As they are to be written
     "List the names, values and phrases that a rewording has to keep."
     items = (*need.via.values(), *need.liked)
@@ -111,8 +111,8 @@ def required_words(
 # %% ../../nbs/shop/02_rewording.ipynb #16c7538e
 def rewording_messages(
     query: Query,  # Query of a template
-    need: Need,  # Its intent
-    drawer: Drawer,  # Titles of items
+    need: Need,  # Intent of the query
+    drawer: Drawer,  # Drawer with the titles of items
 ) -> list[dict]:  # Chat messages: one, from the user
     "Make the prompt for a rewording."
     must = '; '.join(required_words(need, query.text, drawer))
@@ -122,7 +122,7 @@ def rewording_messages(
 class Reply(NamedTuple):
     "Hold the reply of a server."
 
-    text: str  # One line
+    text: str  # Text of one line
     tokens_in: int = 0  # Tokens of the prompt, as the server counts
     tokens_out: int = 0  # Tokens of the reply, as the server counts
 
@@ -202,7 +202,7 @@ FOREIGN = re.compile(  # What is part of no request
 # %% ../../nbs/shop/02_rewording.ipynb #f6945a93
 def role_words(
     relation: str,  # Relation as the catalogue calls it
-) -> set[str]:  # {'directed', 'director'}
+) -> set[str]:  # Words for the relation, such as {'directed', 'director'}
     "List the words that name the role of a relation."
     direct, through_item, statement = phrases(relation)
     words = set()
@@ -240,10 +240,10 @@ def stems(
 
 # %% ../../nbs/shop/02_rewording.ipynb #28cd4b04
 def missing_parts(
-    judge: Judge,  # Roles of relations
+    judge: Judge,  # Judge with the roles of relations
     need: Need,  # Intent of the query
     template: str,  # Text of the template
-    text: str,  # Rewording
+    text: str,  # Text of the rewording
 ) -> list[str]:  # Each the end of a sentence that begins with 'The text'
     "List the roles that a template has and its rewording has lost (ours)."
     plain = normal_form(text)
@@ -272,7 +272,7 @@ def new_names(
     judge: Judge,  # Titles, and values of facts and profiles
     need: Need,  # Intent of the query
     template: str,  # Text of the template
-    text: str,  # Rewording
+    text: str,  # Text of the rewording
 ) -> list[str]:  # As written, or in normal form
     "List the titles and values that a rewording has and its template has not."
     before = normal_form(template)
@@ -292,7 +292,7 @@ def added_parts(
     judge: Judge,  # Titles, values and roles
     need: Need,  # Intent of the query
     template: str,  # Text of the template
-    text: str,  # Rewording
+    text: str,  # Text of the rewording
 ) -> list[str]:  # Each the end of a sentence that begins with 'The text'
     "List what a rewording has and its template has not (ours)."
     words = set(normal_form(text).split()) - set(normal_form(template).split())
@@ -313,7 +313,7 @@ def rewording_faults(
     judge: Judge,  # Titles, values and roles
     need: Need,  # Intent of the query
     template: str,  # Text of the template
-    text: str,  # Rewording
+    text: str,  # Text of the rewording
 ) -> list[str]:  # Empty if the rewording can be used
     "List all faults of a rewording."
     plain = normal_form(text)
@@ -326,7 +326,7 @@ def rewording_faults(
 
 # %% ../../nbs/shop/02_rewording.ipynb #30dc9088
 def check_rewriter(
-    rewriter,  # A Rewriter
+    rewriter,  # Server and model, a Rewriter
 ):
     "Raise `DataError` for an address, a name or a number that cannot be used."
     if not re.fullmatch(r'https?://[^\s/@\[\]:]+(:\d{1,5})?(/[^\s@]*)?', rewriter.url):
@@ -385,7 +385,7 @@ class RateLimit:
 # %% ../../nbs/shop/02_rewording.ipynb #cce1714f
 def connect(
     rewriter: Rewriter,  # Server, key and limits
-):  # An openai.OpenAI
+):  # Client of the server, an openai.OpenAI
     "Open a client that keeps the rate limit and retries by itself."
     try:
         import openai
@@ -414,7 +414,7 @@ RESUME_HINT = 'what was said is kept, so the same command goes on from here'
 def server_error(
     error: Exception,  # Error of the openai client
     rewriter: Rewriter,  # Server, model and key of the request
-) -> DataError:  # With a remedy
+) -> DataError:  # Error with a remedy
     "Turn an error of a server into one that says what to do."
     code = getattr(error, 'status_code', None)
     if code is None:
@@ -438,8 +438,8 @@ def server_error(
 
 # %% ../../nbs/shop/02_rewording.ipynb #4818583d
 def complete(
-    client,  # As from connect
-    rewriter: Rewriter,  # Model and its settings
+    client,  # Client as connect returns it
+    rewriter: Rewriter,  # Rewriter with its model and settings
     messages: list[dict],  # Messages of a chat
     attempt: int = 0,  # Added to the seed
     strict: bool = False,  # Raise if the server refuses the request, instead of returning None
@@ -463,7 +463,7 @@ def complete(
 
 # %% ../../nbs/shop/02_rewording.ipynb #e0ce36f3
 def probe(
-    rewriter: Rewriter,  # Server to try
+    rewriter: Rewriter,  # Rewriter whose server is tried
 ):
     "Find out with one request whether a server can be used; `DataError` if not."
     with connect(rewriter) as client:
@@ -509,10 +509,10 @@ class Replies:
 
 # %% ../../nbs/shop/02_rewording.ipynb #362c6d8a
 def reply_key(
-    rewriter: Rewriter,  # Model and its settings
+    rewriter: Rewriter,  # Rewriter with its model and settings
     messages: list[dict],  # Messages of the request
     attempt: int,  # Number of the attempt
-) -> str:  # SHA-256, in hexadecimal
+) -> str:  # Key of the request, SHA-256 in hexadecimal
     "Compute the key under which a reply is stored."
     request = [rewriter.model, rewriter.temperature, rewriter.seed, messages, attempt]
     return hashlib.sha256(json.dumps(request).encode()).hexdigest()
@@ -531,7 +531,7 @@ class Outcome(NamedTuple):
 # %% ../../nbs/shop/02_rewording.ipynb #53f9b07d
 def correction_messages(
     text: str,  # Rewording with faults
-    wrong: list[str],  # Its faults
+    wrong: list[str],  # Faults of the rewording
 ) -> list[dict]:  # To be added to the chat
     "Quote a rewording and name its faults."
     correction = f'The text {"; it ".join(wrong[:5])}. Try again by the same rules.'
@@ -543,7 +543,7 @@ def correction_messages(
 # %% ../../nbs/shop/02_rewording.ipynb #fffdabfb
 def attempt_rewording(
     query: Query,  # Query of a template
-    need: Need,  # Its intent
+    need: Need,  # Intent of the query
     judge: Judge,  # Decides whether a rewording can be used
     get_reply: Callable,  # (messages, attempt) to (reply or None, whether it is new)
 ) -> Outcome:  # With the first rewording without a fault
@@ -570,7 +570,7 @@ class RewordStats:
     kept: Counter = field(default_factory=Counter)  # Queries that stayed templates, by reason
     tokens_in: int = 0  # Tokens of all prompts, those of earlier runs included
     tokens_out: int = 0  # Tokens of all replies
-    cost: float = 0.0  # Cost of both
+    cost: float = 0.0  # Cost of prompts and replies
     asked: int = 0  # New replies of this run
     cached: int = 0  # Replies that were stored
     paid: float = 0.0  # Cost of this run
@@ -602,8 +602,8 @@ def fault_type(
 
 # %% ../../nbs/shop/02_rewording.ipynb #9d5ee8e9
 def get_or_request(
-    client,  # As from connect
-    rewriter: Rewriter,  # Model and its settings
+    client,  # Client as connect returns it
+    rewriter: Rewriter,  # Rewriter with its model and settings
     replies: Replies,  # Stored replies
     messages: list[dict],  # Messages of the request
     attempt: int,  # Number of the attempt
@@ -621,7 +621,7 @@ def get_or_request(
 # %% ../../nbs/shop/02_rewording.ipynb #4e48d59e
 def map_concurrently(
     work: Callable,  # Function of one thing
-    things: Sequence,  # Arguments, in order
+    things: Sequence,  # Arguments in the order of results
     n: int,  # Number of threads
     progress: Callable = lambda steps: steps,  # Wraps the list of futures
 ) -> list:  # Results in the same order
@@ -635,8 +635,8 @@ def map_concurrently(
 # %% ../../nbs/shop/02_rewording.ipynb #6592f598
 def choose_texts(
     drawn: Sequence[tuple[Query, Need]],  # Templates and their intents
-    outcomes: Sequence[Outcome],  # Outcome of each
-    rewriter: Rewriter,  # Prices
+    outcomes: Sequence[Outcome],  # Outcome of each query
+    rewriter: Rewriter,  # Rewriter with its prices
     taken: set,  # Keys of other parts, as of query_keys
 ) -> tuple[list[tuple[Query, Need]], RewordStats]:  # Queries as they will be used
     "Use each rewording that has no fault and that no other query has."
@@ -662,7 +662,7 @@ def choose_texts(
 
 # %% ../../nbs/shop/02_rewording.ipynb #8eb5cb5e
 def reword(
-    drawn: Sequence[tuple[Query, Need]],  # As from draw_queries
+    drawn: Sequence[tuple[Query, Need]],  # Queries and intents as draw_queries returns them
     judge: Judge,  # Titles, values and roles of the same items
     rewriter: Rewriter,  # Language model that rewords
     store: str | Path,  # File of replies

@@ -80,7 +80,7 @@ def device() -> str:
     return 'cuda' if torch.cuda.is_available() else 'cpu'
 
 # %% ../../nbs/shop/07_runs.ipynb #77ad040d
-def reading_settings() -> dict:  # For load_policy
+def reading_settings() -> dict:  # Settings for load_policy
     "Choose 16-bit weights, and the attention that reads prompts fastest on a CPU (1.5 times)."
     return fast_settings() | dict(attn_implementation='sdpa')
 
@@ -88,7 +88,7 @@ def reading_settings() -> dict:  # For load_policy
 def merged_model(
     run: Run,  # Settings, with the folder of the warm start
     where: Path,  # Folder of the adapter
-):  # (model, tokenizer)
+):  # Model and its tokenizer
     "Merge an adapter into the warm start it was learned on."
     from peft import PeftModel
 
@@ -134,9 +134,9 @@ def copy_parts(
 # %% ../../nbs/shop/07_runs.ipynb #77ad0410
 def export_run(
     folder: str | Path,  # Folder of a run
-    out: str | Path,  # Folder to make
+    out: str | Path,  # Path of the folder to make
     apart: bool = False,  # Keep base and adapter apart, instead of one merged model
-) -> Path:  # The folder
+) -> Path:  # Folder that was written
     "Write a model that vLLM or `transformers serve` reads."
 
     def save(draft):

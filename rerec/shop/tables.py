@@ -66,7 +66,7 @@ def guess_columns(
     names: Sequence[str],  # Columns of a table
     role: str,  # Role of the table
     given: dict[str, str] | None = None,  # Known columns: meaning to name
-) -> dict[str, str]:  # Meaning to name
+) -> dict[str, str]:  # Names of columns by meaning
     "Find the columns of a table by their names."
     name_of = {}
     for name in reversed(names):  # of two equal names the first is used
@@ -83,7 +83,7 @@ def guess_columns(
 
 # %% ../../nbs/shop/01_tables.ipynb #28287b1c
 def as_text(
-    piece,  # A polars.DataFrame
+    piece,  # Part of a table, a polars.DataFrame
 ):  # One of stripped text
     "Turn cells into text, and empty ones into null."
     lists = [name for name, dtype in piece.schema.items() if dtype == pl.List]
@@ -180,14 +180,14 @@ MOMENTS = ('%Y-%m-%d %H:%M:%S', '%Y-%m-%d')  # Formats of a time, beside a plain
 # %% ../../nbs/shop/01_tables.ipynb #2b7decc3
 def as_number(
     cell,  # A polars.Expr of text
-):  # One of numbers
+):  # Expression of numbers
     "Read numbers; other text becomes null."
     return cell.cast(pl.Float64, strict=False)
 
 # %% ../../nbs/shop/01_tables.ipynb #1746a277
 def as_moment(
     cell,  # A polars.Expr of text
-):  # One of numbers; dates become seconds since 1970
+):  # Expression of numbers; dates become seconds since 1970
     "Read times, so that they can be compared; other text becomes null."
     text = cell.str.slice(0, 19).str.replace('T', ' ')
     dates = [text.str.to_datetime(form, strict=False).dt.epoch('s') for form in MOMENTS]
@@ -197,7 +197,7 @@ def as_moment(
 def cell_check(
     words: str,  # What is wrong with a cell that fails
     test: Callable,  # Expression of a column to expression of truth
-):  # A pandera.Check
+):  # Check of a column, a pandera.Check
     "Make a check of cells; an empty cell passes, as another rule is for it."
 
     def passed(data):
@@ -216,9 +216,9 @@ CHECKS = dict(  # Checks of a column, by its meaning
 
 # %% ../../nbs/shop/01_tables.ipynb #16eab48d
 def id_check(
-    meaning: str,  # item or user
-    ids: Sequence[str],  # Ids that exist
-):  # A pandera.Check
+    meaning: str,  # Meaning of the column, item or user
+    ids: Sequence[str],  # Ids of items or users that exist
+):  # Check of a column, a pandera.Check
     "Make a check that ids exist in the catalogue."
     return cell_check(
         f'is no {meaning} of the catalogue', lambda c: c.is_in(pl.Series(ids).implode())
@@ -229,7 +229,7 @@ def rules(
     meanings: Sequence[str],  # Columns that are there
     known: dict | None = None,  # Meaning to the ids that exist, for columns of another table's ids
     unique: str | None = None,  # Column in which an id may occur only once
-):  # A pandera.DataFrameSchema
+):  # Checks of a table, a pandera.DataFrameSchema
     "Make the schema of a table."
     checks = dict(CHECKS)
     for meaning, ids in (known or {}).items():
@@ -245,7 +245,7 @@ def rules(
 # %% ../../nbs/shop/01_tables.ipynb #0666f09f
 def problems(
     piece,  # A polars.DataFrame with meanings as names of columns
-    schema,  # As from rules
+    schema,  # Schema as rules returns it
     first: int = 1,  # Number of its first row
 ) -> list[tuple[int, str, str, str]]:  # Row, meaning, what is wrong, and the cell; in order
     "List every cell of a piece that breaks a rule."
@@ -302,10 +302,10 @@ class Report:
 # %% ../../nbs/shop/01_tables.ipynb #4d5a8d6f
 def given_columns(
     path: str | Path,  # File of the table, for errors
-    names: Sequence[str],  # Its columns
-    role: str,  # Its role
+    names: Sequence[str],  # Names of the columns of the table
+    role: str,  # Role of the table
     given: dict[str, str],  # Known columns: title or items.title to a name
-) -> dict[str, str]:  # Meaning to name
+) -> dict[str, str]:  # Names of columns by meaning
     "Choose the known columns of one table; `DataError` if it lacks one that is for it alone."
     chosen = {}
     for key, name in given.items():
@@ -321,10 +321,10 @@ def given_columns(
 # %% ../../nbs/shop/01_tables.ipynb #2d28641e
 def named_columns(
     path: str | Path,  # File of the table, for errors
-    names: Sequence[str],  # Its columns
-    role: str,  # Its role
+    names: Sequence[str],  # Names of the columns of the table
+    role: str,  # Role of the table
     given: dict[str, str],  # Known columns: title or items.title to a name
-) -> dict[str, str]:  # Meaning to name
+) -> dict[str, str]:  # Names of columns by meaning
     "Find the columns of a table; `DataError` names the first that is missing."
     found = guess_columns(names, role, given_columns(path, names, role, given))
     for meaning in NEEDED[role]:
@@ -338,7 +338,7 @@ def named_columns(
 # %% ../../nbs/shop/01_tables.ipynb #30a4a3ba
 def rename_columns(
     piece,  # A polars.DataFrame of a table
-    columns: dict[str, str],  # Meaning to name
+    columns: dict[str, str],  # Names of columns by meaning
 ):  # With meanings first, then the other columns
     "Name columns by their meanings; one that this piece lacks becomes null."
     named = []
@@ -351,9 +351,9 @@ def rename_columns(
 # %% ../../nbs/shop/01_tables.ipynb #c2d2126f
 def checked(
     path: str | Path,  # File of the table
-    role: str,  # Its role
+    role: str,  # Role of the table
     report: Report,  # Gets columns, counts and problems
-    given: dict[str, str] | None = None,  # Known columns
+    given: dict[str, str] | None = None,  # Columns that are known, by meaning
     known: dict | None = None,  # Meaning to the ids that exist
     size: int = 500_000,  # Rows of a piece
 ) -> Iterator:  # polars.DataFrames: row, a column for each meaning, and the others
@@ -398,9 +398,9 @@ def make_item(
 
 # %% ../../nbs/shop/01_tables.ipynb #6e4b4075
 def read_shop_items(
-    path: str | Path,  # Table of items
+    path: str | Path,  # Path of the table of items
     report: Report,  # Gets columns, counts and problems
-    given: dict[str, str] | None = None,  # Known columns
+    given: dict[str, str] | None = None,  # Columns that are known, by meaning
     domain: str = 'item',  # Kind of the items, in one word
     also: Sequence[str] = (),  # Columns that hold facts
 ) -> tuple[tuple[Item, ...], list]:  # Items, and long tables of the facts in their rows
@@ -421,7 +421,7 @@ def read_shop_items(
 
 # %% ../../nbs/shop/01_tables.ipynb #cb7383c5
 def graph_facts(
-    path: str | Path,  # GEXF file
+    path: str | Path,  # Path of the GEXF file
     items: Sequence[Item],  # Items of the catalogue, found by title
     report: Report,  # Gets columns and counts
 ):  # A polars.DataFrame: item, relation, value
@@ -448,7 +448,7 @@ def read_shop_facts(
     path: str | Path | None,  # Table of attributes, long or wide, or a GEXF graph
     items: Sequence[Item],  # Items of the catalogue
     report: Report,  # Gets columns, counts and problems
-    given: dict[str, str] | None = None,  # Known columns
+    given: dict[str, str] | None = None,  # Columns that are known, by meaning
     also: Sequence = (),  # Long tables of facts from elsewhere
 ) -> tuple[tuple[int, str, str], ...]:  # Item row, relation, value; each once
     "Read the facts of items."
@@ -492,10 +492,10 @@ def as_numbers(
 
 # %% ../../nbs/shop/01_tables.ipynb #86f78743
 def read_shop_likes(
-    path: str | Path,  # Table of interactions
+    path: str | Path,  # Path of the table of interactions
     items: Sequence[Item],  # Items of the catalogue
     report: Report,  # Gets columns, counts and problems
-    given: dict[str, str] | None = None,  # Known columns
+    given: dict[str, str] | None = None,  # Columns that are known, by meaning
     liked: float | None = None,  # Lowest rating of a like; None: four fifths of the highest
     size: int = 1_000_000,  # Rows of a piece
 ) -> tuple[np.ndarray, list[str]]:  # (l, 2): user row and item row, oldest first; names of users
@@ -531,10 +531,10 @@ class Tables:
 
 # %% ../../nbs/shop/01_tables.ipynb #05f94729
 def read_profiles(
-    path: str | Path,  # Table of users
+    path: str | Path,  # Path of the table of users
     names: Sequence[str],  # Names of users, by row
     report: Report,  # Gets columns, counts and problems
-    given: dict[str, str] | None = None,  # Known columns
+    given: dict[str, str] | None = None,  # Columns that are known, by meaning
 ) -> dict[str, list]:  # Column to a value or None for each user
     "Read the facts about users."
     table = pl.concat(checked(path, 'users', report, given, size=2**31 - 1), how='diagonal')
@@ -556,7 +556,7 @@ def check_meanings(
 
 # %% ../../nbs/shop/01_tables.ipynb #ad7641d0
 def read_tables(
-    items: str | Path,  # Table of items
+    items: str | Path,  # Path of the table of items
     attributes: str | Path | None = None,  # Table of facts, long or wide
     interactions: str | Path | None = None,  # Table of likes, ratings or purchases
     users: str | Path | None = None,  # Table of facts about users

@@ -38,7 +38,7 @@ class Throughput:
 
 # %% ../../nbs/shop/08_time.ipynb #88b6edd0
 def seconds(
-    do: Callable,  # Function without arguments
+    do: Callable,  # Function without arguments that is timed
 ) -> float:  # Seconds of the clock
     "Measure how long a call takes."
     start = time.perf_counter()
@@ -50,7 +50,7 @@ def seconds(
 # %% ../../nbs/shop/08_time.ipynb #4dc337fb
 def learning_throughput(
     model,  # Model as a warm start begins with it
-    tokenizer,  # Its tokenizer
+    tokenizer,  # Tokenizer of the model
     rows: Sequence,  # Packed rows of the warm start, short ones first
 ) -> tuple[float, float]:  # Seconds to learn a token, and for an optimizer step
     "Measure learning on a short, a middling and a long row."
@@ -72,8 +72,8 @@ def learning_throughput(
 
 # %% ../../nbs/shop/08_time.ipynb #cb3f228e
 def answering_throughput(
-    model,  # Any language model
-    tokenizer,  # Its tokenizer
+    model,  # Language model of any kind
+    tokenizer,  # Tokenizer of the model
     prompts: Sequence[str],  # Prompts of queries
 ) -> tuple[float, float]:  # Seconds a prompt: to read it, and to write an answer of usual length
     "Measure reading prompts together and answering them."
@@ -120,9 +120,9 @@ def measure_throughput(
 def reinforcement_seconds(
     settings: dict,  # Fields of ReRecConfig
     run: Run,  # Numbers of answers and steps
-    throughput: Throughput,  # Seconds on this machine
+    throughput: Throughput,  # Throughput of this machine
     prompt_tokens: float,  # Mean length of a prompt
-) -> float:  # Seconds
+) -> float:  # Time in seconds
     "Predict the time of sampling and learning (ours)."
     draws = DRAWS if settings['refill'] else 1
     per_draw = settings['per_device_train_batch_size'] * settings['gradient_accumulation_steps']
@@ -136,11 +136,11 @@ def reinforcement_seconds(
 # %% ../../nbs/shop/08_time.ipynb #4d73a9a3
 def estimate_minutes(
     run: Run,  # Sizes of the run
-    throughput: Throughput,  # Seconds on this machine
+    throughput: Throughput,  # Throughput of this machine
     row_tokens: int,  # Tokens of all rows of the warm start; 0 if it is done
     n_rows: int,  # Number of these rows
     prompt_tokens: float,  # Mean length of a prompt
-) -> dict[str, float]:  # Stage to minutes
+) -> dict[str, float]:  # Minutes by stage
     "Predict the minutes of each stage of a run (ours)."
     stages = {'warm start': row_tokens * throughput.token + n_rows / ROWS_A_STEP * throughput.step}
     if run.method in METHODS:
@@ -156,8 +156,8 @@ def estimate_minutes(
 
 # %% ../../nbs/shop/08_time.ipynb #a0a62fef
 def announce(
-    minutes: dict[str, float],  # Stage to minutes
-) -> str:  # One line
+    minutes: dict[str, float],  # Minutes by stage
+) -> str:  # Text of one line
     "Write a prediction in one line."
     threads = torch.get_num_threads()
     where = f'{threads} thread{"s" * (threads > 1)}'
@@ -169,8 +169,8 @@ def announce(
 # %% ../../nbs/shop/08_time.ipynb #8fbd234a
 def predict_minutes(
     run: Run,  # Settings of the run
-    material: LookupData,  # Its queries and prompts
-) -> dict[str, float]:  # Stage to minutes
+    material: LookupData,  # Queries and prompts of the run
+) -> dict[str, float]:  # Minutes by stage
     "Measure the machine, and predict the minutes of each stage of a run."
     is_left = run.method != 'untuned' and not (run.start / 'model').exists()
     rows = warm_up_rows(run if is_left else replace(run, warm_rows=12), material)

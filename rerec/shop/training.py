@@ -48,7 +48,7 @@ from .time import announce, predict_minutes
 # %% ../../nbs/shop/09_training.ipynb #4539af08
 def shop_data(
     run: Run,  # Sizes, seed, facts in a prompt
-    data: DataSet,  # Catalogue, queries, embeddings
+    data: DataSet,  # Data set with its catalogue, queries and embeddings
     part: str = 'test',  # Part with the queries of the final test
 ) -> LookupData:
     "Choose the queries of a run, and make what its prompts quote."
@@ -94,7 +94,7 @@ def judge_run(
     data: DataSet,  # Catalogue, likes and embeddings
     material: LookupData,  # Test queries and their prompts
     model,  # Trained model
-    tokenizer,  # Its tokenizer
+    tokenizer,  # Tokenizer of the model
 ) -> dict[str, Evaluation]:  # By name: rankings, before, and the method
     "Test rankings, the model before, and the model after, on the same queries."
     model.set_attn_implementation('sdpa')
@@ -123,7 +123,7 @@ def report(
 # %% ../../nbs/shop/09_training.ipynb #4cd1c21f
 def conclusion(
     result: dict,  # Contents of result.json
-) -> str:  # Two lines
+) -> str:  # Text of two lines
     "Write what a run was worth."
     known = result['accuracies']
     gap, low, high = result['over_retriever']
@@ -139,10 +139,10 @@ def conclusion(
 
 # %% ../../nbs/shop/09_training.ipynb #d084ef59
 def result_of(
-    run: Run,  # Method and seed
+    run: Run,  # Run with its method and seed
     material: LookupData,  # Test queries and their prompts
     found: dict[str, Evaluation],  # Evaluations by name
-) -> dict:  # For result.json
+) -> dict:  # Record for result.json
     "Collect the figures of a run."
     chances = look_up_chances(material.test, material.snippets)
     gap = found[run.method].compare(found['retriever']).loc[('all', 'all')]
@@ -157,7 +157,7 @@ def result_of(
 
 # %% ../../nbs/shop/09_training.ipynb #0c0778a9
 def train_shop(
-    run: Run,  # As from shop_run
+    run: Run,  # Run as shop_run returns it
     log: Callable = lambda text: None,  # Gets the prediction of minutes, for instance print
 ) -> dict:  # Contents of result.json
     "Warm up, fine-tune and test a model on a data set."
@@ -240,8 +240,8 @@ def evaluate_run(
 # %% ../../nbs/shop/09_training.ipynb #a9eb6774
 def state_of(
     folder: Path,  # Folder of a run
-    settings: dict,  # Its settings
-    result: dict,  # Its result; empty if it is not done
+    settings: dict,  # Settings of the run
+    result: dict,  # Result of the run; empty if it is not done
 ) -> str:  # done, step 3 of 100, or begun
     "Tell how far a run is."
     if result:
@@ -274,7 +274,7 @@ def run_line(
 # %% ../../nbs/shop/09_training.ipynb #be30b793
 def list_runs(
     base: str | Path = 'runs',  # Folder of runs
-) -> pd.DataFrame:  # Indexed by name
+) -> pd.DataFrame:  # Table of runs, indexed by name
     "List the runs of a folder, the newest last."
     lines = {}
     files = Path(base).glob('**/config.json') if Path(base).is_dir() else ()
@@ -298,7 +298,7 @@ def answers_of(
 # %% ../../nbs/shop/09_training.ipynb #74038b5c
 def compare_runs(
     a: str | Path,  # Folder of a run
-    b: str | Path,  # Folder of another
+    b: str | Path,  # Folder of another run
 ) -> pd.DataFrame:  # By domain and kind: queries, accuracies, paired difference and its interval
     "Compare two runs by their answers to the same queries."
     first = answers_of(a)
@@ -336,7 +336,7 @@ ROW = (  # Keys of a result that are kept
 # %% ../../nbs/shop/09_training.ipynb #589e55ff
 def run_row(
     folder: Path,  # Folder of a finished run
-) -> dict:  # Ready for JSON
+) -> dict:  # Record that is ready for JSON
     "Collect figures and settings of a run, without paths."
     result = json.loads((folder / 'result.json').read_text(encoding='utf-8'))
     settings = json.loads((folder / 'config.json').read_text(encoding='utf-8'))['settings']
@@ -361,7 +361,7 @@ def store_rows(
 
 # %% ../../nbs/shop/09_training.ipynb #bd782f8a
 def plot_row(
-    row: dict,  # As from store_rows
+    row: dict,  # Row as store_rows writes it
     claim: str,  # Title of the figure
 ):  # (figure, axes) of matplotlib
     "Draw the accuracy of a run beside its rivals and its ceiling."
@@ -399,7 +399,7 @@ def plot_runs(
 # %% ../../nbs/shop/09_training.ipynb #56efbf50
 def draw_comparison(
     a: str | Path,  # Folder of a run
-    b: str | Path,  # Folder of another
+    b: str | Path,  # Folder of another run
     folder: str | Path,  # Folder for the pictures; made if missing
 ) -> list[Path]:  # Files of the pictures
     "Draw accuracy by kind of query, and reward over steps, of two runs."

@@ -46,7 +46,7 @@ RECOMMEND = """\
 # %% ../../nbs/shop/12_use.ipynb #95f6e478
 def wishes_of(
     flags,  # Flags of rerec recommend
-    data,  # A DataSet
+    data,  # Data set, a DataSet
 ) -> list:  # Queries without right items
     "Read the requests of a command: from its line, or from a file."
     from rerec.shop.assistant import as_wish, read_wishes
@@ -113,8 +113,8 @@ EVALUATE = """\
 
 # %% ../../nbs/shop/12_use.ipynb #acf5f842
 def evaluation_text(
-    found,  # An Evaluation
-) -> str:  # A table: queries, and each metric with its interval
+    found,  # Judged answers, an Evaluation
+) -> str:  # Table of queries, and of each metric with its interval
     "Write an evaluation for a terminal."
     import pandas as pd
 
@@ -131,8 +131,8 @@ def evaluation_text(
 
 # %% ../../nbs/shop/12_use.ipynb #01caf024
 def evaluation_json(
-    found,  # An Evaluation
-) -> str:  # One line
+    found,  # Judged answers, an Evaluation
+) -> str:  # Text of one line
     "Write an evaluation for programs."
     ftr = None if found.ftr != found.ftr else found.ftr  # JSON has no nan
     return json.dumps(

@@ -133,7 +133,7 @@ def trainer_of(
 def config_of(
     method: Method,  # Method whose settings differ from the embedded job's
     folder: str | Path,  # Folder for checkpoints
-    steps: int,  # Reinforcement steps
+    steps: int,  # Number of reinforcement steps
     seed: int,  # Random seed of sampling and order
     answer: int = 48,  # Longest answer, in tokens
 ):  # Trainer class and its settings
@@ -185,7 +185,7 @@ def supervise(
     method: Method,  # Method with the trainer sft or reasons
     model,  # Warm start; trained in place
     run: Run,  # Run whose steps of reinforcement give the budget
-    setup: SmallSetup,  # Queries and tokenizer
+    setup: SmallSetup,  # Setup with its queries and tokenizer
 ) -> tuple[object, list[dict]]:  # Model and log
     "Fine-tune on as many rows as reinforcement has answers."
     queries = matching_queries(setup.parts.train, method.only)
@@ -200,7 +200,7 @@ def supervise(
 # %% ../../nbs/study/02_comparison.ipynb #4adce4b5
 def reward_of(
     method: Method,  # Method whose reward and weights are used
-    setup: SmallSetup,  # World and titles
+    setup: SmallSetup,  # Setup with its world and titles
     items,  # Embedding of each item, for PAS
 ):  # Reward function
     "Build the reward of a method: NDCG + w1 QAS + w2 PAS, or the official one."
@@ -243,7 +243,7 @@ def fine_tune(
 
 # %% ../../nbs/study/02_comparison.ipynb #b008a8e6
 def judge_policy(
-    model,  # Policy
+    model,  # Policy to evaluate
     setup: SmallSetup,  # Test parts, world, titles and tokenizer
     answer: int = 48,  # Longest answer, in tokens
 ) -> dict:  # Records of the parts test and unseen, and shares of true reasoning
@@ -320,7 +320,7 @@ def run_method(
     name: str,  # Name in METHODS or SCORERS, or warm start
     seed: int,  # Random seed of queries, warm start and sampling
     setting: str = 'embedded',  # Name of a job in SETTINGS
-    base: Run = small_run(),  # Sizes and steps
+    base: Run = small_run(),  # Run with its sizes and steps
     folder: str | Path = 'runs/evidence',  # Folder of warm starts and trained policies
     out: str | Path = '../results/methods',  # Folder of rows; a stored row is not made again
 ) -> dict:

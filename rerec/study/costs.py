@@ -221,7 +221,7 @@ def answers_to_reward(
 # %% ../../nbs/study/06_costs.ipynb #80629861
 def answers_to_compare(
     group_size: int,  # Answers a prompt, of 32 prompts
-    n_tokens: int,  # Tokens an answer
+    n_tokens: int,  # Number of tokens in an answer
 ) -> Callable:
     "Prepare computing advantages."
     b = 32 * group_size

@@ -39,7 +39,7 @@ from .reasoning import LINE, claims_of, sees_need
 
 # %% ../../nbs/study/03_credit.ipynb #4a275020
 def false_characters(
-    text: str,  # Answer
+    text: str,  # Text of the answer
     query: MiniQuery,  # Query of the answer
     world: World,  # World whose facts are true
     titles: TitleIndex,  # Titles of the world's items
@@ -194,8 +194,8 @@ def read_rollouts(
 
 # %% ../../nbs/study/03_credit.ipynb #43609b0a
 def mean_where(
-    values: Bool[Tensor, '...'] | Float[Tensor, '...'],  # Values
-    where: Bool[Tensor, '...'],  # Which of them to average
+    values: Bool[Tensor, '...'] | Float[Tensor, '...'],  # Values to average
+    where: Bool[Tensor, '...'],  # Entries to average
 ) -> float:  # NaN if there is none
     "Average some values."
     return values[where].double().mean().item()

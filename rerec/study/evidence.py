@@ -85,7 +85,7 @@ def draw_intervals(
     differences: dict[str, tuple[float, float, float]],  # Label to mean, low and high end
     claim: str,  # Title: what the reader should see, as a sentence
     xlabel: str = 'difference in accuracy',  # Label of the axis
-):  # Axes of matplotlib
+):  # Axes of matplotlib that were drawn on
     "Draw differences with their intervals, one below the other."
     _, ax = claim_plot(claim, xlabel, '', (6.5, 0.7 + 0.21 * len(differences)))
     ax.axvline(0, color='0.5', lw=0.6, ls=':')
@@ -167,7 +167,7 @@ def summary_table(
 # %% ../../nbs/study/01_evidence.ipynb #67cc3966
 def tokens_to(
     curve: Sequence[dict],  # Learning curve: step, tokens, and accuracy or None
-    accuracy: float,  # Level to reach
+    accuracy: float,  # Accuracy to reach
 ) -> float:  # NaN if the level is never reached
     "Find how many tokens were sampled when validation accuracy first reached a level (ours)."
     measured = [(c['tokens'], c['accuracy']) for c in curve if c['accuracy'] is not None]

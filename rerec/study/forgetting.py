@@ -44,7 +44,7 @@ def general_texts() -> list[str]:  # Paragraphs of about 70 words
 # %% ../../nbs/study/04_forgetting.ipynb #8156bc85
 def text_ids(
     tokenizer,  # Tokenizer of the model
-    texts: Sequence[str],  # Plain text
+    texts: Sequence[str],  # Texts to measure
 ) -> list[list[int]]:  # Start token (or the end token, where there is none), then the text
     "Make token ids for measuring a loss, in which every token of the text has one before it."
     first = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
@@ -96,7 +96,7 @@ class TextLoss:
 def text_loss(
     model,  # Causal language model; left as it was
     tokenizer,  # Tokenizer of the model
-    texts: Sequence[str],  # Plain text
+    texts: Sequence[str],  # Texts to measure
     batch_size: int = 8,  # Texts at a time
 ) -> TextLoss:
     "Measure the negative log-likelihood of texts in nats."
@@ -109,7 +109,7 @@ def text_loss(
 
 # %% ../../nbs/study/04_forgetting.ipynb #d5bae54f
 def named(
-    text: str,  # Answer
+    text: str,  # Text of the answer
     phrase: str,  # A word or several
 ) -> int:  # Number of times
     "Count a phrase in a text, in any case, but never inside a longer word or number."
@@ -192,7 +192,7 @@ class Probe:
 
 # %% ../../nbs/study/04_forgetting.ipynb #93167758
 def passes(
-    text: str,  # Answer
+    text: str,  # Text of the answer
     probe: Probe,  # Probe with its checks
 ) -> bool:
     "Check whether an answer does all that was asked; an empty one never does."
@@ -212,7 +212,7 @@ def instruction_probes() -> list[Probe]:  # Three for each kind
 
 # %% ../../nbs/study/04_forgetting.ipynb #078cddb1
 def passes_loosely(
-    text: str,  # Answer
+    text: str,  # Text of the answer
     probe: Probe,  # Probe with its checks
 ) -> bool:  # True wherever passes is
     "Check an answer with and without its first and last line and its asterisks (as IFEval)."
@@ -226,7 +226,7 @@ def passes_loosely(
 # %% ../../nbs/study/04_forgetting.ipynb #1a15e981
 def neighbour_answers(
     question: dict,  # Row of the file of questions
-    rows: Sequence[dict],  # All rows
+    rows: Sequence[dict],  # Rows of all models
 ) -> list[str]:
     "Collect right answers to other questions on the same subject, which are wrong here."
     found = []
@@ -268,7 +268,7 @@ def score_answers(
 # %% ../../nbs/study/04_forgetting.ipynb #9a81abaf
 def fingerprint(
     texts: Sequence[str],  # Texts for the loss
-    sets: dict[str, Sequence[Probe]],  # Name to probes
+    sets: dict[str, Sequence[Probe]],  # Probes by name of their set
 ) -> str:  # Twelve digits that change with any of them
     "Identify the texts and probes that a row was measured with."
     probes = {name: [asdict(probe) for probe in group] for name, group in sets.items()}
@@ -276,7 +276,7 @@ def fingerprint(
     return hashlib.sha256(whole.encode()).hexdigest()[:12]
 
 # %% ../../nbs/study/04_forgetting.ipynb #78971ff2
-def all_probes() -> dict[str, list[Probe]]:  # instructions and knowledge
+def all_probes() -> dict[str, list[Probe]]:  # Probes of instructions and of knowledge, by name
     "Read the two sets of probes that ask for answers."
     return dict(instructions=instruction_probes(), knowledge=knowledge_probes())
 
@@ -316,7 +316,7 @@ MEASURES = {
 # %% ../../nbs/study/04_forgetting.ipynb #aaf9286d
 def values_of(
     row: dict,  # Row as from probe
-    measure: str,  # Name in MEASURES
+    measure: str,  # Name of a measure in MEASURES
 ) -> np.ndarray:  # One for each text or probe; their mean is the figure
     "Read the single values behind a figure of a row."
     part, digits = MEASURES[measure]
@@ -354,7 +354,7 @@ def forgotten(
 
 # %% ../../nbs/study/04_forgetting.ipynb #9082faab
 def stored_row(
-    rows: list[dict],  # Stored rows
+    rows: list[dict],  # Rows that are stored
     label: str,  # Label of the model in tables
     name: str,  # Name of the model, or of its folder
     probes: str,  # Fingerprint of texts and probes

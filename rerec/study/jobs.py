@@ -92,8 +92,8 @@ def next_queries(
 
 # %% ../../nbs/study/15_jobs.ipynb #59710db3
 def job_queries(
-    setting: Setting,  # Job
-    run: Run,  # Seed and sizes
+    setting: Setting,  # Setting that describes the job
+    run: Run,  # Run with its seed and sizes
     world: World,  # World with all likes
     parts: Parts,  # Queries of the embedded job
     repeats: bool = False,  # Whether to leave repeated texts in the test part
@@ -109,7 +109,7 @@ def job_queries(
 
 # %% ../../nbs/study/15_jobs.ipynb #20fa1c01
 def set_up(
-    setting: Setting,  # Job
+    setting: Setting,  # Setting that describes the job
     run: Run,  # Seed, sizes, and the folder of the warm start
 ) -> tuple[SmallSetup, object]:  # World, queries and tokenizer; LightGCN
     "Prepare what all methods of a job and seed start from."

@@ -21,8 +21,8 @@ from ..run.world import MiniQuery, World
 class Claim:
     "Hold one verdict of an answer: an item has a value, or it lacks it (ours)."
 
-    start: int  # First character of its line
-    end: int  # One past the last character of its line
+    start: int  # Position of the first character of the line
+    end: int  # Position one past the last character of the line
     item: int  # Row of the item in the catalogue
     value: str  # Value of any relation
     said: bool  # Whether the value is stated to hold
@@ -34,7 +34,7 @@ VERDICT = re.compile(r'\s*(.+?) (yes|no)\s*')
 
 # %% ../../nbs/study/10_reasoning.ipynb #58a2a377
 def claims_of(
-    text: str,  # Answer
+    text: str,  # Text of the answer
     world: World,  # World whose facts are true
     titles: TitleIndex,  # Titles of the world's items
 ) -> list[Claim]:  # Claims in order; lines that do not examine an item have none
@@ -56,7 +56,7 @@ def claims_of(
 
 # %% ../../nbs/study/10_reasoning.ipynb #65de3ea3
 def sees_need(
-    text: str,  # Answer
+    text: str,  # Text of the answer
     query: MiniQuery,  # Query with the conditions its writer had in mind
 ) -> bool:
     "Check whether an answer names the right conditions and no others, in any order (ours)."
@@ -68,7 +68,7 @@ def sees_need(
 
 # %% ../../nbs/study/10_reasoning.ipynb #da4de06d
 def follows(
-    text: str,  # Answer
+    text: str,  # Text of the answer
     claims: Sequence[Claim],  # Claims of the answer
     titles: TitleIndex,  # Titles of the world's items
 ) -> bool:  # False for a choice that was not examined
@@ -81,7 +81,7 @@ def follows(
 
 # %% ../../nbs/study/10_reasoning.ipynb #e03468fb
 def reasoning_quality(
-    texts: Sequence[str],  # Answers
+    texts: Sequence[str],  # Texts of the answers
     queries: Sequence[MiniQuery],  # Query of each answer
     world: World,  # World whose facts are true
     titles: TitleIndex,  # Titles of the world's items

@@ -155,7 +155,7 @@ def beside_recbole(
 
 # %% ../../nbs/study/13_rivals.ipynb #54c6a87d
 def bench_recbole(
-    data=None,  # Not used
+    data=None,  # Folder of data, which is not used
 ) -> list[dict]:
     "Train LightGCN and SASRec here and in RecBole, and compare them."
     python = rivals()

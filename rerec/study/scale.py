@@ -99,7 +99,7 @@ def peak_gigabytes() -> float:
 
 # %% ../../nbs/study/07_scale.ipynb #4d9f1ff5
 def timed_build(
-    build: Build,  # Shop to build
+    build: Build,  # Build of the shop
 ) -> list[dict]:  # Stage, seconds, and gigabytes at its end
     "Build a shop with a clock around each stage, in this process."
     rows = []
@@ -162,7 +162,7 @@ def build_in_process(
 # %% ../../nbs/study/07_scale.ipynb #e8ab1b30
 def add_row(
     row: dict,  # Row as from build_in_process
-    out: str | Path,  # JSON file
+    out: str | Path,  # Path of the JSON file
 ):
     "Add a row to those of a file, and print it."
     rows = json.loads(Path(out).read_text(encoding='utf-8')) if Path(out).exists() else []

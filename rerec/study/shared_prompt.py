@@ -50,7 +50,7 @@ class SharedGRPOTrainer(SharedPrompt, GRPOTrainer):
 # %% ../../nbs/study/14_shared_prompt.ipynb #32ddfba2
 def random_prompts(
     n: int,  # Number of prompts
-    length: int,  # Tokens of each, the beginning of sequence among them
+    length: int,  # Tokens of each prompt, the beginning of sequence among them
     seed: int = 0,  # Random seed of the words
 ) -> list[str]:
     "Write prompts of one length in 1,000 different words."
@@ -137,7 +137,7 @@ def largest_logp_difference(
 
 # %% ../../nbs/study/14_shared_prompt.ipynb #2467d749
 def prompt_row(
-    shape: str,  # Name in SHAPES
+    shape: str,  # Name of a shape in SHAPES
     dtype: str,  # Type of the weights
     rounds: int,  # Timed steps of each trainer
     sizes: dict[str, int],  # Tokens of prompt and answer, and answers of a group

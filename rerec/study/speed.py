@@ -72,8 +72,8 @@ def walked_rewards(
     graph,  # networkx graph whose nodes are items and facts
     unit: Float[Array, 'n d'],  # Item embeddings of length 1
     pairs: Sequence[tuple[int, int]],  # (recommended item, ground truth)
-    w1: float = 0.3,  # Weight of QAS
-    w2: float = 0.2,  # Weight of PAS
+    w1: float = 0.3,  # Weight of QAS in the reward
+    w2: float = 0.2,  # Weight of PAS in the reward
 ) -> list[float]:
     "Compute rewards pair by pair, as with networkx one would: hit + w1 QAS + w2 PAS."
     rewards = []
@@ -88,7 +88,7 @@ def walked_rewards(
 # %% ../../nbs/study/05_speed.ipynb #a04ca7ff
 def reward_pairs(
     n_items: int,  # Number of items
-    facts: Sequence[tuple[int, str, str]],  # (item, relation, value)
+    facts: Sequence[tuple[int, str, str]],  # Facts as (item, relation, value)
     n_pairs: int,  # Number of pairs
     dim: int = 64,  # Size of an embedding
     seed: int = 0,  # Random seed of pairs and embeddings
@@ -191,7 +191,7 @@ def wait_until_served(
 # %% ../../nbs/study/05_speed.ipynb #a834c950
 @contextmanager
 def served(
-    facts: Sequence[tuple[int, str, str]],  # (item, relation, value)
+    facts: Sequence[tuple[int, str, str]],  # Facts as (item, relation, value)
     unit: Float[Array, 'n d'],  # Item embeddings of length 1
     script: str = SERVICE,  # Program of the service
     patience: float = 60,  # Seconds to wait for it at most
@@ -268,7 +268,7 @@ def movielens_sized(
 def example_loop(
     train: InteractionGraph,  # Likes to learn from
     dim: int,  # Size of an embedding
-    layers: int,  # Layers of LightGCN
+    layers: int,  # Number of layers of LightGCN
     epochs: int,  # Passes over the likes
     lr: float,  # Learning rate
     batch_size: int,  # Likes of a step

@@ -133,7 +133,7 @@ def random_reward(
 def step_trainers(
     folder: str | Path,  # Folder for the warm start
     steps: int = 6,  # Steps of each call of train
-    warm_steps: int = 200,  # Supervised steps before
+    warm_steps: int = 200,  # Number of supervised steps before
 ) -> tuple[ReRecTrainer, GRPOTrainer]:
     "Build two trainers that differ in nothing but the method."
     sizes = dict(demos=2000, train=400, validation=20, test=20, unseen=10)
@@ -186,10 +186,10 @@ def repeated_share(
 
 # %% ../../nbs/study/11_step_time.ipynb #c0575a31
 def bench_split(
-    data=None,  # Not used
+    data=None,  # Folder of data, which is not used
     rounds: int = 4,  # Calls of train for each trainer
     steps: int = 10,  # Steps of each call
-    warm_steps: int = 900,  # Supervised steps before
+    warm_steps: int = 900,  # Number of supervised steps before
 ) -> list[dict]:
     "Split a step of the embedded job, ours and plain GRPO in turns."
     our_steps = []
@@ -218,7 +218,7 @@ def bench_split(
 
 # %% ../../nbs/study/11_step_time.ipynb #1c034066
 def bench_real_split(
-    data=None,  # Not used
+    data=None,  # Folder of data, which is not used
     steps: int = 4,  # Steps; the first is not counted
     model: str = 'smollm2',  # Name of the model, or its folder
     answer: int = 64,  # Longest answer, in tokens
@@ -289,7 +289,7 @@ def equal_work(
 
 # %% ../../nbs/study/11_step_time.ipynb #6390a642
 def bench_step(
-    data=None,  # Not used
+    data=None,  # Folder of data, which is not used
 ) -> list[dict]:
     "Compare a step of ReRecTrainer with one of plain GRPOTrainer."
     with tempfile.TemporaryDirectory() as d:
