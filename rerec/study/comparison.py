@@ -135,7 +135,7 @@ def config_of(
     folder: str | Path,  # Folder for checkpoints
     steps: int,  # Number of reinforcement steps
     seed: int,  # Random seed of sampling and order
-    answer: int = 48,  # Longest answer, in tokens
+    max_new_tokens: int = 48,  # Longest answer, in tokens
 ):  # Trainer class and its settings
     "Build trainer and settings of a method; everything it does not set is the embedded job's."
     trainer, config = trainer_of(method)
@@ -145,7 +145,7 @@ def config_of(
         settings = settings | dict(w1=w1, w2=w2)
     else:
         settings.pop('tau', None)  # TRL has no curriculum
-    settings = settings | dict(max_completion_length=answer) | method.settings
+    settings = settings | dict(max_completion_length=max_new_tokens) | method.settings
     return trainer, config(output_dir=str(folder), max_steps=steps, seed=seed, **settings)
 
 # %% ../../nbs/study/02_comparison.ipynb #2cf1d12c
@@ -217,15 +217,15 @@ def fine_tune(
     run: Run,  # Steps, seed, and the folder for checkpoints
     setup: SmallSetup,  # Queries, titles and tokenizer
     items,  # Embedding of each item, for PAS
-    answer: int = 48,  # Longest answer, in tokens
+    max_new_tokens: int = 48,  # Longest answer, in tokens
 ) -> tuple[object, list[dict]]:  # Model and log
     "Train a policy by one of the methods."
     if method.trainer in ('sft', 'reasons'):
         return supervise(method, model, run, setup)
     folder = Path(run.folder) / 'checkpoints'
-    trainer_class, config = config_of(method, folder, run.steps, run.seed, answer)
+    trainer_class, config = config_of(method, folder, run.steps, run.seed, max_new_tokens)
     queries = matching_queries(setup.parts.train, method.only)
-    answering = dict(prompt=mini_prompt, batch_size=150, max_new_tokens=answer)
+    answering = dict(prompt=mini_prompt, batch_size=150, max_new_tokens=max_new_tokens)
     check = task_metrics(setup.parts.validation, setup.world, setup.titles, **answering)
     titles = dict(titles=setup.titles) if method.trainer == 'rerec' else {}
     trainer = trainer_class(
@@ -245,7 +245,7 @@ def fine_tune(
 def judge_policy(
     model,  # Policy to evaluate
     setup: SmallSetup,  # Test parts, world, titles and tokenizer
-    answer: int = 48,  # Longest answer, in tokens
+    max_new_tokens: int = 48,  # Longest answer, in tokens
 ) -> dict:  # Records of the parts test and unseen, and shares of true reasoning
     "Evaluate a policy on both test parts, and its reasoning on the first."
     found = {}
@@ -258,7 +258,7 @@ def judge_policy(
             setup.titles,
             prompt=mini_prompt,
             batch_size=150,
-            max_new_tokens=answer,
+            max_new_tokens=max_new_tokens,
             progress=False,
         )
     texts = list(found['test'].rows.text)
@@ -302,7 +302,7 @@ def trained_policy(
     run: Run,  # Folder of the warm start, steps and seed
     setup: SmallSetup,  # World, queries and tokenizer
     items,  # Embedding of each item, for PAS
-    answer: int,  # Longest answer, in tokens
+    max_new_tokens: int,  # Longest answer, in tokens
     folder: str,  # Folder for the trained policy
 ) -> tuple[object, list[dict]]:  # Policy and log
     "Load the warm start, fine-tune it, and store the policy; of its checkpoints only the best."
@@ -310,7 +310,7 @@ def trained_policy(
     if name == 'warm start':
         return model, []
     trial = replace(run, folder=folder)
-    model, log = fine_tune(METHODS[name], model, trial, setup, items, answer)
+    model, log = fine_tune(METHODS[name], model, trial, setup, items, max_new_tokens)
     publish(Path(folder) / 'model', lambda path: save_policy(model, setup.tokenizer, path))
     shutil.rmtree(Path(folder) / 'checkpoints', ignore_errors=True)
     return model, log
@@ -341,8 +341,8 @@ def run_method(
         judged = judge_scores(SCORERS[name](setup.world, lightgcn, seed), setup)
     else:
         trial = f'{home}/{path.stem}'
-        model, log = trained_policy(name, run, setup, lightgcn.items, job.answer, trial)
-        judged = judge_policy(model, setup, job.answer)
+        model, log = trained_policy(name, run, setup, lightgcn.items, job.max_new_tokens, trial)
+        judged = judge_policy(model, setup, job.max_new_tokens)
     curve = learning_curve(log, SMALL_TRAINER['per_device_train_batch_size'])
     row = dict(
         method=name,

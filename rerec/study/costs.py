@@ -118,7 +118,7 @@ def bench_search(
         search_row('regex of all titles', by_pattern, ours, answers[:n_regex], *same),
         search_row('one search a title', by_loop, ours, answers[:n_loop], *same),
     ]
-    return [row | dict(built=built, asked='') for row in rows]
+    return [row | dict(built=built, target='') for row in rows]
 
 # %% ../../nbs/study/06_costs.ipynb #c0575a14
 def table_bytes(
@@ -158,7 +158,7 @@ def bench_memory(
         peak=peak,
         dense=dense,
         pairs=[i**2 for i in items],
-        asked='linear',
+        target='linear',
     )
     return [row]
 
@@ -298,7 +298,7 @@ def bench_growth(
             ours=f'{part}, {sizes[0]:,} to {sizes[-1]:,}',
             theirs=f'{seconds[0] * 1e3:.2f} to {seconds[-1] * 1e3:.1f} ms',
             ratio=exponent(sizes, seconds),
-            asked=f'<= {most}',
+            target=f'<= {most}',
             what=part,
             most=most,
             sizes=list(sizes),

@@ -19,6 +19,7 @@ from ..base.core import claim_plot, write_atomic
 from .differences import difference, in_new_words
 from .jobs import SETTINGS
 from .rivals import beside_recbole
+from .timing import read_measurements
 
 # %% ../../nbs/study/01_evidence.ipynb #d2310387
 def collect(
@@ -188,12 +189,12 @@ def speed_table(
 ) -> pd.DataFrame:  # One line for each measurement
     "Tabulate stored ratios of speed and memory."
 
-    def stored(name):
-        return json.loads(Path(folder, f'{name}.json').read_text(encoding='utf-8'))
-
-    rows = [row for row in stored('bench') if row['name'] != 'lightgcn']
-    rows += beside_recbole(stored('recbole'))
-    rows += [row for row in stored('costs') if row['name'] in ('search', 'memory', 'step')]
+    recbole = json.loads(Path(folder, 'recbole.json').read_text(encoding='utf-8'))
+    bench = read_measurements(Path(folder, 'bench.json'))
+    costs = read_measurements(Path(folder, 'costs.json'))
+    rows = [row for row in bench if row['name'] != 'lightgcn']
+    rows += beside_recbole(recbole)
+    rows += [row for row in costs if row['name'] in ('search', 'memory', 'step')]
     lines = []
     for row in rows:
         line = dict(
@@ -201,7 +202,7 @@ def speed_table(
             ours=row['ours'],
             theirs=row['theirs'],
             ratio=round(row['ratio'], 2),
-            target=row['asked'],
+            target=row['target'],
         )
         lines.append(line)
     return pd.DataFrame(lines).set_index('measured')

@@ -20,7 +20,7 @@ class Setting:
     "Describe a job to compare methods on by what differs from the embedded one (ours)."
 
     run: dict = field(default_factory=dict)  # Fields of Run; any makes a warm start of its own
-    answer: int = 48  # Longest answer, in tokens
+    max_new_tokens: int = 48  # Longest answer, in tokens
     n_train: int | None = None  # Number of training queries, if not all
     next_item: bool = False  # Whether to test on held-out likes
 
@@ -29,9 +29,11 @@ SETTINGS = dict(
     embedded=Setting(),
     epochs=Setting(n_train=320),
     next=Setting(next_item=True),
-    slips=Setting(dict(demonstrator=dict(slips=0.3, believes=0.0, halves=0.0, looks=5)), answer=96),
+    slips=Setting(
+        dict(demonstrator=dict(slips=0.3, believes=0.0, halves=0.0, looks=5)), max_new_tokens=96
+    ),
     ten=Setting(dict(n_candidates=10)),
-    lists=Setting(dict(demonstrator=dict(lists=3)), answer=64),
+    lists=Setting(dict(demonstrator=dict(lists=3)), max_new_tokens=64),
 )
 
 # %% ../../nbs/study/15_jobs.ipynb #34819358

@@ -127,7 +127,7 @@ def bench_metrics(
         theirs=f'ranx, {n_queries / theirs["seconds"]:,.0f} lists/s',
         ratio=theirs['seconds'] / seconds,
         apart=apart,
-        asked='',
+        target='',
     )
     return [row]
 
@@ -148,7 +148,7 @@ def beside_recbole(
             ours=summary(result['ours']),
             theirs=f'RecBole, {summary(result["theirs"])}',
             ratio=result['theirs']['seconds'] / result['ours']['seconds'],
-            asked='>= 10' if model == 'lightgcn' else '',
+            target='>= 10' if model == 'lightgcn' else '',
         )
         rows.append(row)
     return rows

@@ -160,7 +160,7 @@ def prompt_row(
         ratio=ratio,
         logps_apart=apart,
         sizes=sizes,
-        asked='>= 3',
+        target='>= 3',
     )
 
 # %% ../../nbs/study/14_shared_prompt.ipynb #28eb34a0

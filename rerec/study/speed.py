@@ -134,7 +134,7 @@ def bench_rewards(
         ours=f'{n_pairs / our_seconds:,.0f} pairs/s',
         theirs=f'networkx loop, {n_pairs / their_seconds:,.0f} pairs/s',
         ratio=ratio,
-        asked='>= 15',
+        target='>= 15',
     )
     return [row]
 
@@ -240,7 +240,7 @@ def bench_service(
         ours=f'{n_pairs / our_seconds:,.0f} pairs/s',
         theirs=f'FastAPI and requests, {n_asked / their_seconds:,.0f} pairs/s',
         ratio=ratio * n_pairs / n_asked,  # per pair
-        asked='>= 5000',
+        target='>= 5000',
     )
     return [row]
 
@@ -336,7 +336,7 @@ def bench_lightgcn(
         ours=f'{our_seconds:.1f} s, NDCG@10 {ndcg["ours"]:.3f}',
         theirs=f'example loop, {their_seconds:.1f} s, NDCG@10 {ndcg["theirs"]:.3f}',
         ratio=ratio,
-        asked='>= 3',
+        target='>= 3',
     )
     return [row]
 
@@ -356,7 +356,7 @@ def as_line(
 ) -> str:
     "Write a row as a line of a table."
     ours = f'{row["ours"]:24s} {row["theirs"]:36s}'
-    return f'{row["name"]:9s} {row["input"]:14s} {ours} {row["ratio"]:9.2f}  {row["asked"]}'
+    return f'{row["name"]:9s} {row["input"]:14s} {ours} {row["ratio"]:9.2f}  {row["target"]}'
 
 # %% ../../nbs/study/05_speed.ipynb #1d141d69
 def bench(

@@ -212,7 +212,7 @@ def bench_split(
         plain=plain,
         repeated=repeated,
         steps=len(our_steps),
-        asked='<= 0.02',
+        target='<= 0.02',
     )
     return [row]
 
@@ -221,7 +221,7 @@ def bench_real_split(
     data=None,  # Folder of data, which is not used
     steps: int = 4,  # Steps; the first is not counted
     model: str = 'smollm2',  # Name of the model, or its folder
-    answer: int = 64,  # Longest answer, in tokens
+    max_new_tokens: int = 64,  # Longest answer, in tokens
 ) -> list[dict]:
     "Split a step with a real language model and an adapter."
     world = mini_world()
@@ -235,7 +235,7 @@ def bench_real_split(
         per_device_train_batch_size=4,
         gradient_accumulation_steps=4,
         bf16=True,
-        max_completion_length=answer,
+        max_completion_length=max_new_tokens,
     )
     with tempfile.TemporaryDirectory() as d:
         trainer = ReRecTrainer(
@@ -257,7 +257,7 @@ def bench_real_split(
         ratio=other,
         parts=parts,
         steps=len(found),
-        asked='<= 0.02',
+        target='<= 0.02',
     )
     return [row]
 
@@ -300,6 +300,6 @@ def bench_step(
         ours=f'{ours:.3f} s',
         theirs=f'plain GRPO, {plain:.3f} s',
         ratio=ours / plain,
-        asked='<= 1.05',
+        target='<= 1.05',
     )
     return [row]
