@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['NDCG', 'RIVALS', 'PARTS', 'SWEPT', 'ELSEWHERE', 'PUBLISHED', 'METHODS', 'LOOKS', 'SCORERS', 'Method', 'trainer_of',
-           'config_of', 'matching_queries', 'sft_pairs', 'supervise', 'reward_of', 'fine_tune', 'judge_policy',
+           'config_of', 'matching_queries', 'sft_pairs', 'supervise', 'reward_of', 'train_method', 'judge_policy',
            'sasrec_ranker', 'judge_scores', 'trained_policy', 'run_method']
 
 # %% ../../nbs/study/02_comparison.ipynb #ee718b21
@@ -211,7 +211,7 @@ def reward_of(
     return DualGraphReward(graph, items, setup.titles, w1=w1, w2=w2)
 
 # %% ../../nbs/study/02_comparison.ipynb #ee605e55
-def fine_tune(
+def train_method(
     method: Method,  # Method to train by
     model,  # Warm start; trained in place
     run: Run,  # Steps, seed, and the folder for checkpoints
@@ -310,7 +310,7 @@ def trained_policy(
     if name == 'warm start':
         return model, []
     trial = replace(run, folder=folder)
-    model, log = fine_tune(METHODS[name], model, trial, setup, items, max_new_tokens)
+    model, log = train_method(METHODS[name], model, trial, setup, items, max_new_tokens)
     publish(Path(folder) / 'model', lambda path: save_policy(model, setup.tokenizer, path))
     shutil.rmtree(Path(folder) / 'checkpoints', ignore_errors=True)
     return model, log
