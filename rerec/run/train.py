@@ -6,7 +6,7 @@
 __all__ = ['SMALL_SIZES', 'SMALL_TRAINER', 'REAL_TRAINER', 'LLAMA_3B', 'RunData', 'train_lightgcn_cached', 'as_rows',
            'task_metrics', 'config_of', 'dual_graph_reward', 'adapter', 'fine_tune', 'compare_all', 'save_answers',
            'store_result', 'train', 'save_as_loaded', 'small_run', 'SmallSetup', 'small_setup', 'small_world',
-           'warm_up', 'train_small', 'benchmark_run', 'sample_queries', 'benchmark', 'official_reward',
+           'small_warm_start', 'train_small', 'benchmark_run', 'sample_queries', 'benchmark', 'official_reward',
            'train_benchmark', 'full_run']
 
 # %% ../../nbs/run/07_train.ipynb #8e888b7d
@@ -378,7 +378,7 @@ def small_world(
     )
 
 # %% ../../nbs/run/07_train.ipynb #f7e80ec6
-def warm_up(
+def small_warm_start(
     run: Run,  # Folder, seed, supervised steps
     setup: SmallSetup,  # Setup with its demonstrations
 ) -> Path:  # A folder that load_policy reads
@@ -405,7 +405,7 @@ def train_small(
     opened = replace(run, resume=True)  # train opens the folder again
     seed_everything(run.seed)
     setup = small_setup(run)
-    return train(opened, small_world(run, setup), warm_up(run, setup), **parts)
+    return train(opened, small_world(run, setup), small_warm_start(run, setup), **parts)
 
 # %% ../../nbs/run/07_train.ipynb #31599acd
 REAL_TRAINER = dict(

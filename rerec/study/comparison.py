@@ -43,8 +43,8 @@ from rerec.run.train import (
     SmallSetup,
     as_rows,
     small_run,
+    small_warm_start,
     task_metrics,
-    warm_up,
 )
 from ..run.world import Demonstrator, World, mini_prompt
 from .jobs import SETTINGS, set_up
@@ -306,7 +306,7 @@ def trained_policy(
     folder: str,  # Folder for the trained policy
 ) -> tuple[object, list[dict]]:  # Policy and log
     "Load the warm start, fine-tune it, and store the policy; of its checkpoints only the best."
-    model, _ = load_policy(warm_up(run, setup))
+    model, _ = load_policy(small_warm_start(run, setup))
     if name == 'warm start':
         return model, []
     trial = replace(run, folder=folder)

@@ -24,10 +24,10 @@ from rerec.run.train import (
     fine_tune,
     small_run,
     small_setup,
+    small_warm_start,
     small_world,
     task_metrics,
     train_small,
-    warm_up,
 )
 from ..run.world import Demonstrator, MiniQuery, World, mini_prompt, see_need
 from .credit import sample_answers
@@ -219,7 +219,7 @@ def sweep_row(
     trial = replace(run, seed=seed, folder=f'{run.folder}/sweep', trainer=brief | change)
     shutil.rmtree(trial.folder, ignore_errors=True)
     Path(trial.folder).mkdir()
-    policy, tokenizer = load_policy(warm_up(run, setup))
+    policy, tokenizer = load_policy(small_warm_start(run, setup))
     trainer = fine_tune(trial, data, policy, tokenizer)
     answering = dict(prompt=data.prompt, **data.answering)
     check = task_metrics(data.validation, data.catalogue, data.titles, **answering)

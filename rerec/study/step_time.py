@@ -33,7 +33,7 @@ from rerec.run.train import (
     as_rows,
     small_run,
     small_setup,
-    warm_up,
+    small_warm_start,
 )
 from ..run.world import World, mini_prompt, mini_world, write_queries
 
@@ -152,7 +152,7 @@ def step_trainers(
     )
 
     def make(trainer_class, config, **more):
-        model, _ = load_policy(warm_up(run, setup))
+        model, _ = load_policy(small_warm_start(run, setup))
         trainer = trainer_class(
             model=model,
             args=config(**settings),
