@@ -152,13 +152,13 @@ def choose_names(
 # %% ../nbs/cli/04_measure.ipynb #22293e11
 def bench_methods(flags):  # Flags of rerec bench
     "Make rows of the comparison on the small world, and print them."
-    from rerec.study.comparison import METHODS, SCORERS, run_method
+    from rerec.study.comparison import METHODS, SCORERS, measure_method
     from rerec.study.jobs import SETTINGS
 
     choose_names(flags.setting, SETTINGS, 'job')
     for name in choose_names(flags.method, [*SCORERS, 'warm start', *METHODS], 'method'):
         out = f'{flags.out}/methods'
-        row = run_method(name, flags.seed, flags.setting, folder=flags.out, out=out)
+        row = measure_method(name, flags.seed, flags.setting, folder=flags.out, out=out)
         test, unseen = row['test']['accuracy'], row['unseen']['accuracy']
         took = f'{row["tokens"]:,} tokens, {row["seconds"]:.0f} s'
         head = f'{flags.setting} {name}, seed {flags.seed}'

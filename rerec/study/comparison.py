@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['NDCG', 'RIVALS', 'PARTS', 'SWEPT', 'ELSEWHERE', 'PUBLISHED', 'METHODS', 'LOOKS', 'SCORERS', 'Method', 'trainer_of',
            'config_of', 'matching_queries', 'sft_pairs', 'supervise', 'reward_of', 'train_method', 'judge_policy',
-           'sasrec_ranker', 'judge_scores', 'trained_policy', 'run_method']
+           'sasrec_ranker', 'judge_scores', 'trained_policy', 'measure_method']
 
 # %% ../../nbs/study/02_comparison.ipynb #ee718b21
 import json
@@ -316,7 +316,7 @@ def trained_policy(
     return model, log
 
 # %% ../../nbs/study/02_comparison.ipynb #a9deccb8
-def run_method(
+def measure_method(
     name: str,  # Name in METHODS or SCORERS, or warm start
     seed: int,  # Random seed of queries, warm start and sampling
     setting: str = 'embedded',  # Name of a job in SETTINGS

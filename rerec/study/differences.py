@@ -72,7 +72,7 @@ def drawn_tests(
 
 # %% ../../nbs/study/09_differences.ipynb #20fa1c07
 def in_new_words(
-    row: dict,  # Row as from run_method, whenever it was stored
+    row: dict,  # Row as from measure_method, whenever it was stored
 ) -> dict:  # The same row, of the present test parts
     "Restrict a stored row to test queries whose text is not in training or validation (ours)."
     tests = drawn_tests(row['setting'], row['seed'])

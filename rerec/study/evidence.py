@@ -23,7 +23,7 @@ from .timing import read_measurements
 
 # %% ../../nbs/study/01_evidence.ipynb #d2310387
 def collect(
-    folder: str | Path,  # Folder of rows, as rerec.study.comparison.run_method stores them
+    folder: str | Path,  # Folder of rows, as rerec.study.comparison.measure_method stores them
     out: str | Path = '../results/methods.jsonl',  # File with one row a line
 ) -> int:  # Number of rows
     "Gather stored rows into one file, in the order of their names."
