@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['NDCG', 'RIVALS', 'PARTS', 'SWEPT', 'ELSEWHERE', 'PUBLISHED', 'METHODS', 'LOOKS', 'SCORERS', 'Method', 'trainer_of',
-           'config_of', 'matching_queries', 'sft_pairs', 'supervise', 'reward_of', 'train_method', 'judge_policy',
-           'sasrec_ranker', 'judge_scores', 'trained_policy', 'measure_method']
+           'trainer_and_config', 'matching_queries', 'sft_pairs', 'supervise', 'reward_of', 'train_method',
+           'judge_policy', 'sasrec_ranker', 'judge_scores', 'trained_policy', 'measure_method']
 
 # %% ../../nbs/study/02_comparison.ipynb #ee718b21
 import json
@@ -130,7 +130,7 @@ def trainer_of(
     return trainers[method.trainer]
 
 # %% ../../nbs/study/02_comparison.ipynb #8ceba5be
-def config_of(
+def trainer_and_config(
     method: Method,  # Method whose settings differ from the embedded job's
     folder: str | Path,  # Folder for checkpoints
     steps: int,  # Number of reinforcement steps
@@ -223,7 +223,7 @@ def train_method(
     if method.trainer in ('sft', 'reasons'):
         return supervise(method, model, run, setup)
     folder = Path(run.folder) / 'checkpoints'
-    trainer_class, config = config_of(method, folder, run.steps, run.seed, max_new_tokens)
+    trainer_class, config = trainer_and_config(method, folder, run.steps, run.seed, max_new_tokens)
     queries = matching_queries(setup.parts.train, method.only)
     answering = dict(prompt=mini_prompt, batch_size=150, max_new_tokens=max_new_tokens)
     check = task_metrics(setup.parts.validation, setup.world, setup.titles, **answering)
