@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['NDCG', 'RIVALS', 'PARTS', 'SWEPT', 'ELSEWHERE', 'PUBLISHED', 'METHODS', 'LOOKS', 'SCORERS', 'Method', 'trainer_of',
-           'trainer_and_config', 'matching_queries', 'sft_pairs', 'supervise', 'reward_of', 'train_method',
+           'trainer_and_config', 'matching_queries', 'sft_pairs', 'fine_tune_supervised', 'reward_of', 'train_method',
            'judge_policy', 'sasrec_ranker', 'judge_scores', 'trained_policy', 'measure_method']
 
 # %% ../../nbs/study/02_comparison.ipynb #ee718b21
@@ -181,7 +181,7 @@ def sft_pairs(
     return pairs
 
 # %% ../../nbs/study/02_comparison.ipynb #a6e8b7e4
-def supervise(
+def fine_tune_supervised(
     method: Method,  # Method with the trainer sft or reasons
     model,  # Warm start; trained in place
     run: Run,  # Run whose steps of reinforcement give the budget
@@ -221,7 +221,7 @@ def train_method(
 ) -> tuple[object, list[dict]]:  # Model and log
     "Train a policy by one of the methods."
     if method.trainer in ('sft', 'reasons'):
-        return supervise(method, model, run, setup)
+        return fine_tune_supervised(method, model, run, setup)
     folder = Path(run.folder) / 'checkpoints'
     trainer_class, config = trainer_and_config(method, folder, run.steps, run.seed, max_new_tokens)
     queries = matching_queries(setup.parts.train, method.only)
