@@ -8,7 +8,7 @@ __all__ = ['ASKED', 'GENRE', 'MAKER', 'PROFILES', 'OPEN', 'SAY', 'VIA', 'DID', '
            'draw_anchor', 'write_implicit', 'false_values', 'write_misinformed', 'write_interest', 'write_demographics',
            'draw_candidates', 'write_queries', 'pair_of', 'combination_of', 'with_new_text', 'Parts',
            'reserve_combinations', 'training_queries', 'split_mini', 'mini_prompt', 'Demonstrator', 'stereotypes',
-           'see_need', 'verdict_line', 'demonstrate']
+           'see_need', 'verdict_line', 'write_answer']
 
 # %% ../../nbs/run/01_world.ipynb #536fbc03
 import csv
@@ -485,7 +485,7 @@ class Demonstrator:
 
     def write(self, query: MiniQuery, rng: random.Random) -> str:
         "Write an answer to a query, with the stated faults."
-        return demonstrate(self, query, rng)
+        return write_answer(self, query, rng)
 
 # %% ../../nbs/run/01_world.ipynb #e5aed07b
 STEREOTYPES = (0.4, 0.3, 0.3)
@@ -542,7 +542,7 @@ def verdict_line(
     return f'{title} : ' + ' , '.join(parts)
 
 # %% ../../nbs/run/01_world.ipynb #a33e27b2
-def demonstrate(
+def write_answer(
     demo: Demonstrator,  # Demonstrator with its facts and faults
     q: MiniQuery,  # Query to be answered
     rng: random.Random,  # Source of random numbers
