@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['GRADES', 'most_common_rows', 'sample_by_popularity', 'rows_by_grade', 'group_of', 'all_liked', 'rows_in_request',
            'likes_of_user', 'rows_not_wrong', 'Ranks', 'allowed_rows', 'exchange_for_ranks', 'choose_by_grade',
-           'add_candidates']
+           'choose_candidates']
 
 # %% ../../nbs/shop/13_candidates.ipynb #ce3fef06
 import random
@@ -218,7 +218,7 @@ def choose_by_grade(
     return grades
 
 # %% ../../nbs/shop/13_candidates.ipynb #7c999699
-def add_candidates(
+def choose_candidates(
     drawer: Drawer,  # Graphs of facts and likes
     query: Query,  # A query without candidates
     n: int,  # Number of candidates, the right one included

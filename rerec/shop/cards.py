@@ -36,7 +36,7 @@ from rerec.run.evaluation import (
 )
 from ..run.folder import publish
 from ..run.needs import Drawer, Need
-from .candidates import add_candidates
+from .candidates import choose_candidates
 from .dataset import DataSet, about, load_data
 from .files import load_tables, save_parts
 from .parts import SHARES
@@ -463,7 +463,7 @@ def complete_query(
     query = replace(query, id=id, user=None, conditions=known)
     if query.candidates:
         return query
-    return add_candidates(drawer, query, n_candidates, rng)[0]
+    return choose_candidates(drawer, query, n_candidates, rng)[0]
 
 # %% ../../nbs/shop/06_cards.ipynb #7541f032
 def intent_of(

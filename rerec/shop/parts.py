@@ -30,7 +30,7 @@ from ..base.titles import TitleIndex
 from ..method.graphs import InteractionGraph, LightGCN, rank_metrics, train_lightgcn
 from ..run.needs import Drawer, Need, Sources
 from ..run.queries import draw_queries
-from .candidates import Ranks, add_candidates, likes_of_user, rows_in_request
+from .candidates import Ranks, choose_candidates, likes_of_user, rows_in_request
 
 # %% ../../nbs/shop/14_parts.ipynb #727b3612
 SHARES = dict(train=0.8, validation=0.1, test=0.1)  # Share of users and of queries (ours)
@@ -68,7 +68,7 @@ def add_all_candidates(
     n_candidates: int,  # Candidates of a query
     rng: random.Random,  # Source of random numbers
     ranks: Ranks,  # Traits and popularity of items
-) -> list[tuple[Query, dict[int, str]]]:  # Queries and grades as add_candidates returns them
+) -> list[tuple[Query, dict[int, str]]]:  # Queries and grades as choose_candidates returns them
     "Put candidates beside the queries of one part, the right item at fair ranks."
     sources = drawer.sources
     rights = [rng.choice(query.truth) for query, _ in drawn]
@@ -78,7 +78,7 @@ def add_all_candidates(
     for (query, need), right, target in zip(drawn, rights, targets):
         excluded = rows_in_request(sources, need)
         wanted = ranks._replace(target=target)
-        out.append(add_candidates(drawer, query, n_candidates, rng, excluded, wanted, right))
+        out.append(choose_candidates(drawer, query, n_candidates, rng, excluded, wanted, right))
     return out
 
 # %% ../../nbs/shop/14_parts.ipynb #d57c20ce
