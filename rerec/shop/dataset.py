@@ -27,7 +27,7 @@ from rerec.shop.parts import (
     train_early_lightgcn,
     unread_rules,
 )
-from .rewording import Judge, Rewriter, probe, reword
+from .rewording import Judge, Rewriter, check_server, reword
 from .tables import Tables, read_tables
 
 # %% ../../nbs/shop/03_dataset.ipynb #b783bf6a
@@ -255,7 +255,7 @@ def build_data(
     check_same_settings(out, settings)
     sweep(out)
     if build.rewriter and not (out / 'queries').exists():
-        probe(build.rewriter)  # before anything that takes long
+        check_server(build.rewriter)  # before anything that takes long
     if not (out / 'tables').exists():
         make_tables(build, out, settings, log)
     tables = load_tables(out / 'tables')

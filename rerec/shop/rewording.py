@@ -7,7 +7,7 @@ __all__ = ['RULES', 'NEGATIONS', 'ROLELESS', 'FOREIGN', 'RESUME_HINT', 'ATTEMPTS
            'required_phrases', 'required_words', 'rewording_messages', 'Reply', 'find_json', 'clean_reply',
            'token_count', 'read_reply', 'role_words', 'value_finder', 'Judge', 'stems', 'missing_parts', 'new_names',
            'added_parts', 'rewording_faults', 'check_rewriter', 'Rewriter', 'RateLimit', 'connect', 'server_error',
-           'complete', 'probe', 'Replies', 'reply_key', 'Outcome', 'correction_messages', 'attempt_rewording',
+           'complete', 'check_server', 'Replies', 'reply_key', 'Outcome', 'correction_messages', 'attempt_rewording',
            'RewordStats', 'fault_type', 'get_or_request', 'map_concurrently', 'choose_texts', 'reword']
 
 # %% ../../nbs/shop/02_rewording.ipynb #2c425588
@@ -462,7 +462,7 @@ def complete(
     return read_reply(response.text)
 
 # %% ../../nbs/shop/02_rewording.ipynb #e0ce36f3
-def probe(
+def check_server(
     rewriter: Rewriter,  # Rewriter whose server is tried
 ):
     "Find out with one request whether a server can be used; `DataError` if not."
@@ -681,6 +681,6 @@ def reword(
     with closing(Replies(store)) as replies, connect(rewriter) as client:
         get_reply = partial(get_or_request, client, rewriter, replies)
         if not all(is_stored(query, need) for query, need in drawn):
-            probe(rewriter)
+            check_server(rewriter)
         outcomes = map_concurrently(work, drawn, rewriter.concurrency, progress)
     return choose_texts(drawn, outcomes, rewriter, taken)
