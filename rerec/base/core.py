@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['KINDS', 'DOMAINS', 'Item', 'Query', 'Catalogue', 'tiny_world', 'tiny_queries', 'seed_everything', 'DataError',
-           'write_atomic', 'write_json', 'is_json', 'sweep', 'check_writable', 'claim_plot']
+           'write_atomic', 'write_json', 'is_json', 'remove_drafts', 'check_writable', 'claim_plot']
 
 # %% ../../nbs/base/01_core.ipynb #d2fdecc8
 import json
@@ -204,7 +204,7 @@ def is_json(path: str | Path) -> bool:  # False for a file cut off in the middle
         return False
 
 # %% ../../nbs/base/01_core.ipynb #7792ebeb
-def sweep(
+def remove_drafts(
     folder: str | Path,  # Folder that no running process writes to
 ) -> list[Path]:  # Files and folders that were removed
     "Remove what killed writers left: drafts that were never renamed."

@@ -20,7 +20,7 @@ import torch
 from tqdm.auto import tqdm
 from transformers import TrainerCallback
 
-from ..base.core import DataError, is_json, sweep, write_atomic, write_json
+from ..base.core import DataError, is_json, remove_drafts, write_atomic, write_json
 
 # %% ../../nbs/run/05_folder.ipynb #d4a8609c
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def open_run(
         if changed:
             message = f'began with other settings: {", ".join(changed)}'
             raise DataError(message, folder, remedy='use those it began with, or another --name')
-    sweep(folder)  # drafts that a killed process left behind
+    remove_drafts(folder)  # drafts that a killed process left behind
     if not file.exists():
         write_json(file, dict(settings=settings, **provenance()))
     return folder
@@ -96,7 +96,7 @@ LIBRARIES = ('torch', 'transformers', 'trl', 'peft', 'torch-geometric', 'acceler
 def commit_of_package() -> str | None:
     "Return the commit of the code that runs; None if it is not in a git repository."
     command = ['git', 'rev-parse', 'HEAD']
-    here = Path(sweep.__code__.co_filename).parent
+    here = Path(remove_drafts.__code__.co_filename).parent
     try:
         found = subprocess.run(command, capture_output=True, text=True, timeout=5, cwd=here)
     except (OSError, subprocess.SubprocessError):

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 
-from ..base.core import Catalogue, DataError, Query, check_writable, sweep, write_json
+from ..base.core import Catalogue, DataError, Query, check_writable, remove_drafts, write_json
 from ..base.titles import TitleIndex
 from ..method.graphs import LightGCN
 from ..run.folder import publish
@@ -253,7 +253,7 @@ def build_data(
     settings = settings_of(build)
     check_writable(out)
     check_same_settings(out, settings)
-    sweep(out)
+    remove_drafts(out)
     if build.rewriter and not (out / 'queries').exists():
         check_server(build.rewriter)  # before anything that takes long
     if not (out / 'tables').exists():
