@@ -7,7 +7,8 @@ __all__ = ['STEM', 'COMMON', 'TASK', 'distinguishing_relations', 'Entry', 'entri
            'read_request', 'is_number', 'held_by_named', 'read_query', 'relation_stems', 'speaks_of', 'Relevance',
            'relevance', 'choose_facts', 'label', 'entry_text', 'unclear_values', 'choose_named_facts', 'CandidateFacts',
            'candidate_facts', 'quote', 'render_candidates', 'render_request', 'render_lookup', 'lookup_prompt',
-           'LookUp', 'fitting', 'wanted_by_conditions', 'wanted_by_text', 'look_up', 'look_up_chances', 'demonstrate']
+           'LookUp', 'fitting_candidates', 'wanted_by_conditions', 'wanted_by_text', 'look_up', 'look_up_chances',
+           'demonstrate']
 
 # %% ../../nbs/run/09_lookup.ipynb #96a7965b
 import string
@@ -402,7 +403,7 @@ class LookUp(NamedTuple):
     fits: tuple[int, ...]  # Candidates with all of them; the right one among them
 
 # %% ../../nbs/run/09_lookup.ipynb #784e8111
-def fitting(
+def fitting_candidates(
     wanted: Sequence[Entry],  # Entries of the right item
     shown: CandidateFacts,  # Candidates and their facts
     by_relation: bool,  # Whether the relation must be one of the wanted ones, too
@@ -440,7 +441,7 @@ def wanted_by_text(
     "Find the entries that a request mentions, or else those that named items have most often."
     entries = shown.facts[right]
     wanted = [e for e in entries if request.mentions(snippets.words[e.value])]
-    if len(fitting(wanted, shown, False)) > 1:
+    if len(fitting_candidates(wanted, shown, False)) > 1:
         most = max((request.held[e.value] for e in entries), default=0)
         shared = [e for e in entries if most and request.held[e.value] == most]
         wanted += [e for e in shared if e not in wanted]
@@ -458,13 +459,13 @@ def look_up(
     right = query.truth[0]
     if query.conditions:
         wanted = wanted_by_conditions(query.conditions, shown.facts[right])[:most]
-        return LookUp(tuple(wanted), fitting(wanted, shown, True))
+        return LookUp(tuple(wanted), fitting_candidates(wanted, shown, True))
     by_likes = snippets.extra(request, shown.rows)
     if any(by_likes.values()):
         wanted = by_likes.get(right, ())
     else:
         wanted = wanted_by_text(snippets, request, shown, right)[:most]
-    return LookUp(tuple(wanted), fitting(wanted, shown, False))
+    return LookUp(tuple(wanted), fitting_candidates(wanted, shown, False))
 
 # %% ../../nbs/run/09_lookup.ipynb #8b2a9d14
 def look_up_chances(
