@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['ID_NAMES', 'USER_NAMES', 'COLUMNS', 'NEEDED', 'READERS', 'MOMENTS', 'CHECKS', 'guess_columns', 'as_text',
-           'cell_of_json', 'frame_of_rows', 'pieces', 'as_number', 'as_moment', 'cell_check', 'id_check', 'rules',
+           'cell_of_json', 'frame_of_rows', 'pieces', 'parse_numbers', 'as_moment', 'cell_check', 'id_check', 'rules',
            'problems', 'Report', 'given_columns', 'named_columns', 'rename_columns', 'checked', 'to_long', 'make_item',
            'read_shop_items', 'graph_facts', 'long_facts', 'read_shop_facts', 'last_ratings', 'as_numbers',
            'read_shop_likes', 'Tables', 'read_profiles', 'check_meanings', 'read_tables']
@@ -178,7 +178,7 @@ def pieces(
 MOMENTS = ('%Y-%m-%d %H:%M:%S', '%Y-%m-%d')  # Formats of a time, beside a plain number
 
 # %% ../../nbs/shop/01_tables.ipynb #2b7decc3
-def as_number(
+def parse_numbers(
     cell,  # A polars.Expr of text
 ):  # Expression of numbers
     "Read numbers; other text becomes null."
@@ -191,7 +191,7 @@ def as_moment(
     "Read times, so that they can be compared; other text becomes null."
     text = cell.str.slice(0, 19).str.replace('T', ' ')
     dates = [text.str.to_datetime(form, strict=False).dt.epoch('s') for form in MOMENTS]
-    return pl.coalesce(as_number(cell), *(date.cast(pl.Float64) for date in dates))
+    return pl.coalesce(parse_numbers(cell), *(date.cast(pl.Float64) for date in dates))
 
 # %% ../../nbs/shop/01_tables.ipynb #8f0e4837
 def cell_check(
@@ -209,8 +209,8 @@ def cell_check(
 # %% ../../nbs/shop/01_tables.ipynb #65946f75
 CHECKS = dict(  # Checks of a column, by its meaning
     title=cell_check('holds nothing but a year', lambda c: ~c.str.contains(r'^\(\d{4}\)$')),
-    year=cell_check('is no year from 0 to 2100', lambda c: as_number(c).is_between(0, 2100)),
-    rating=cell_check('is not a finite number', lambda c: as_number(c).is_finite()),
+    year=cell_check('is no year from 0 to 2100', lambda c: parse_numbers(c).is_between(0, 2100)),
+    rating=cell_check('is not a finite number', lambda c: parse_numbers(c).is_finite()),
     time=cell_check('is neither a number nor a date', lambda c: as_moment(c).is_finite()),
 )
 
@@ -485,7 +485,7 @@ def as_numbers(
     rating = pl.lit(1.0)
     time = pl.col('row').cast(pl.Float64)
     if 'rating' in part.columns:
-        rating = as_number(pl.col('rating'))
+        rating = parse_numbers(pl.col('rating'))
     if 'time' in part.columns:
         time = as_moment(pl.col('time'))
     return part.with_columns(rating.cast(pl.Float32).alias('rating'), time.alias('time'))
