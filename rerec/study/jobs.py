@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..run.folder import Run
 from ..run.train import SmallSetup, small_setup, train_lightgcn_cached
-from ..run.world import LIKED, NOUN, MiniQuery, Parts, World, with_new_text
+from ..run.world import LIKED_TEXTS, NOUN, MiniQuery, Parts, World, with_new_text
 
 # %% ../../nbs/study/15_jobs.ipynb #f284b921
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def next_query(
     liked = set(rows)
     not_liked = [item for item in world.rows[domain] if item not in liked]
     candidates = [*rng.sample(not_liked, 4), truth]
-    template = rng.choice(LIKED)
+    template = rng.choice(LIKED_TEXTS)
     noun = rng.choice(NOUN[domain])
     return MiniQuery(
         f'next-{seed}-{user}-{domain}',
