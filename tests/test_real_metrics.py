@@ -10,7 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from rerec.base.metrics import failed_to_recommend, list_figures, official_figures, official_titles
+from rerec.base.metrics import (
+    failed_to_recommend,
+    list_figures,
+    official_figures,
+    read_official_titles,
+)
 
 data = Path(os.environ.get('REREC_DATA', ''))
 pytestmark = pytest.mark.skipif(
@@ -76,7 +81,7 @@ def test_titles_are_cut_alike(answers):
     cut = [
         (
             o['query_id'],
-            [t.strip() for t in official_titles(o['response'], o['domain'], o['k'])],
+            [t.strip() for t in read_official_titles(o['response'], o['domain'], o['k'])],
             [t.strip() for t in o['items_official']],
         )
         for o, _ in answers
@@ -128,7 +133,7 @@ def test_condition_queries(answers):
     for o, q in cases:
         text = official_figures(o['response'], q['gt_titles'], k=o['k'])
         graph = list_figures(
-            [lookup(t) for t in official_titles(o['response'], k=o['k'])], q['gt_ids']
+            [lookup(t) for t in read_official_titles(o['response'], k=o['k'])], q['gt_ids']
         )
         ok.append(close([max(p) for p in zip(text, graph)], o['official_metrics']))
     assert len(cases) == 72 and sum(ok) >= 71, (

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['pad_rows', 'first_times', 'ranked_hits', 'discounts', 'n_right', 'ndcg_at_k', 'accuracy', 'recall_at_k',
-           'precision_at_k', 'reciprocal_rank', 'misled', 'official_titles', 'official_match', 'Figures',
+           'precision_at_k', 'reciprocal_rank', 'misled', 'read_official_titles', 'official_match', 'Figures',
            'list_figures', 'official_figures', 'failed_to_recommend', 'Interval', 'wilson', 'both_ways', 'bootstrap',
            'mean_interval', 'paired_interval']
 
@@ -135,7 +135,7 @@ def misled(
     return accuracy(ranked, false_answers).masked_fill(none, math.nan)
 
 # %% ../../nbs/base/06_metrics.ipynb #462d59e1
-def official_titles(
+def read_official_titles(
     text: str,  # Answer, without its reasoning
     domain: str = 'movie',  # book follows the book script, anything else the movie script
     k: int = 0,  # Titles to cut or fill up to, with the word none; 0 keeps the list
@@ -200,7 +200,7 @@ def official_figures(
     "Compute recall, precision and NDCG of an answer's text as RecBench+ does."
     if cutoff is None:
         cutoff = 0.65 if domain == 'book' else 0.8
-    titles = official_titles(text, domain, k)
+    titles = read_official_titles(text, domain, k)
     return list_figures(official_match(titles, truth, cutoff), truth)
 
 # %% ../../nbs/base/06_metrics.ipynb #9fe59da1
