@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['fresh', 'CATALOGUE', 'GROUPS', 'LENGTHS', 'LIKE_COUNTS', 'FACTS', 'GROWTHS', 'COSTS', 'invented', 'fake_answers',
-           'search_row', 'bench_search', 'table_bytes', 'bench_memory', 'title_index', 'read_answers',
+           'search_row', 'bench_search', 'table_bytes', 'bench_memory', 'title_index', 'segment_answers',
            'titles_to_index', 'answers_to_read', 'long_answers_to_read', 'answers_to_reward', 'answers_to_compare',
            'epoch_to_plan', 'likes_to_learn', 'facts_to_store', 'bench_growth', 'measure_costs']
 
@@ -173,7 +173,7 @@ def title_index(
     return TitleIndex([Item(title) for title in invented(n)])
 
 # %% ../../nbs/study/06_costs.ipynb #a80c0de0
-def read_answers(
+def segment_answers(
     answers: Sequence[str],  # Answers, each read as a new text
     index: TitleIndex,  # Titles of the catalogue
 ) -> list:  # Segments of each answer
@@ -195,7 +195,7 @@ def answers_to_read(
     "Prepare reading 100 answers with a large catalogue."
     index = title_index(n)
     answers = fake_answers(invented(n), 100)
-    return lambda: read_answers(answers, index)
+    return lambda: segment_answers(answers, index)
 
 # %% ../../nbs/study/06_costs.ipynb #9e5b4b77
 def long_answers_to_read(
@@ -204,7 +204,7 @@ def long_answers_to_read(
     "Prepare reading 5 long answers."
     index = title_index(1_000)
     answers = fake_answers(invented(1_000), 5, lines=n_tokens // 10)
-    return lambda: read_answers(answers, index)
+    return lambda: segment_answers(answers, index)
 
 # %% ../../nbs/study/06_costs.ipynb #c0575a19
 def answers_to_reward(
