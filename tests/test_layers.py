@@ -215,3 +215,37 @@ def test_modules_define_or_import_every_name_they_use():
         r'^.*Undefined name `(\w{2,})`.*$', said, re.M
     )  # single letters are axes of jaxtyping
     assert not undefined, said
+
+
+def defined(code):
+    "Public names that a module defines at its top level."
+    for node in ast.parse(code).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Assign):
+            yield from (t.id for t in node.targets if isinstance(t, ast.Name))
+
+
+def defined_twice(modules):
+    "Public names that several modules define, each with those modules."
+    found = {}
+    for module, code in modules.items():
+        for name in set(defined(code)):
+            if not name.startswith('_'):
+                found.setdefault(name, []).append(module)
+    return {name: where for name, where in found.items() if len(where) > 1}
+
+
+def test_what_counts_as_defined_twice():
+    modules = dict(a='def f(): pass\nX = 1\n_y = 2', b='class f: pass\n_y = 3\ng = 1')
+    assert defined_twice(modules) == {'f': ['a', 'b']}
+
+
+def test_a_public_name_is_defined_once():
+    "One word has one meaning in the whole package."
+    modules = {
+        path.relative_to(root).as_posix(): path.read_text(encoding='utf-8')
+        for path in sorted(root.glob('rerec/*/*.py'))
+    }
+    assert len(modules) > 50
+    assert not defined_twice(modules)
