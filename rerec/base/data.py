@@ -84,8 +84,7 @@ def _by_user_and_time(timed):
 def read_likes(
     path: str | Path,  # Table of userId, an item's id, rating and perhaps timestamp
     items: Sequence[Item],  # Items of one domain
-    liked: float
-    | None = None,  # Lowest rating that counts; None takes the domain's of LIKED_FROM_FROM
+    liked: float | None = None,  # Lowest rating that counts; None takes that of LIKED_FROM
     strict: bool = True,  # Whether ratings of unknown items are refused, not left out
 ) -> tuple[tuple[tuple[int, int], ...], int]:  # (user row, item row) pairs, and number of users
     "Read likes from ratings, oldest first for each user; each user of the file gets a row."
@@ -179,8 +178,7 @@ def _domain_of(path):
 def load_benchmark(
     folder: str | Path,  # Holds items.csv.gz, attributes.csv.gz, interactions_*, queries.jsonl.gz
     titles: Callable | None = None,  # Items to a title index; None: exact titles
-    liked: float
-    | None = None,  # Lowest rating that counts; None takes the domain's of LIKED_FROM_FROM
+    liked: float | None = None,  # Lowest rating that counts; None takes that of LIKED_FROM
 ) -> tuple[Catalogue, tuple[Query, ...]]:  # Catalogue, and queries whose truth is known
     "Read a folder of the benchmark as a catalogue and its queries."
     folder = Path(folder)
@@ -221,7 +219,7 @@ def read_movielens(
 # %% ../../nbs/base/03_data.ipynb #83e0bfe6
 def query_keys(
     q: Query,
-) -> list[tuple]:  # Its text, its (conditions, answer) pairs, and its user
+) -> list[tuple]:  # Text, (conditions, answer) pairs and user of the query
     "List what a query must not share with one of another part of a split."
     text = ' '.join(re.findall(r'\w+', q.text.casefold()))
     keys = [('text', text)]

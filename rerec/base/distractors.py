@@ -271,7 +271,7 @@ def add_candidates(
     hard: float = 0.75,  # Share of hard distractors; the others are any of the domain: ours
     own: float = 0.1,  # Share of the hard ones that resembles the right item, not a decoy: ours
     fair: bool = True,  # Whether the right item gets every rank equally often
-) -> tuple[Query, ...]:  # With candidates, one of them right, which is the only truth left
+) -> tuple[Query, ...]:  # Queries with candidates, one of them right, which is the only truth left
     "Offer each query one right item among hard distractors, at a random position."
     chance = random.Random(seed)
     tables = item_tables(catalogue, seed, chance)

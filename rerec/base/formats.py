@@ -278,7 +278,7 @@ def read_training(
     path: str | Path,  # A parquet file of the official code, or of write_training
     catalogue: Catalogue,  # Items the file speaks of
     resolve: Callable[[str], int] | None = None,  # Title to row or -1; None: exact titles
-) -> tuple[Query, ...]:  # Their text is the whole user message if the file holds no bare query
+) -> tuple[Query, ...]:  # Queries; a text is the whole user message if the file holds no bare query
     "Read queries of an official ReRec training file."
     look_up = _official_look_up(catalogue.items, resolve or exact_titles(catalogue.items))
     rows = read_rows(path, 'prompt', 'reward_model')

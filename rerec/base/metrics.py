@@ -150,7 +150,7 @@ def read_official_titles(
 # %% ../../nbs/base/06_metrics.ipynb #b0b2928d
 def official_match(
     titles: Sequence[str],  # Titles that an answer lists
-    truth: Sequence[str],  # Right titles
+    truth: Sequence[str],  # Titles of the right items
     cutoff: float,  # Least ratio of similarity, 0 to 1
 ) -> list[str]:  # Each title, or the first right one that resembles it
     "Replace every listed title by the first right title it resembles."

@@ -60,7 +60,7 @@ _LEADING = re.compile(rf"({_IN_FRONT}) (.+)|(l')(.+)", re.I)
 
 # %% ../../nbs/base/14_spellings.ipynb #c2126803
 def article_forms(
-    title: str,  # With its article in front or behind
+    title: str,  # Title with its article in front or behind
 ) -> tuple[
     str, str, str
 ]:  # Article in front, behind, and left out; without one three times the title

@@ -66,7 +66,7 @@ def _choose(rows, sure, among):
 class TitleIndex:
     "Hold all titles of a catalogue in one automaton, which searches a text in one pass."
 
-    def __init__(self, items: Sequence[Item]):  # An item's row is its position
+    def __init__(self, items: Sequence[Item]):  # Items, each in the position of its row
         self.items = tuple(items)
         self.years = [split_year(o.title)[1] if o.year is None else o.year for o in self.items]
         self.sure = {}  # normal form to the rows it names

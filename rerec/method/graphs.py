@@ -159,7 +159,7 @@ def nth_unliked(
     graph: InteractionGraph,  # Users, items and likes
     users: Int[Tensor, 'e'],  # User of each question
     r: Int[Tensor, 'e'],  # Place among the user's unliked items, from 0
-) -> Int[Tensor, 'e']:  # Item rows
+) -> Int[Tensor, 'e']:  # Rows of items
     "Find the r-th item, in order of rows, that each user has not liked."
     place = torch.arange(len(graph), device=graph.users.device) - graph.starts[graph.users]
     n_unliked_before = graph.items - place
@@ -174,7 +174,7 @@ def draw_unliked(
     graph: InteractionGraph,  # Users, items and likes
     users: Int[Tensor, 'e'],  # User of each draw; each must have an unliked item
     generator: torch.Generator,  # Random numbers, on the graph's device
-) -> Int[Tensor, 'e']:  # Item rows
+) -> Int[Tensor, 'e']:  # Rows of items
     "Draw for each user an item they have not liked, all equally likely."
     n_unliked = graph.n_items - graph.activity[users]
     chance = torch.rand(len(users), generator=generator, dtype=torch.float64, device=users.device)

@@ -42,7 +42,7 @@ from .sharing import SharedPrompt
 
 # %% ../../nbs/method/07_trainer.ipynb #5e770503
 def setting(
-    default,  # Default value
+    default,  # Default value of the setting
     text: str,  # Help text of the command line
 ):  # Field of a dataclass
     "Declare a setting with its default and its help text."

@@ -29,7 +29,7 @@ from .evaluation import lightgcn_scores, popularity_scores, random_scores
 # %% ../../nbs/run/04_baselines.ipynb #7b0ea5bd
 def item_words(
     catalogue: Catalogue,  # Catalogue with items and facts
-) -> list[list[str]]:  # For each item its words, repeated as often as they occur
+) -> list[list[str]]:  # Words of each item, repeated as often as they occur
     "Write the document of each item: title, year and the values of its facts."
     parts = [[str(item)] for item in catalogue.items]
     for i, _, value in catalogue.facts:

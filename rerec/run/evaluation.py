@@ -348,7 +348,7 @@ def table_of(
 
 # %% ../../nbs/run/03_evaluation.ipynb #cab0787b
 def as_markdown(
-    frame: pd.DataFrame,  # Its index becomes the first columns
+    frame: pd.DataFrame,  # Table whose index becomes the first columns
 ) -> str:
     "Write a data frame as a Markdown table."
     flat = frame.reset_index()

@@ -133,7 +133,7 @@ def read_metrics(
 # %% ../../nbs/run/05_folder.ipynb #86a6aac2
 def as_number(
     value,  # A logged value; trainers sometimes log numbers as text
-):  # A float where it can be one
+):  # Value as a float where it can be one
     "Turn a logged value into a number."
     try:
         return float(value)

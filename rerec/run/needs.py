@@ -60,7 +60,7 @@ def newest_likes(
 # %% ../../nbs/run/12_needs.ipynb #07cc417b
 def coded(
     values: Sequence,  # Values of one trait, None where it is not known
-) -> np.ndarray:  # A number for each value; -1 where it is not known
+) -> np.ndarray:  # Number of each value; -1 where it is not known
     "Number the values of a trait: equal values, or measures of the same decade, share a number."
     known = [v for v in dict.fromkeys(values) if v is not None]
     is_measure = len(known) > 12 and all(re.fullmatch(r'\d{1,3}', str(v)) for v in known)

@@ -160,7 +160,7 @@ def adapter(
 def fine_tune(
     run: Run,  # Run with its folder, steps and seed
     data: RunData,  # Training and validation queries
-    model,  # A causal language model of transformers; trained in place, unless it gets an adapter
+    model,  # Causal language model of transformers; trained in place, unless it gets an adapter
     tokenizer,  # Tokenizer of the model
     reward: Callable | None = None,  # A reward function of TRL; the dual-graph reward if None
     trainer: type = ReRecTrainer,  # Class of the trainer
@@ -526,7 +526,7 @@ LLAMA_3B = dict(
 
 # %% ../../nbs/run/07_train.ipynb #f96072fe
 def full_run(
-    data: str,  # Benchmark folder
+    data: str,  # Folder of a benchmark
     model: str = 'meta-llama/Llama-3.2-3B-Instruct',  # Name on the hub or folder
     **changes,  # Fields of Run that differ
 ) -> Run:

@@ -88,7 +88,7 @@ def save_tables(
 # %% ../../nbs/shop/15_files.ipynb #b966b8a7
 def load_tables(
     folder: Path,  # Folder that save_tables wrote
-) -> Tables:  # Its report has counts, but no single cells
+) -> Tables:  # Tables whose report has counts, but no single cells
     "Read catalogue and users of a folder."
     import polars as pl
 

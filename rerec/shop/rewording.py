@@ -234,7 +234,7 @@ class Judge:
 # %% ../../nbs/shop/02_rewording.ipynb #3b2e16a2
 def stems(
     words: Sequence[str] | set[str],  # Words in lower case
-) -> set[str]:  # Their first four letters
+) -> set[str]:  # First four letters of the words
     "Shorten words so that director and directed agree."
     return {word[:4] for word in words}
 
@@ -604,7 +604,7 @@ def fault_type(
 def get_or_request(
     client,  # Client as connect returns it
     rewriter: Rewriter,  # Rewriter with its model and settings
-    replies: Replies,  # Stored replies
+    replies: Replies,  # Replies that are stored
     messages: list[dict],  # Messages of the request
     attempt: int,  # Number of the attempt
 ) -> tuple[Reply | None, bool]:  # Reply, and whether it is new

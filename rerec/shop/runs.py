@@ -49,7 +49,7 @@ def shop_run(
 # %% ../../nbs/shop/07_runs.ipynb #77ad0409
 def read_run(
     folder: str | Path,  # Folder of a run on a data set
-) -> Run:  # With this folder, wherever it was when it was trained
+) -> Run:  # Run with this folder, wherever it was when it was trained
     "Read the settings of a run as it was begun; `DataError` if there is none."
     file = Path(folder) / 'config.json'
     if not file.is_file():

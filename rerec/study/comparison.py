@@ -202,7 +202,7 @@ def reward_of(
     method: Method,  # Method whose reward and weights are used
     setup: SmallSetup,  # Setup with its world and titles
     items,  # Embedding of each item, for PAS
-):  # Reward function
+):  # Reward function of the method
     "Build the reward of a method: NDCG + w1 QAS + w2 PAS, or the official one."
     w1, w2 = method.weights
     if method.reward == 'official':

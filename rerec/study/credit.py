@@ -242,7 +242,7 @@ def credit_figures(
 
 # %% ../../nbs/study/03_credit.ipynb #1cea4c73
 def sample_answers(
-    model,  # Small policy
+    model,  # Policy of the embedded job
     tokenizer,  # Tokenizer of the policy
     prompts: Sequence[str],  # One for each query
     group_size: int = 8,  # Answers to each prompt, G
@@ -272,7 +272,7 @@ def sample_answers(
 
 # %% ../../nbs/study/03_credit.ipynb #e13bf821
 def credit_of_policy(
-    model,  # Small policy
+    model,  # Policy of the embedded job
     tokenizer,  # Tokenizer of the policy
     queries: Sequence[MiniQuery],  # Queries to answer
     world: World,  # World whose facts are true

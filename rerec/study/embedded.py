@@ -101,7 +101,7 @@ def true_first_line(
 
 # %% ../../nbs/study/08_embedded.ipynb #24fa1c07
 def drawn_answers(
-    model,  # Small policy
+    model,  # Policy of the embedded job
     tokenizer,  # Tokenizer of the policy
     setup: SmallSetup,  # Test queries, world and titles
     seed: int = 0,  # Random seed of the sampling
@@ -128,7 +128,7 @@ def digits(
 
 # %% ../../nbs/study/08_embedded.ipynb #24fa1c06
 def judge_decodings(
-    model,  # Small policy
+    model,  # Policy of the embedded job
     tokenizer,  # Tokenizer of the policy
     setup: SmallSetup,  # Test queries, world and titles
     seed: int = 0,  # Random seed of the sampled answers
