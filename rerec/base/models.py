@@ -94,7 +94,7 @@ def fast_settings(
 
 # %% ../../nbs/base/11_models.ipynb #8f5fccf0
 def save_policy(
-    model,  # Policy of the embedded job
+    model,  # Policy to be stored
     tokenizer,  # Word-level tokenizer of the policy
     folder: str | Path,  # Destination, made if missing
 ) -> Path:  # Folder of the written model

@@ -35,7 +35,7 @@ def scatter_answers(
     values: Float[Tensor, 'p l'],  # A number for each token of packed groups
     groups: Packed,  # Groups, which hold where the answers are
     width: int,  # Columns of the batch
-) -> Float[Tensor, 'b t']:  # Mask with a row for each answer, 0 where it has ended
+) -> Float[Tensor, 'b t']:  # Values with a row for each answer, 0 where it has ended
     "Cut packed sequences back into one row for each answer."
     rows = []
     for sequence, labels, lengths in zip(values, groups.labels, groups.lengths):

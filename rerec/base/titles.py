@@ -92,7 +92,7 @@ class TitleIndex:
         "Keep the rows that a written year allows."
         return _rows_of_year(rows, self.years, year)
 
-    def find(self, text: str, among: Collection[int] = ()) -> list[Mention]:  # Left to right
+    def find(self, text: str, among: Collection[int] = ()) -> list[Mention]:  # Mentions in order
         "Find the titles that a text names; of several rows those in `among` are kept."
         return _find(self, text, among or ())
 
