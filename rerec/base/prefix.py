@@ -78,7 +78,7 @@ def shared_logps(
     prompt_mask: Int[Tensor, 'b m'],  # 1 for a token of the prompt
     answer_ids: Int[Tensor, 'b t'],  # Answers, padded on the right
     answer_mask: Int[Tensor, 'b t'],  # 1 for a token of the answer
-) -> tuple[Float[Tensor, 'b t'], Float[Tensor, 'b t'] | None]:  # 0 in padding
+) -> tuple[Float[Tensor, 'b t'], Float[Tensor, 'b t'] | None]:  # Both, 0 in padding
     "Compute log-probabilities, and entropies if the head gives them, in one call of the model."
     config, weight = model_facts(model)
     groups = pack_batch(prompt_ids, prompt_mask, answer_ids, answer_mask, config.hidden_size)
