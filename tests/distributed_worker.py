@@ -57,8 +57,8 @@ class Given(ReRecTrainer):
             texts.append(f'{a} no \n {b} yes \n Answer: {b}' + ' \n yes' * place)
         return [tok(t).input_ids + [tok.eos_token_id] for t in texts], None
 
-    def _token_advantages(self):
-        out = super()._token_advantages()
+    def token_advantages(self):
+        out = super().token_advantages()
         rows = [r[m].tolist() for r, m in zip(out, self.step_state.mask)]
         both = [None] * self.accelerator.num_processes
         if len(both) > 1:

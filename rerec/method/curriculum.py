@@ -7,6 +7,7 @@ __all__ = ['ORDERS', 'difficulty', 'select_queries', 'order_queries', 'Curriculu
 
 # %% ../../nbs/method/06_curriculum.ipynb #21953577
 import math
+from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -48,10 +49,12 @@ ORDERS = ('easy_to_hard', 'hard_to_easy', 'random', 'none')
 def order_queries(
     difficulty: Float[Array, 'q'],  # Difficulty of each query; nan counts as 0.5
     keep: Bool[Array, 'q'],  # Queries of the epoch
-    order: str,  # Order of the epoch, one of ORDERS
+    order: str | Callable,  # One of ORDERS, or a function of difficulty, keep and rng
     rng: np.random.Generator,  # Random numbers that break ties
 ) -> Int[Array, 'n']:  # Query rows, first to last
     "Order the queries of an epoch."
+    if callable(order):
+        return order(difficulty, keep, rng)
     if order not in ORDERS:
         raise ValueError(f'order is one of {ORDERS}, got {order!r}')
     rows = rng.permutation(np.flatnonzero(keep))
@@ -69,14 +72,12 @@ class Curriculum:
         n_queries: int,  # Rows of the training set
         tau: float = 0.1,  # Difficulty below which a query is mastered
         seed: int = 0,  # Random seed of every shuffle
-        order: str = 'easy_to_hard',  # Order of an epoch, one of ORDERS; 'none' drops no query
+        order: str | Callable = 'easy_to_hard',  # As in order_queries; 'none' drops no query
         revisit: float = 0.1,  # Share of the mastered that return each epoch (ours)
         keep_at_least: float = 0.25,  # Smallest share of all queries in an epoch (ours)
     ):
         if n_queries < 1:
             raise ValueError('a curriculum needs at least one query')
-        if order not in ORDERS:
-            raise ValueError(f'order is one of {ORDERS}, got {order!r}')
         if not all(0 <= x <= 1 for x in (tau, revisit, keep_at_least)):
             raise ValueError('tau, revisit and keep_at_least are shares from 0 to 1')
         self.n_queries = n_queries

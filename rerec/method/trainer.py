@@ -382,7 +382,7 @@ class ReRecTrainer(CurriculumTrainer):
     def _draw(self, n_local):
         self.reader.start_batch()
         output = super()._draw(n_local)
-        output['advantages'] = self._token_advantages()
+        output['advantages'] = self.token_advantages()
         kept = ('completion_ids', 'completion_mask', 'advantages')
         self.last_batch = {k: output[k].cpu() for k in kept}  # for the figures of a report
         return output
@@ -398,7 +398,7 @@ class ReRecTrainer(CurriculumTrainer):
     def _informative_groups(self):
         return ~zero_variance_groups(self.step_state.right, self.num_generations)
 
-    def _token_advantages(self):
+    def token_advantages(self):
         state = self.step_state
         return reasoning_aware_advantages(
             state.rewards[state.local],

@@ -67,7 +67,7 @@ STEP_PARTS = dict(  # Part to methods of the trainer; the rest is TRL and transf
     loss=['compute_loss', '_clip_grad_norm'],
     reward=['_calculate_rewards'],
     segmentation=['_read_answers'],
-    advantage=['_token_advantages'],
+    advantage=['token_advantages'],
     curriculum=['_update_curriculum'],
 )
 
