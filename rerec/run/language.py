@@ -93,7 +93,7 @@ def language_run(
 # %% ../../nbs/run/11_language.ipynb #1973851b
 @dataclass(frozen=True, eq=False)
 class LookupData(RunData):
-    "What a run learns from and is judged on, with what its prompts quote."
+    "Hold what a run learns from and is judged on, with what its prompts quote."
 
     snippets: Snippets = None  # Facts that prompts quote
 
