@@ -399,6 +399,7 @@ class ReRecTrainer(CurriculumTrainer):
         return ~zero_variance_groups(self.step_state.right, self.num_generations)
 
     def token_advantages(self):
+        "Give each token of this process's answers its advantage."
         state = self.step_state
         return reasoning_aware_advantages(
             state.rewards[state.local],
