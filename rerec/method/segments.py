@@ -294,8 +294,8 @@ def show_answer(
     by: str = 'item',  # Kind of segment, as in segment
 ) -> ShownAnswer:  # Shows itself in a notebook
     "Cut an answer for the eye: of a right one no segment is wrong."
-    parts, wrong, _ = wrong_segments(text, titles, truth, among, by)
-    if not parts:
-        parts = segment(text, titles, among, by)
+    answer = parse_answer(text, titles, among)
+    parts, wrong, _ = wrong_segments(text, titles, truth, among, by, answer=answer)
+    parts = parts or segment(text, titles, among, by, answer)
     marks = wrong.tolist() or [False] * len(parts)
     return ShownAnswer(text, parts, tuple(marks))
