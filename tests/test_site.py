@@ -69,6 +69,31 @@ def test_readme_is_short():
     )  # a line for each page among them
 
 
+SEARCHED = {
+    'install': 'index.html',
+    'CUDA': 'index.html',
+    'zero variance': 'method/refill.html',
+    'how to change the reward': 'start/change.html',
+}
+
+
+def pages_with(entries, words):
+    "Find the pages that have a section with all of the words, as the search box does."
+    found = set()
+    for entry in entries:
+        text = ' '.join(str(entry.get(key, '')) for key in ('title', 'section', 'text'))
+        text = text.lower().replace('-', ' ')
+        if all(word in text for word in words.lower().split()):
+            found.add(entry['href'].partition('#')[0])
+    return found
+
+
+def test_the_search_needs_all_words():
+    entries = [dict(href='a.html#x', title='Zero-variance groups', section='', text='are left out')]
+    assert pages_with(entries, 'zero variance') == {'a.html'}
+    assert pages_with(entries, 'zero mean') == set()
+
+
 def test_readme_and_site(copy, run):
     "README.md is what index.ipynb makes; the site renders and has no broken link"
     code, said = run(sys.executable, 'tools/docs.py', 'all', '--check', cwd=copy)
@@ -87,9 +112,10 @@ def test_readme_and_site(copy, run):
         'a link inside a link: a page shows its Markdown'
     )
     assert 'class="navbar' in (copy / '_docs/index.html').read_text(encoding='utf-8')
-    assert len(json.loads((copy / '_docs/search.json').read_text(encoding='utf-8'))) > 100, (
-        'the search knows too little'
-    )
+    entries = json.loads((copy / '_docs/search.json').read_text(encoding='utf-8'))
+    assert len(entries) > 100, 'the search knows too little'
+    for words, page in SEARCHED.items():
+        assert page in pages_with(entries, words), f'{words!r} does not find {page}'
 
 
 GOOD = dict(
