@@ -43,7 +43,7 @@ class Run:
     n_candidates: int = 5  # Items on offer in a query
     n_test: int = 0  # Queries of the final comparison; 0 takes all
     n_validation: int = 0  # Queries that are watched while training; 0 takes all
-    drawn: bool = True  # Test answers drawn at temperature 1 too
+    n_sampled: int = 200  # Test queries whose answers are sampled at temperature 1, too
 
     facts_in_prompt: int = 3  # Facts of each candidate in a prompt
     warm: str = ''  # Kind of warm start of a language model; '' has none

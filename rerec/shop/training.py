@@ -159,6 +159,7 @@ def result_of(
 def train_shop(
     run: Run,  # Run as shop_run returns it
     log: Callable = lambda text: None,  # Gets the prediction of minutes, for instance print
+    **parts,  # Arguments of run_method: reward and trainer
 ) -> dict:  # Contents of result.json
     "Warm up, fine-tune and test a model on a data set."
     began = time.time()
@@ -171,7 +172,7 @@ def train_shop(
     predicted = predict_minutes(run, material)
     log(announce(predicted))
     started = time.time()
-    model, tokenizer, _ = train_policy(run, material)
+    model, tokenizer, _ = train_policy(run, material, **parts)
     trained = time.time()
     found = judge_run(run, data, material, model, tokenizer)
     for name, evaluation in found.items():
