@@ -33,7 +33,7 @@ def rewriter_of(
     flags,  # Flags of rerec data build
 ):  # A Rewriter; None without --paraphrase
     "Describe the language model that rewords queries."
-    from rerec.shop.rewording import Rewriter
+    from rerec.shop.server import Rewriter
 
     if bool(flags.paraphrase) != bool(flags.model):
         remedy = 'give the address of a server and the name of a model there'
@@ -115,8 +115,8 @@ def check_free(
 def run_export(flags):  # Flags of rerec data export
     "Run `rerec data export`."
     from rerec.run.folder import publish
-    from rerec.shop.cards import EXPORTS
     from rerec.shop.dataset import load_data
+    from rerec.shop.exchange import EXPORTS
 
     check_free(flags.out)
     data = load_data(flags.folder)
@@ -126,7 +126,7 @@ def run_export(flags):  # Flags of rerec data export
 # %% ../nbs/cli/03_data.ipynb #ce651ed9
 def run_import(flags):  # Flags of rerec data import
     "Run `rerec data import`."
-    from rerec.shop.cards import import_queries
+    from rerec.shop.exchange import import_queries
 
     check_free(flags.out)
     if not Path(flags.folder).is_dir():

@@ -18,8 +18,9 @@ from rerec.base.core import Catalogue, DataError, Item, Query
 from rerec.base.formats import write_graph
 from rerec.base.titles import TitleIndex
 from rerec.run.needs import Need
-from rerec.shop.cards import EXPORTS, write_card
+from rerec.shop.cards import write_card
 from rerec.shop.dataset import Build, build_data, load_data
+from rerec.shop.exchange import EXPORTS
 from rerec.shop.files import line_query, query_line
 from rerec.shop.tables import read_tables
 

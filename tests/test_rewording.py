@@ -18,7 +18,9 @@ CODE = """
 import json, sys
 from rerec.run.needs import Drawer, Sources
 from rerec.run.queries import draw_queries
-from rerec.shop.rewording import Judge, Rewriter, reword
+from rerec.shop.judge import Judge
+from rerec.shop.rewording import reword
+from rerec.shop.server import Rewriter
 from rerec.base.titles import TitleIndex
 from rerec.run.world import mini_world
 drawer = Drawer(Sources(mini_world()))

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['GRADES', 'most_common_rows', 'sample_by_popularity', 'rows_by_grade', 'group_of', 'all_liked', 'rows_in_request',
-           'likes_of_user', 'rows_not_wrong', 'Ranks', 'allowed_rows', 'exchange_for_ranks', 'choose_by_grade',
-           'choose_candidates']
+           'likes_of_user', 'rows_not_wrong', 'Ranks', 'allowed_rows', 'spare_rows', 'easy_rows', 'exchange_for_ranks',
+           'choose_by_grade', 'query_with_candidates', 'choose_candidates']
 
 # %% ../../nbs/shop/13_candidates.ipynb #ce3fef06
 import random
@@ -64,6 +64,7 @@ def rows_by_grade(
     facts = [drawer.fact[c] for c in query.conditions]
     all_but_one = []
     if len(facts) > 1:
+        # the items that lack the first condition, the second, and so on
         all_but_one = [fitting(sources, facts[:k] + facts[k + 1 :]) for k in range(len(facts))]
     rare = [f for f in sources.facts[right] if len(sources.holders[f]) <= 20_000]
     fans = sources.likers[right][:200]
@@ -100,6 +101,7 @@ def all_liked(
     items = np.concatenate([sources.early[u] for u in group])
     likes = np.bincount(items, minlength=len(sources.catalogue))
     popularity = np.diff(sources.likers.starts) / max(1, sources.catalogue.n_users)
+    # share of the group over share of all users
     found = likes / len(group) / np.maximum(popularity, 1e-9)
     return np.flatnonzero((likes >= least) & (found >= lift)).tolist()
 
@@ -154,6 +156,34 @@ def allowed_rows(
     items = catalogue.items
     return [i for i in dict.fromkeys(rows) if i not in banned and items[i].domain == domain]
 
+# %% ../../nbs/shop/13_candidates.ipynb #5991a79c
+def spare_rows(
+    levels: dict[str, list[int]],  # All rows of each grade, best first
+    allowed: Callable,  # Keeps the rows that may be candidates
+    most: int,  # Largest number of rows of each grade
+) -> dict[int, str]:  # Row to grade
+    "List hard candidates for an exchange, of all grades but false answers (ours)."
+    spare = {}
+    for grade, rows in levels.items():
+        if grade != 'false_answer':
+            spare |= dict.fromkeys(allowed(rows)[:most], grade)
+    return spare
+
+# %% ../../nbs/shop/13_candidates.ipynb #981a7a0a
+def easy_rows(
+    ranks: Ranks,  # Items of each domain by popularity
+    right: int,  # Row of the right item
+    allowed: Callable,  # Keeps the rows that may be candidates
+    domain: str,  # Domain of the right item
+    n: int,  # Number of candidates of the query
+    rng: random.Random,  # Source of random numbers
+) -> dict[int, str]:  # Row to grade, any or famous
+    "Sample easy candidates for an exchange (ours)."
+    rows = ranks.domains[domain]
+    better = rows[: ranks.position[right]]
+    easy = dict.fromkeys(allowed(rng.sample(rows, min(len(rows), 3 * n))), 'any')
+    return easy | dict.fromkeys(allowed(rng.sample(better, min(len(better), n))), 'famous')
+
 # %% ../../nbs/shop/13_candidates.ipynb #9d04aa03
 def exchange_for_ranks(
     ranks: Ranks,  # Wanted ranks of the right item
@@ -166,28 +196,14 @@ def exchange_for_ranks(
 ) -> dict[int, str]:  # Grades of as many wrong candidates
     "Exchange wrong candidates until the right one has its wanted ranks (ours)."
     n = len(grades) + 1
-    spare = {}
-    for grade in levels:
-        if grade != 'false_answer':
-            spare |= dict.fromkeys(allowed(levels[grade])[: 2 * n], grade)
-    rows = ranks.domains[domain]
-    # a sample of the whole domain may hold too few items more popular than the right one
-    better = rows[: ranks.position[right]]
-    easy = dict.fromkeys(allowed(rng.sample(rows, min(len(rows), 3 * n))), 'any')
-    easy |= dict.fromkeys(allowed(rng.sample(better, min(len(better), n))), 'famous')
+    spare = spare_rows(levels, allowed, 2 * n)
+    easy = easy_rows(ranks, right, allowed, domain, n, rng)
     easy |= {i: grade for i, grade in grades.items() if grade in ('famous', 'any')}
     hard = [i for i in spare if i not in grades and i not in easy]
     n_fixed = sum(grade == 'false_answer' for grade in grades.values())
-    chosen = fair_choice(
-        right,
-        list(grades),
-        hard,
-        list(easy),
-        ranks.traits,
-        ranks.target[:-1],
-        n_fixed,
-        levels['alike'],
-    )
+    pool = (list(grades), hard, list(easy))
+    # the last target is the place in the list, which no exchange changes
+    chosen = fair_choice(right, *pool, ranks.traits, ranks.target[:-1], n_fixed, levels['alike'])
     grade_of = easy | spare | grades
     return {i: grade_of[i] for i in chosen}
 
@@ -217,6 +233,22 @@ def choose_by_grade(
     take(even, 'any', n_wrong - len(grades))
     return grades
 
+# %% ../../nbs/shop/13_candidates.ipynb #6dbf33a2
+def query_with_candidates(
+    query: Query,  # A query without candidates
+    right: int,  # Row of the right item
+    grades: dict[int, str],  # Wrong candidates and their grades
+    place: int | None,  # Place of the right item in the list; None draws one
+    rng: random.Random,  # Source of random numbers
+) -> Query:  # Query with candidates and one truth
+    "Put the right item among the wrong ones, which are in random order."
+    candidates = rng.sample(list(grades), len(grades))
+    if place is None:
+        place = rng.randrange(len(grades) + 1)
+    candidates.insert(place, right)
+    kept = tuple(i for i in query.false_answers if i in grades)
+    return replace(query, truth=(right,), candidates=tuple(candidates), false_answers=kept)
+
 # %% ../../nbs/shop/13_candidates.ipynb #7c999699
 def choose_candidates(
     drawer: Drawer,  # Graphs of facts and likes
@@ -241,9 +273,5 @@ def choose_candidates(
         raise DataError(f'only {len(grades) + 1} candidates for query {query.id!r}', remedy=remedy)
     if ranks:
         grades = exchange_for_ranks(ranks, right, grades, levels, allowed, domain, rng)
-    candidates = rng.sample(list(grades), n - 1)
-    place = ranks.target[-1] if ranks else rng.randrange(n)
-    candidates.insert(place, right)
-    kept = tuple(i for i in query.false_answers if i in grades)
-    query = replace(query, truth=(right,), candidates=tuple(candidates), false_answers=kept)
-    return query, grades
+    place = ranks.target[-1] if ranks else None
+    return query_with_candidates(query, right, grades, place, rng), grades
