@@ -393,7 +393,7 @@ def measure_sasrec(
     )
 
 # %% ../../nbs/run/04_baselines.ipynb #77ac0202
-RANKERS = ('random', 'popularity', 'LightGCN', 'BM25', 'SASRec')
+RANKERS = ('random', 'popularity', 'BM25', 'LightGCN', 'SASRec')
 
 # %% ../../nbs/run/04_baselines.ipynb #77ac0203
 def ranker(
