@@ -63,6 +63,7 @@ def parse(
     words: list[str],  # Words of the shell after rerec
 ) -> argparse.Namespace:  # Flags; settings holds fields of ReRecConfig
     "Read flags: those of the line, over those of `--config`, over defaults."
+    # two flags of all commands, which may be anywhere on the line
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     first.add_argument('--config')
     first.add_argument('--debug', action='store_true')

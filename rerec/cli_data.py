@@ -18,7 +18,7 @@ from .shop.use import add_command
 def known_columns(
     words: list[str],  # Words of the shell after --column
 ) -> dict[str, str]:  # Names of columns by meaning
-    "Read the columns that a user names; `DataError` for a word without an equals sign."
+    "Read the columns that a user names; raise `DataError` for a word without an equals sign."
     columns = {}
     for word in words:
         meaning, equals, name = word.partition('=')
@@ -107,6 +107,7 @@ def check_free(
     "Raise `DataError` if a folder is there and not empty, or cannot be written."
     from rerec.base.core import check_writable
 
+    # an empty folder may be written to
     if Path(out).exists() and any(Path(out).iterdir()):
         raise DataError('is there already and not empty', out, remedy='choose another --out')
     check_writable(out)

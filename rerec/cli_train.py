@@ -132,7 +132,7 @@ def train_benchmark_folder(flags):  # Flags of rerec train
     changes['folder'] = f'{flags.out}/{flags.name or Path(flags.model).name}'
     preset = preset_settings(flags.preset, flags.full)
     sizes = LLAMA_3B if flags.full else {}
-    changes['trainer'] = sizes | preset | changes['trainer']
+    changes['trainer'] = sizes | preset | changes['trainer']  # flags win
     if flags.full and official:
         changes = dict(max_new_tokens=768) | changes
     if flags.full:

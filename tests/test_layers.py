@@ -217,10 +217,16 @@ def test_modules_define_or_import_every_name_they_use():
     assert not undefined, said
 
 
+def is_patch(node):
+    "Tell whether a function is a method that `@patch` or `@patch(...)` adds to a class."
+    decorators = [d.func if isinstance(d, ast.Call) else d for d in node.decorator_list]
+    return any(isinstance(d, ast.Name) and d.id == 'patch' for d in decorators)
+
+
 def defined(code):
-    "Public names that a module defines at its top level."
+    "Public names that a module defines at its top level; methods are none."
     for node in ast.parse(code).body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not is_patch(node):
             yield node.name
         elif isinstance(node, ast.Assign):
             yield from (t.id for t in node.targets if isinstance(t, ast.Name))
@@ -239,6 +245,9 @@ def defined_twice(modules):
 def test_what_counts_as_defined_twice():
     modules = dict(a='def f(): pass\nX = 1\n_y = 2', b='class f: pass\n_y = 3\ng = 1')
     assert defined_twice(modules) == {'f': ['a', 'b']}
+    methods = '@patch\ndef f(self: A): pass\n@patch(as_prop=True)\ndef g(self: A): pass'
+    assert list(defined(methods)) == []
+    assert list(defined('@cache\ndef f(): pass')) == ['f']
 
 
 def test_a_public_name_is_defined_once():

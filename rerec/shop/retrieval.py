@@ -15,6 +15,7 @@ from pathlib import Path
 import bm25s
 import numpy as np
 import torch
+from fastcore.basics import patch
 
 from ..base.core import Query, write_json
 from ..run.baselines import bm25_scores, item_words
@@ -25,7 +26,7 @@ from .dataset import DataSet, load_data
 # %% ../../nbs/shop/05_retrieval.ipynb #d8cb65b0
 MOST_TEXT = 5_000  # Characters of a request that are read
 
-# %% ../../nbs/shop/05_retrieval.ipynb #cfe19543
+# %% ../../nbs/shop/05_retrieval.ipynb #3ff77f40
 class Facts:
     "Find values of facts, and titles, in a text."
 
@@ -37,25 +38,40 @@ class Facts:
         self.value = np.array([self.values[value] for value in plain], int)  # of each fact
         self.longest = max((value.count(' ') + 1 for value in self.values), default=0)
 
-    def values_in(self, text: str) -> set[int]:  # Numbers of values
-        "Find the values that a text names, as numbers."
-        words = plain_words(text[:MOST_TEXT]).split()
-        found = set()
-        for start in range(len(words)):
-            for end in range(start + 1, min(len(words), start + self.longest) + 1):
-                value = ' '.join(words[start:end])
-                if value in self.values:
-                    found.add(self.values[value])
-        return found
+# %% ../../nbs/shop/05_retrieval.ipynb #b78a078f
+@patch
+def values_in(
+    self: Facts,
+    text: str,  # Request in words
+) -> set[int]:  # Numbers of values
+    "Find the values that a text names, as numbers."
+    words = plain_words(text[:MOST_TEXT]).split()
+    found = set()
+    for start in range(len(words)):
+        for end in range(start + 1, min(len(words), start + self.longest) + 1):
+            value = ' '.join(words[start:end])
+            if value in self.values:
+                found.add(self.values[value])
+    return found
 
-    def items_in(self, text: str) -> list[int]:  # Rows of items whose titles are in the text
-        "Find the items whose titles a text names, as rows."
-        matches = self.data.titles.find(text[:MOST_TEXT])
-        return list(dict.fromkeys(match.items[0] for match in matches))
+# %% ../../nbs/shop/05_retrieval.ipynb #b1c96ce6
+@patch
+def items_in(
+    self: Facts,
+    text: str,  # Request in words
+) -> list[int]:  # Rows of items whose titles are in the text
+    "Find the items whose titles a text names, as rows."
+    matches = self.data.titles.find(text[:MOST_TEXT])
+    return list(dict.fromkeys(match.items[0] for match in matches))
 
-    def values_of(self, row: int) -> list[int]:  # Numbers of the values that an item has
-        "Return the values that an item has, as numbers."
-        return list(dict.fromkeys(self.value[self.data.sources.facts[row]].tolist()))
+# %% ../../nbs/shop/05_retrieval.ipynb #ea17c9c1
+@patch
+def values_of(
+    self: Facts,
+    row: int,  # Row of an item
+) -> list[int]:  # Numbers of the values that the item has, each once
+    "Return the values that an item has, as numbers."
+    return list(dict.fromkeys(self.value[self.data.sources.facts[row]].tolist()))
 
 # %% ../../nbs/shop/05_retrieval.ipynb #da0aba94
 # Weights of the rankings, chosen by trials on the film catalogue (ours)
@@ -67,6 +83,7 @@ def bm25_index(
 ) -> bm25s.BM25:  # With a low b, so that length counts little
     "Index lists of words for a search."
     index = bm25s.BM25(k1=1.5, b=0.3)
+    # no document may be empty
     index.index([list(words) or [''] for words in documents], show_progress=False)
     return index
 
@@ -78,6 +95,7 @@ def top_rows(
     "Find the rows with the highest scores above 0."
     top = np.arange(len(scores))
     if most < len(scores):
+        # in the order of rows, which the stable sort keeps among equal scores
         top = np.sort(np.argpartition(-scores, most - 1)[:most])
     n_positive = (scores > 0).sum()
     return top[np.argsort(-scores[top], kind='stable')][:n_positive]
@@ -91,6 +109,7 @@ def fuse(
     "Fuse rankings by reciprocal ranks."
     scores = np.zeros(n)
     for name, rows in rankings.items():
+        # no row is twice in a ranking, so each gets its share
         scores[rows] += WEIGHTS[name] / (k + 1 + np.arange(len(rows)))
     return scores
 
@@ -112,7 +131,7 @@ def rank_by_embeddings(
     query: Query,  # Request with a user or liked items
     most: int,  # Largest number of rows
 ) -> np.ndarray:  # Rows, best first; empty without a user and liked items
-    "Rank items for the user, or for somebody who liked the same."
+    "Rank items for the user, for what was liked, or for both."
     lightgcn = data.lightgcn
     wanted = []
     if query.user is not None:
@@ -124,7 +143,7 @@ def rank_by_embeddings(
     scores = lightgcn.items @ torch.stack(wanted).mean(0)
     return top_rows(scores.numpy(), most)
 
-# %% ../../nbs/shop/05_retrieval.ipynb #d21e4406
+# %% ../../nbs/shop/05_retrieval.ipynb #0b56c787
 class Retriever:
     "Find candidates in a whole catalogue."
 
@@ -137,42 +156,59 @@ class Retriever:
         self.data = data
         self.facts = Facts(data)
         self.depth = max(10, round(share * n))
+        # the words of this index are numbers of values
         values = [[f'{value}' for value in self.facts.values_of(i)] for i in range(n)]
         self.value_index = bm25_index(values)
         self.word_index = bm25_index(item_words(data.catalogue))
 
     @cached_property
-    def popularity(self) -> np.ndarray:  # Below any difference between two ranks
-        "Score items by likes, below any difference between two ranks."
+    def popularity(self) -> np.ndarray:  # A score for each item, at most a millionth
+        "Score items by likes, too little to outvote a rank."
         likes = self.data.sources.likes
         n_likes = np.bincount(likes[:, 1], minlength=len(self.data.catalogue))
         return 1e-6 * n_likes / max(1, n_likes.max())
 
-    def rankings(self, query: Query) -> dict[str, np.ndarray]:  # Rows, best first; may be empty
-        "Rank items by facts, words and embeddings, best first."
-        values = self.facts.values_in(query.text)
-        for i in self.facts.items_in(query.text):
-            values |= set(self.facts.values_of(i))
-        words = plain_words(query.text[:MOST_TEXT]).split()
-        return dict(
-            facts=search(self.value_index, map(str, sorted(values)), self.depth),
-            words=search(self.word_index, words, self.depth),
-            lightgcn=rank_by_embeddings(self.data, query, self.depth),
-        )
+# %% ../../nbs/shop/05_retrieval.ipynb #935521d3
+@patch
+def rankings(
+    self: Retriever,
+    query: Query,  # Request, perhaps with a user and liked items
+) -> dict[str, np.ndarray]:  # Rows by name of the ranking, best first; may be empty
+    "Rank items by facts, words and embeddings, best first."
+    values = self.facts.values_in(query.text)
+    for i in self.facts.items_in(query.text):
+        values |= set(self.facts.values_of(i))
+    words = plain_words(query.text[:MOST_TEXT]).split()
+    return dict(
+        facts=search(self.value_index, map(str, sorted(values)), self.depth),
+        words=search(self.word_index, words, self.depth),
+        lightgcn=rank_by_embeddings(self.data, query, self.depth),
+    )
 
-    def scores(self, query: Query) -> np.ndarray:  # Below 0 for named, liked and known items
-        "Score every item; named, liked and known items below 0."
-        scores = fuse(self.rankings(query), len(self.data.catalogue)) + self.popularity
-        scores[[*query.history, *self.facts.items_in(query.text)]] = -1
-        if query.user is not None:
-            scores[self.data.sources.early[query.user]] = -1
-        return scores
+# %% ../../nbs/shop/05_retrieval.ipynb #01f250e5
+@patch
+def scores(
+    self: Retriever,
+    query: Query,  # Request, perhaps with a user and liked items
+) -> np.ndarray:  # A score for each item; below 0 for named, liked and known items
+    "Score every item; named, liked and known items below 0."
+    scores = fuse(self.rankings(query), len(self.data.catalogue)) + self.popularity
+    scores[[*query.history, *self.facts.items_in(query.text)]] = -1
+    if query.user is not None:
+        scores[self.data.sources.early[query.user]] = -1
+    return scores
 
-    def find(self, query: Query, n: int = 20) -> list[int]:  # Rows, best first; then popular ones
-        "Find the best items for a query, best first; popular ones fill up."
-        scores = self.scores(query)
-        best = np.argsort(-scores, kind='stable')[:n].tolist()
-        return [i for i in best if scores[i] >= 0]
+# %% ../../nbs/shop/05_retrieval.ipynb #4161833b
+@patch
+def find(
+    self: Retriever,
+    query: Query,  # Request, perhaps with a user and liked items
+    n: int = 20,  # Number of items
+) -> list[int]:  # Rows, best first; then popular ones
+    "Find the best items for a query, best first; popular ones fill up."
+    scores = self.scores(query)
+    best = np.argsort(-scores, kind='stable')[:n].tolist()
+    return [i for i in best if scores[i] >= 0]
 
 # %% ../../nbs/shop/05_retrieval.ipynb #97d3323b
 def retrieval_scores(

@@ -62,6 +62,7 @@ def learning_throughput(
         weights = torch.tensor([row['weights']], device=model.device)
         row_loss(model, ids, weights)[0].backward()
 
+    # the shortest row comes twice: its first call is not counted
     first, *learning = [seconds(partial(learn, row)) for row in encoded]
     n_tokens = sum(len(row['input_ids']) for row in encoded[1:])
     learned = [p for p in model.parameters() if p.requires_grad]
@@ -126,10 +127,10 @@ def reinforcement_seconds(
     "Predict the time of sampling and learning (ours)."
     draws = MEAN_DRAWS if settings['refill'] else 1
     per_draw = settings['per_device_train_batch_size'] * settings['gradient_accumulation_steps']
-    answers = min(run.answers, run.steps * draws * per_draw)
+    answers = min(run.answers, run.steps * draws * per_draw)  # whichever limit comes first
     siblings = settings['num_generations'] if settings.get('share_prompt', True) else 1
     sampling = answers * (throughput.write + throughput.reread / siblings)
-    learned = answers / draws
+    learned = answers / draws  # the other draws were replaced
     learning = learned * (ANSWER + prompt_tokens / siblings) * throughput.token
     return sampling + learning + learned / per_draw * throughput.step
 

@@ -49,7 +49,7 @@ def wishes_of(
     data,  # Data set, a DataSet
 ) -> list:  # Queries without right items
     "Read the requests of a command: from its line, or from a file."
-    from rerec.shop.assistant import as_wish, read_wishes
+    from rerec.shop.wishes import as_wish, read_wishes
 
     if flags.file:
         return read_wishes(flags.file, data)
@@ -66,9 +66,9 @@ def run_recommend(flags):  # Flags of rerec recommend
     if bool(flags.file) == bool(flags.query or flags.user or flags.liked):
         problem = 'is needed: a query, a user or liked items, or --file'
         raise DataError(problem, 'one of two', remedy='see `rerec recommend --help`')
-    run = read_run(flags.folder)
-    data = load_data(flags.data or run.data)
-    wishes = wishes_of(flags, data)
+    run = read_run(flags.folder, flags.data)
+    data = load_data(run.data)
+    wishes = wishes_of(flags, data)  # unknown names are errors before the model is loaded
     assistant = Assistant(run, data, *run_model(flags.folder))
     found = assistant.recommend(wishes, flags.candidates, progress=bool(flags.file))
     records = [json.dumps(r.as_dict(), ensure_ascii=False) for r in found]
@@ -134,16 +134,16 @@ def evaluation_json(
     found,  # Judged answers, an Evaluation
 ) -> str:  # Text of one line
     "Write an evaluation for programs."
-    ftr = None if found.ftr != found.ftr else found.ftr  # JSON has no nan
-    return json.dumps(
-        dict(
-            accuracy=found.accuracy,
-            ndcg=found.ndcg,
-            ftr=ftr,
-            queries=len(found.rows),
-            by=found.by(),
-        )
+    from rerec.run.evaluation import nan_to_none
+
+    record = dict(
+        accuracy=found.accuracy,
+        ndcg=found.ndcg,
+        ftr=nan_to_none(found.ftr),
+        queries=len(found.rows),
+        by=found.by(),
     )
+    return json.dumps(record)
 
 # %% ../../nbs/shop/12_use.ipynb #aadecfad
 def run_evaluate(flags):  # Flags of rerec evaluate
@@ -151,13 +151,15 @@ def run_evaluate(flags):  # Flags of rerec evaluate
     if not flags.folder and not flags.data:
         problem = 'is needed: --run, or --data and --model'
         raise DataError(problem, 'one of two', remedy='see `rerec evaluate --help`')
+    from rerec.shop.results import answers_of
     from rerec.shop.runs import shop_run
-    from rerec.shop.training import answers_of, evaluate_run, train_shop
+    from rerec.shop.training import evaluate_run, train_shop
 
     if flags.folder:
         found = evaluate_run(flags.folder, flags.data, flags.part, flags.queries)
     else:
         folder = f'{flags.out}/{flags.name}'
+        # a second call goes on with the same run
         untuned = dict(method='untuned', n_test=flags.queries or 200, resume=True)
         train_shop(shop_run(flags.data, flags.model, folder=folder, **untuned))
         found = answers_of(folder)
@@ -189,7 +191,7 @@ def run_runs(flags):  # Flags of rerec runs
     if not Path(flags.base).is_dir():
         remedy = '`rerec train` makes a first run'
         raise DataError('there is no such folder', flags.base, remedy=remedy)
-    from rerec.shop.training import list_runs
+    from rerec.shop.results import list_runs
 
     table = list_runs(flags.base)
     if flags.json:
@@ -203,7 +205,7 @@ def run_runs(flags):  # Flags of rerec runs
 # %% ../../nbs/shop/12_use.ipynb #28839f5f
 def run_compare(flags):  # Flags of rerec compare
     "Run `rerec compare`."
-    from rerec.shop.training import compare_runs, draw_comparison
+    from rerec.shop.results import compare_runs, draw_comparison
 
     table = compare_runs(flags.a, flags.b)
     if flags.json:
