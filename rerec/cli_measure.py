@@ -152,11 +152,12 @@ def choose_names(
 # %% ../nbs/cli/04_measure.ipynb #22293e11
 def bench_methods(flags):  # Flags of rerec bench
     "Make rows of the comparison on the small world, and print them."
-    from rerec.study.comparison import COMPARED, SCORERS, measure_method
+    from rerec.run.baselines import RANKERS
+    from rerec.study.comparison import COMPARED, measure_method
     from rerec.study.jobs import SETTINGS
 
     choose_names(flags.setting, SETTINGS, 'job')
-    known = [*SCORERS, 'warm start', *COMPARED]
+    known = [*RANKERS, 'warm start', *COMPARED]
     for name in choose_names(flags.method, known, 'method'):
         out = f'{flags.out}/methods'
         row = measure_method(name, flags.seed, flags.setting, folder=flags.out, out=out)

@@ -13,7 +13,7 @@ __all__ = ['WARM_STARTS', 'ROWS_A_STEP', 'BARE', 'LANGUAGE_TRAINER', 'GRPO', 'OF
 import json
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -26,14 +26,10 @@ from ..base.distractors import add_candidates
 from ..base.models import fast_settings, load_policy
 from ..base.titles import TitleIndex
 from ..method.official import MARK, OfficialReward, official_method
+from ..method.trainer import ReRecTrainer
 from .baselines import ranker
-from rerec.run.evaluation import (
-    Evaluation,
-    eval_record,
-    evaluate,
-    evaluate_scores,
-    slug,
-)
+from .benchmark import sample_queries
+from .evaluation import Evaluation, evaluate
 from rerec.run.folder import (
     MetricsFile,
     ProgressBar,
@@ -44,23 +40,18 @@ from rerec.run.folder import (
     publish,
 )
 from rerec.run.lookup import (
-    Snippets,
     candidate_facts,
     demonstrate,
     look_up_chances,
     lookup_prompt,
-    read_query,
     render_candidates,
     render_request,
 )
 from .packing import END, LETTER, PackedTrainer, Piece, as_tensors, encode_row, pack_rows
-from rerec.run.train import (
-    RunData,
-    config_of,
-    fine_tune,
-    sample_queries,
-    train_lightgcn_cached,
-)
+from .scorers import evaluate_scores
+from .snippets import Snippets, read_query
+from .tables import eval_record, slug
+from .train import RunData, config_of, fine_tune, train_lightgcn_cached
 
 # %% ../../nbs/run/11_language.ipynb #342ab768
 WARM_STARTS = dict(
@@ -366,6 +357,8 @@ def run_method(
     model,  # The warm start
     tokenizer,  # Tokenizer of the model
     data: LookupData,  # Queries and graphs
+    reward: Callable | None = None,  # A reward function of TRL; that of the method if None
+    trainer: type = ReRecTrainer,  # Class of the trainer
 ) -> tuple[object, list[dict]]:  # Model and log
     "Train a model as a method does after the warm start."
     if run.method in ('untuned', 'warm start'):
@@ -374,18 +367,19 @@ def run_method(
     if run.method == 'SFT':
         return model, supervise(run, model, tokenizer, data)
     data = replace(data, lightgcn=data.lightgcn or train_lightgcn_cached(run, data.catalogue))
-    config, reward = config_of(run, data.settings), None
-    if run.method == 'official':
+    config = config_of(run, data.settings)
+    if run.method == 'official' and reward is None:
         items, titles = data.lightgcn.items, data.titles
         reward = OfficialReward(data.catalogue, items, titles, MARK, config.w1, config.w2)
     model.get_input_embeddings().weight.requires_grad_(run.lora_rank > 0)
-    trainer = fine_tune(run, data, model, tokenizer, reward)
-    return trainer.model, [*trainer.state.log_history, dict(answers=trainer.sampled)]
+    done = fine_tune(run, data, model, tokenizer, reward, trainer)
+    return done.model, [*done.state.log_history, dict(answers=done.sampled)]
 
 # %% ../../nbs/run/11_language.ipynb #820afffe
 def train_policy(
     run: Run,  # Method, model and folder
     data: LookupData,  # Queries and graphs
+    **parts,  # Arguments of run_method: reward and trainer
 ) -> tuple[object, object, list[dict]]:  # Model, tokenizer and log
     "Make the model of a run: warm start, then the method; stored in its folder."
     folder = open_run(replace(run, resume=True))
@@ -393,7 +387,7 @@ def train_policy(
     seed_everything(run.seed)
     model, tokenizer = load_policy(base, **fast_settings(run.n_candidates))
     model = model.to('cuda' if torch.cuda.is_available() else 'cpu')
-    model, log = run_method(run, model, tokenizer, data)
+    model, log = run_method(run, model, tokenizer, data, **parts)
     publish_model(folder / 'model', model, tokenizer)
     return model, tokenizer, log
 

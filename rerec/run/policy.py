@@ -15,7 +15,6 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
 from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
 from transformers import (
     DataCollatorForSeq2Seq,
@@ -29,7 +28,9 @@ from transformers import (
 
 from ..base.core import DOMAINS, seed_everything
 from ..base.models import save_policy
-from .world import Demonstrator, MiniQuery, World, mini_prompt
+from .demonstrator import Demonstrator, mini_prompt
+from .kinds import MiniQuery
+from .world import World
 
 # %% ../../nbs/run/02_policy.ipynb #81f5759a
 def title_pattern(

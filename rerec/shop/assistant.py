@@ -23,7 +23,8 @@ from ..base.rows import read_rows
 from ..base.titles import UNKNOWN
 from ..method.segments import segment, wrong_segments
 from ..run.folder import Run
-from ..run.lookup import Snippets, lookup_prompt
+from ..run.lookup import lookup_prompt
+from ..run.snippets import Snippets
 from .dataset import DataSet, load_data
 from .retrieval import Facts, Retriever
 from .runs import read_run, run_model, shop_snippets

@@ -27,15 +27,15 @@ from ..base.core import KINDS, DataError, Query, claim_plot, write_atomic, write
 from ..base.formats import read_recbench, read_training, write_graph, write_training
 from ..base.spellings import LONGEST
 from ..run.baselines import bm25_scores
-from rerec.run.evaluation import (
+from ..run.folder import publish
+from ..run.needs import Drawer, Need
+from rerec.run.scorers import (
     evaluate_scores,
     knows_who_asks,
     lightgcn_scores,
     popularity_scores,
     random_scores,
 )
-from ..run.folder import publish
-from ..run.needs import Drawer, Need
 from .candidates import choose_candidates
 from .dataset import DataSet, about, load_data
 from .files import load_tables, save_parts

@@ -36,8 +36,9 @@ from ..base.core import DataError, Query
 from ..base.data import query_keys
 from ..base.spellings import normal_form
 from ..base.titles import FUNCTION_WORDS, TitleIndex
+from ..run.faults import faults
 from ..run.needs import Drawer, Need, name_of
-from ..run.wording import PHRASES, faults, phrases
+from ..run.wording import PHRASES, phrases
 
 # %% ../../nbs/shop/02_rewording.ipynb #1cf834d3
 def has_role(

@@ -22,13 +22,8 @@ import torch
 from ..base.core import DataError, Query, claim_plot, write_json
 from ..base.models import load_policy
 from ..run.baselines import ranker
-from rerec.run.evaluation import (
-    Evaluation,
-    as_markdown,
-    evaluate_scores,
-    plot_by_kind,
-    table_of,
-)
+from ..run.benchmark import sample_queries
+from ..run.evaluation import Evaluation
 from ..run.folder import Run, open_run, provenance, read_metrics
 from rerec.run.language import (
     METHODS,
@@ -39,7 +34,9 @@ from rerec.run.language import (
 )
 from ..run.lookup import look_up_chances, lookup_prompt
 from ..run.report import before_and_after, draw_report, example_answers, write_report
-from ..run.train import config_of, sample_queries
+from ..run.scorers import evaluate_scores
+from ..run.tables import as_markdown, plot_by_kind, table_of
+from ..run.train import config_of
 from .dataset import DataSet, load_data
 from .retrieval import Retriever, retrieval_scores
 from .runs import device, read_run, reading_settings, run_model, shop_run, shop_snippets
@@ -159,6 +156,7 @@ def result_of(
 def train_shop(
     run: Run,  # Run as shop_run returns it
     log: Callable = lambda text: None,  # Gets the prediction of minutes, for instance print
+    **parts,  # Arguments of run_method: reward and trainer
 ) -> dict:  # Contents of result.json
     "Warm up, fine-tune and test a model on a data set."
     began = time.time()
@@ -171,7 +169,7 @@ def train_shop(
     predicted = predict_minutes(run, material)
     log(announce(predicted))
     started = time.time()
-    model, tokenizer, _ = train_policy(run, material)
+    model, tokenizer, _ = train_policy(run, material, **parts)
     trained = time.time()
     found = judge_run(run, data, material, model, tokenizer)
     for name, evaluation in found.items():
