@@ -81,6 +81,7 @@ def benchmark(
     catalogue, queries = load_benchmark(run.data, TitleIndex)
     queries = add_candidates(queries, catalogue, n=run.n_candidates, seed=run.seed)
     learned, validation, test = split_queries(queries, run.seed)
+    # the split promises this; a leak would show in no figure
     shared = leakage(learned, [*validation, *test])
     if any(shared.values()):
         raise ValueError(f'the split leaks: {shared}')
@@ -116,6 +117,7 @@ def train_benchmark(
     data = benchmark(run, official)
     reward = official_reward(data, config_of(run, data.settings)) if official else None
     dtype = 'bfloat16' if torch.cuda.is_available() else 'float32'
+    # train opens the folder again, so the run goes on as a resumed one
     return train(replace(run, resume=True), data, run.model, reward, dtype=dtype)
 
 # %% ../../nbs/run/15_benchmark.ipynb #8029de67

@@ -213,6 +213,7 @@ def compare(
         found[name] = {}
         for metric in ('accuracy', 'ndcg'):
             column = METRICS[metric]
+            # the other answers in the order of these, by id
             found[name][metric] = paired_interval(rows[column], other.loc[rows.id, column], seed)
         sizes.append(len(rows))
     return as_table(found, sizes)

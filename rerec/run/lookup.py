@@ -83,6 +83,7 @@ def candidate_facts(
     requests: Sequence[Request],  # Requests that the list will answer
 ) -> CandidateFacts:
     "Choose the facts of every candidate."
+    # likes add entries, and do not take the place of facts
     likes = [snippets.extra(r, rows) for r in requests]
     facts = {}
     for row in rows:
@@ -203,6 +204,7 @@ def wanted_by_text(
     entries = shown.facts[right]
     wanted = [e for e in entries if request.mentions(snippets.words[e.value])]
     if len(fitting_candidates(wanted, shown, False)) > 1:
+        # several fit, so what the named items share decides
         most = max((request.held[e.value] for e in entries), default=0)
         shared = [e for e in entries if most and request.held[e.value] == most]
         wanted += [e for e in shared if e not in wanted]
@@ -222,6 +224,7 @@ def look_up(
         wanted = wanted_by_conditions(query.conditions, shown.facts[right])[:most]
         return LookUp(tuple(wanted), fitting_candidates(wanted, shown, True))
     by_likes = snippets.extra(request, shown.rows)
+    # likes answer the request, so no fact has to
     if any(by_likes.values()):
         wanted = by_likes.get(right, ())
     else:
