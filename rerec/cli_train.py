@@ -93,7 +93,7 @@ def run_changes(
 # %% ../nbs/cli/02_train.ipynb #05c26eba
 def train_embedded(flags):  # Flags of rerec train
     "Train on the small world."
-    from rerec.run.train import small_run, train_small
+    from rerec.run.small import small_run, train_small
 
     folder = f'{flags.out}/{flags.name or f"mini-{flags.seed}"}'
     changes = given(steps=flags.steps, warm_steps=flags.warm_steps)
@@ -125,7 +125,7 @@ def train_data_set(flags):  # Flags of rerec train
 # %% ../nbs/cli/02_train.ipynb #6075e7ef
 def train_benchmark_folder(flags):  # Flags of rerec train
     "Train on a benchmark folder, with small or full settings."
-    from rerec.run.train import LLAMA_3B, benchmark_run, full_run, train_benchmark
+    from rerec.run.benchmark import LLAMA_3B, benchmark_run, full_run, train_benchmark
 
     official = flags.preset == 'official'
     changes = run_changes(flags)

@@ -19,7 +19,7 @@ import torch
 
 from rerec.base.core import DataError, is_json
 from rerec.run.policy import toy_model
-from rerec.run.train import small_run, train_small
+from rerec.run.small import small_run, train_small
 from rerec.run.world import mini_world
 from rerec.shop.cards import write_card
 from rerec.shop.dataset import Build, build_data, load_data

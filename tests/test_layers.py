@@ -178,6 +178,9 @@ LIGHT = [
     'base.answers',
     'method.curriculum',
     'run.world',
+    'run.kinds',
+    'run.splits',
+    'run.demonstrator',
     'cli',
 ]
 

@@ -14,7 +14,8 @@ from rerec.base.answers import BOXED_TASK, render_prompt
 from rerec.base.core import Query
 from rerec.base.formats import NO_RELATION, read_graph, read_training, write_graph, write_training
 from rerec.cli import main
-from rerec.run.world import mini_world, write_queries
+from rerec.run.kinds import write_queries
+from rerec.run.world import mini_world
 from rerec.shop.dataset import Build, build_data, load_data
 from rerec.shop.exchange import IMPORTS
 

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from rerec.run.train import benchmark_run
+from rerec.run.benchmark import benchmark_run
 
 data = os.environ.get('REREC_DATA')
 pytestmark = [
@@ -21,7 +21,7 @@ pytestmark = [
 
 
 def test_one_step(tmp_path):
-    from rerec.run.train import train_benchmark
+    from rerec.run.benchmark import train_benchmark
 
     few = dict(
         per_device_train_batch_size=4,

@@ -6,13 +6,8 @@ import random
 
 import pytest
 
-from rerec.run.lookup import (
-    candidate_facts,
-    demonstrate,
-    look_up,
-    read_query,
-    render_lookup,
-)
+from rerec.run.lookup import candidate_facts, demonstrate, look_up, render_lookup
+from rerec.run.snippets import read_query
 from rerec.shop.dataset import Build, build_data
 from rerec.shop.runs import shop_run, shop_snippets
 

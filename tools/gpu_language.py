@@ -28,8 +28,9 @@ TINY_TRAINER = dict(
 
 def toy(folder: Path) -> dict:
     "A benchmark folder and a model of a few thousand parameters."
+    from rerec.run.kinds import write_queries
     from rerec.run.policy import toy_benchmark, toy_model
-    from rerec.run.world import mini_world, write_queries
+    from rerec.run.world import mini_world
 
     world = mini_world(n_users=60)
     films = [q for q in write_queries(world, 200, seed=0) if q.domain == 'movie']

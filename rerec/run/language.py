@@ -28,13 +28,8 @@ from ..base.titles import TitleIndex
 from ..method.official import MARK, OfficialReward, official_method
 from ..method.trainer import ReRecTrainer
 from .baselines import ranker
-from rerec.run.evaluation import (
-    Evaluation,
-    eval_record,
-    evaluate,
-    evaluate_scores,
-    slug,
-)
+from .benchmark import sample_queries
+from .evaluation import Evaluation, evaluate
 from rerec.run.folder import (
     MetricsFile,
     ProgressBar,
@@ -45,23 +40,18 @@ from rerec.run.folder import (
     publish,
 )
 from rerec.run.lookup import (
-    Snippets,
     candidate_facts,
     demonstrate,
     look_up_chances,
     lookup_prompt,
-    read_query,
     render_candidates,
     render_request,
 )
 from .packing import END, LETTER, PackedTrainer, Piece, as_tensors, encode_row, pack_rows
-from rerec.run.train import (
-    RunData,
-    config_of,
-    fine_tune,
-    sample_queries,
-    train_lightgcn_cached,
-)
+from .scorers import evaluate_scores
+from .snippets import Snippets, read_query
+from .tables import eval_record, slug
+from .train import RunData, config_of, fine_tune, train_lightgcn_cached
 
 # %% ../../nbs/run/11_language.ipynb #342ab768
 WARM_STARTS = dict(

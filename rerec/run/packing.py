@@ -10,7 +10,6 @@ __all__ = ['LETTER', 'END', 'SHORT_ROWS', 'Piece', 'find_values', 'find_pieces',
 # %% ../../nbs/run/10_packing.ipynb #49bae521
 import random
 from bisect import bisect_right
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate, groupby, permutations
@@ -23,19 +22,19 @@ from transformers import Trainer
 from ..base.core import Query
 from ..base.distractors import nearest_items
 from ..base.precision import MasterWeights
+from .faults import faults
 from rerec.run.lookup import (
     CandidateFacts,
-    Snippets,
     candidate_facts,
     demonstrate,
     entry_text,
-    read_query,
     render_candidates,
     render_request,
 )
 from .needs import Drawer, Need, Sources
 from .queries import as_query
-from .wording import faults, say
+from .snippets import Snippets, read_query
+from .wording import say
 
 # %% ../../nbs/run/10_packing.ipynb #caebc1d7
 class Piece(NamedTuple):

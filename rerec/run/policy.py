@@ -15,7 +15,6 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
 from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
 from transformers import (
     DataCollatorForSeq2Seq,
@@ -29,7 +28,9 @@ from transformers import (
 
 from ..base.core import DOMAINS, seed_everything
 from ..base.models import save_policy
-from .world import Demonstrator, MiniQuery, World, mini_prompt
+from .demonstrator import Demonstrator, mini_prompt
+from .kinds import MiniQuery
+from .world import World
 
 # %% ../../nbs/run/02_policy.ipynb #81f5759a
 def title_pattern(
@@ -50,6 +51,7 @@ def mini_tokenizer(
     "Make a tokenizer of words in which every title is a single token."
     names = {item.title for item in world.items} | {value for _, value in world.holders}
     pattern = title_pattern(sorted(names))
+    # titles are taken out first, or their words would count as words
     words = {word for text in texts for word in pattern.sub(' ', text).split()}
     vocabulary = SPECIAL + sorted(words - set(SPECIAL))
     numbered = {word: i for i, word in enumerate(vocabulary)}
@@ -122,6 +124,7 @@ def exercise(
     for fact in rng.sample(list(having), min(n_rounds, len(having))):
         relation, value = fact
         others = [j for j in world.holders[fact] if j not in rows]
+        # as in queries, the other item has the fact as its first
         others = [j for j in others if world.lead[j, relation] == value]
         via = ''
         if others and rng.random() < via_share:
@@ -238,6 +241,7 @@ def toy_benchmark(
     folder.mkdir(parents=True, exist_ok=True)
     items = [[i, str(world.items[i]), world.items[i].year, '', ''] for i in films]
     facts = [fact for fact in world.facts if fact[0] in films]
+    # the highest rating, all at the same time
     likes = [[u, i, 5, 0] for u, i in world.likes if i in films]
     write_table(folder / 'items.csv.gz', ['movieId', 'title', 'year', 'genres', 'dbpedia'], items)
     write_table(folder / 'attributes.csv.gz', ['movieId', 'relation', 'value'], facts)

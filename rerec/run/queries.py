@@ -17,6 +17,7 @@ from itertools import islice
 from ..base.core import KINDS, Catalogue, Query, claim_plot
 from ..base.data import query_keys
 from ..base.titles import TitleIndex
+from .faults import faults
 from rerec.run.needs import (
     Drawer,
     Need,
@@ -27,7 +28,7 @@ from rerec.run.needs import (
     draw_interest,
     draw_misinformed,
 )
-from .wording import faults, say
+from .wording import say
 
 # %% ../../nbs/run/08_queries.ipynb #3b27196a
 def need_layout(

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from ..base.answers import neutralise
 from ..base.core import KINDS, Catalogue, Query, claim_plot, write_atomic
-from .evaluation import Evaluation, plot_by_kind
+from .evaluation import Evaluation
 from .folder import read_metrics
+from .tables import plot_by_kind
 
 # %% ../../nbs/run/06_report.ipynb #3824db0b
 def before_and_after(

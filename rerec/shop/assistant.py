@@ -19,7 +19,8 @@ from ..base.generation import generate_answers
 from ..base.titles import UNKNOWN
 from ..method.segments import segment, wrong_segments
 from ..run.folder import Run
-from ..run.lookup import Snippets, lookup_prompt
+from ..run.lookup import lookup_prompt
+from ..run.snippets import Snippets
 from .dataset import DataSet, load_data
 from .display import STYLE, note_html, recommendation_text, record_html, steps_html
 from .retrieval import Facts, Retriever

@@ -17,7 +17,7 @@ from ..base.answers import neutralise
 from ..base.core import KINDS, Query, claim_plot, write_atomic
 from ..base.spellings import LONGEST
 from ..run.baselines import bm25_scores
-from rerec.run.evaluation import (
+from rerec.run.scorers import (
     evaluate_scores,
     knows_who_asks,
     lightgcn_scores,

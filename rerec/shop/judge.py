@@ -14,8 +14,9 @@ from ahocorasick_rs import AhoCorasick, MatchKind
 
 from ..base.spellings import normal_form
 from ..base.titles import FUNCTION_WORDS, TitleIndex
+from ..run.faults import faults
 from ..run.needs import Drawer, Need, name_of
-from ..run.wording import PHRASES, faults, phrases
+from ..run.wording import PHRASES, phrases
 
 # %% ../../nbs/shop/17_judge.ipynb #1cf834d3
 def has_role(

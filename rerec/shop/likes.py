@@ -12,8 +12,8 @@ from functools import reduce
 
 import numpy as np
 
-from ..run.lookup import Entry, Request, plain_words
 from ..run.needs import Sources, liked_by, name_of
+from ..run.snippets import Entry, Request, plain_words
 from ..run.wording import TRAITS, listed
 
 # %% ../../nbs/shop/04_likes.ipynb #a902edc1

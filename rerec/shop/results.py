@@ -14,8 +14,9 @@ from pathlib import Path
 import pandas as pd
 
 from ..base.core import DataError, claim_plot, write_json
-from ..run.evaluation import Evaluation, plot_by_kind
+from ..run.evaluation import Evaluation
 from ..run.folder import read_metrics
+from ..run.tables import plot_by_kind
 
 # %% ../../nbs/shop/23_results.ipynb #a9eb6774
 def state_of(

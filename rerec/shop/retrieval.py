@@ -20,7 +20,7 @@ from fastcore.basics import patch
 from ..base.core import Query, write_json
 from ..run.baselines import bm25_scores, item_words
 from ..run.folder import provenance
-from ..run.lookup import plain_words
+from ..run.snippets import plain_words
 from .dataset import DataSet, load_data
 
 # %% ../../nbs/shop/05_retrieval.ipynb #d8cb65b0

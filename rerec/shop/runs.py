@@ -18,7 +18,7 @@ import torch
 from ..base.core import DataError
 from ..base.models import fast_settings, load_policy
 from ..run.folder import Run, publish
-from ..run.lookup import Snippets
+from ..run.snippets import Snippets
 from .dataset import DataSet
 from .likes import LikedBy
 

@@ -18,12 +18,15 @@ from pathlib import Path
 from ..base.core import Query, write_json
 from ..base.models import load_policy
 from ..run.baselines import ranker
-from ..run.evaluation import Evaluation, as_markdown, evaluate_scores, table_of
+from ..run.benchmark import sample_queries
+from ..run.evaluation import Evaluation
 from ..run.folder import Run, open_run, provenance
 from ..run.language import METHODS, LookupData, ask_model, train_policy, trainer_settings
 from ..run.lookup import look_up_chances, lookup_prompt
 from ..run.report import before_and_after, draw_report, example_answers, write_report
-from ..run.train import config_of, sample_queries
+from ..run.scorers import evaluate_scores
+from ..run.tables import as_markdown, table_of
+from ..run.train import config_of
 from .dataset import DataSet, load_data
 from .retrieval import Retriever, retrieval_scores
 from .runs import device, read_run, reading_settings, run_model, shop_run, shop_snippets

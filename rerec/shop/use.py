@@ -134,7 +134,7 @@ def evaluation_json(
     found,  # Judged answers, an Evaluation
 ) -> str:  # Text of one line
     "Write an evaluation for programs."
-    from rerec.run.evaluation import nan_to_none
+    from rerec.run.tables import nan_to_none
 
     record = dict(
         accuracy=found.accuracy,

@@ -25,25 +25,14 @@ from ..method.official import MARK, OfficialReward, official_method
 from ..method.rewards import DualGraphReward
 from ..method.trainer import ReRecConfig, ReRecTrainer, TaskTrainer
 from ..run.baselines import RANKERS, ranker
-from rerec.run.evaluation import (
-    eval_record,
-    evaluate,
-    evaluate_scores,
-    learning_curve,
-    nan_to_none,
-    slug,
-)
+from ..run.demonstrator import Demonstrator, mini_prompt
+from ..run.evaluation import evaluate
 from ..run.folder import Run, provenance, publish
 from ..run.policy import warm_start, warm_start_config
-from rerec.run.train import (
-    SMALL_TRAINER,
-    SmallSetup,
-    as_rows,
-    small_run,
-    small_warm_start,
-    task_metrics,
-)
-from ..run.world import Demonstrator, mini_prompt
+from ..run.scorers import evaluate_scores
+from ..run.small import SMALL_TRAINER, SmallSetup, small_run, small_warm_start
+from ..run.tables import eval_record, learning_curve, nan_to_none, slug
+from ..run.train import as_rows, task_metrics
 from .jobs import SETTINGS, set_up
 from .reasoning import reasoning_quality
 

@@ -32,9 +32,11 @@ from ..method.graphs import LightGCN
 from ..method.rewards import DualGraphReward
 from ..method.segments import token_starts
 from ..method.trainer import penalised_tokens
+from ..run.demonstrator import mini_prompt
 from ..run.folder import Run, provenance
-from ..run.train import SmallSetup, small_run, small_setup
-from ..run.world import MiniQuery, World, mini_prompt
+from ..run.kinds import MiniQuery
+from ..run.small import SmallSetup, small_run, small_setup
+from ..run.world import World
 from .reasoning import LINE, claims_of, sees_need
 
 # %% ../../nbs/study/03_credit.ipynb #4a275020

@@ -15,8 +15,10 @@ import numpy as np
 import pandas as pd
 
 from ..base.metrics import both_ways
-from ..run.train import small_run
-from ..run.world import MiniQuery, Parts, World, mini_world, split_mini, with_new_text
+from ..run.kinds import MiniQuery
+from ..run.small import small_run
+from ..run.splits import Parts, split_mini, with_new_text
+from ..run.world import World, mini_world
 from .jobs import SETTINGS, job_queries
 
 # %% ../../nbs/study/09_differences.ipynb #20fa1c04

@@ -17,19 +17,20 @@ from pathlib import Path
 from ..base.answers import parse_answer
 from ..base.core import write_json
 from ..base.models import load_policy
+from ..run.demonstrator import Demonstrator, mini_prompt, see_need
 from ..run.evaluation import evaluate
 from ..run.folder import Run, provenance, read_metrics
-from rerec.run.train import (
+from ..run.kinds import MiniQuery
+from rerec.run.small import (
     SmallSetup,
-    fine_tune,
     small_run,
     small_setup,
     small_warm_start,
     small_world,
-    task_metrics,
     train_small,
 )
-from ..run.world import Demonstrator, MiniQuery, World, mini_prompt, see_need
+from ..run.train import fine_tune, task_metrics
+from ..run.world import World
 from .credit import sample_answers
 from .reasoning import sees_need
 

@@ -11,8 +11,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..run.folder import Run
-from ..run.train import SmallSetup, small_setup, train_lightgcn_cached
-from ..run.world import LIKED_TEXTS, NOUN, MiniQuery, Parts, World, with_new_text
+from ..run.kinds import LIKED_TEXTS, NOUN, MiniQuery
+from ..run.small import SmallSetup, small_setup
+from ..run.splits import Parts, with_new_text
+from ..run.train import train_lightgcn_cached
+from ..run.world import World
 
 # %% ../../nbs/study/15_jobs.ipynb #f284b921
 @dataclass(frozen=True)

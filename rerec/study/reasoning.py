@@ -14,7 +14,8 @@ import numpy as np
 
 from ..base.answers import parse_answer
 from ..base.titles import UNKNOWN, TitleIndex
-from ..run.world import MiniQuery, World
+from ..run.kinds import MiniQuery
+from ..run.world import World
 
 # %% ../../nbs/study/10_reasoning.ipynb #e835024a
 @dataclass(frozen=True)

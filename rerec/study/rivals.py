@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ..base.core import write_json
 from ..base.metrics import ndcg_at_k, precision_at_k, ranked_hits, recall_at_k, reciprocal_rank
-from ..run.baselines import measure_lightgcn, measure_sasrec
+from ..run.recbole import measure_lightgcn, measure_sasrec
 from .timing import ratio_of
 
 # %% ../../nbs/study/13_rivals.ipynb #0a9b7c55

@@ -26,16 +26,12 @@ from ..base.titles import TitleIndex
 from ..method.facts import AttributeGraph
 from ..method.rewards import DualGraphReward
 from ..method.trainer import ReRecConfig, ReRecTrainer
-from rerec.run.train import (
-    REAL_TRAINER,
-    SMALL_TRAINER,
-    adapter,
-    as_rows,
-    small_run,
-    small_setup,
-    small_warm_start,
-)
-from ..run.world import World, mini_prompt, mini_world, write_queries
+from ..run.benchmark import REAL_TRAINER
+from ..run.demonstrator import mini_prompt
+from ..run.kinds import write_queries
+from ..run.small import SMALL_TRAINER, small_run, small_setup, small_warm_start
+from ..run.train import adapter, as_rows
+from ..run.world import World, mini_world
 
 # %% ../../nbs/study/11_step_time.ipynb #c0575a24
 class Clock:
