@@ -465,9 +465,9 @@ def judge_trained(
     greedy = ask_model(run, data, model, tokenizer, data.test)
     row |= dict(test=eval_record(greedy), examples=list(greedy.rows.text[:3]))
     if run.n_sampled:
-        some = sample_queries(data.test, run.n_sampled, run.seed)
-        drawn = ask_model(run, data, model, tokenizer, some, temperature=1.0)
-        row |= dict(drawn=eval_record(drawn), drawn_ids=[q.id for q in some])
+        asked = sample_queries(data.test, run.n_sampled, run.seed)
+        drawn = ask_model(run, data, model, tokenizer, asked, temperature=1.0)
+        row |= dict(drawn=eval_record(drawn), drawn_ids=[q.id for q in asked])
     supervised = run.answers if run.method == 'SFT' else 0
     answers = [step['answers'] for step in log if 'answers' in step]
     row |= dict(curve=learning_rows(log), answers=answers[0] if answers else supervised)

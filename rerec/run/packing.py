@@ -88,7 +88,7 @@ def conditions_of_one(
     rows: Sequence[int],  # Rows of the candidates
     rng: random.Random,  # Source of random numbers
 ) -> list[int]:  # One or two facts of the right item; none if the draw fails
-    "Draw facts that no other candidate has: two that others have singly, or one and perhaps a second."
+    "Draw what only one candidate has: two facts that others have singly, or one and a second."
     others = set(rows) - {right}
     own = drawer.sources.facts[right].tolist()
     held = {f: set(drawer.sources.holders[f].tolist()) & others for f in own}
