@@ -132,7 +132,7 @@ def test_no_demonstration_passes_over_an_item_with_the_same_values(shop):
     written = 0
     for q in condition_queries(data):
         request, shown, found = looked(snippets, q)
-        if demonstrate(snippets, q, request, shown) is None:
+        if not demonstrate(snippets, q, request, shown):
             continue
         written += 1
         wanted = facts_of(found.wanted)
@@ -147,13 +147,17 @@ def test_numbers_say_what_they_count(shop):
     numbers = 0
     for q in condition_queries(data)[:150]:
         request, shown, _ = looked(snippets, q)
-        written = demonstrate(snippets, q, request, shown) or ('',)
+        written = ''.join(part.text for part in demonstrate(snippets, q, request, shown))
+        values = [
+            line.removeprefix('of these, ').rpartition(': ')[0]
+            for line in written.partition('\n\n')[0].splitlines()
+        ]
         lines = [
             l.split(': ', 1)[1]
             for l in render_lookup(q, snippets)[0]['content'].splitlines()
             if l[1:3] == '. '
         ]
-        for part in ', '.join([*lines, written[0].removeprefix('Wanted: ').strip()]).split(', '):
+        for part in ', '.join([*lines, *values]).split(', '):
             if not part[:1].isdigit():
                 continue
             numbers += 1

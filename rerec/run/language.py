@@ -47,7 +47,7 @@ from rerec.run.lookup import (
     render_candidates,
     render_request,
 )
-from .packing import END, LETTER, PackedTrainer, Piece, as_tensors, encode_row, pack_rows
+from .packing import END, PackedTrainer, Piece, as_piece, as_tensors, encode_row, pack_rows
 from .scorers import evaluate_scores
 from .snippets import Snippets, read_query
 from .tables import eval_record, slug
@@ -76,7 +76,7 @@ def language_run(
         n_validation=50,
         answers=2560,
         steps=1000,  # the number of answers ends it before
-        max_new_tokens=56,  # a demonstration has about 35
+        max_new_tokens=80,  # a demonstration has about 40
         warm='short',
     )
     return Run(data=data, model=model, **usual | changes)
@@ -331,9 +331,9 @@ def answer_row(
     "Make a row of one query that the prompt settles, for supervised learning."
     request = read_query(snippets, query)
     shown = candidate_facts(snippets, query.candidates, [request])
-    wanted, letter, rest = demonstrate(snippets, query, request, shown)
+    answer = [as_piece(part) for part in demonstrate(snippets, query, request, shown)]
     prompt = render_candidates(snippets, shown) + '\n' + render_request(snippets, request, shown)
-    return [Piece(prompt, 0.0), Piece(wanted, 1.0), Piece(letter, LETTER), Piece(rest, 1.0), END]
+    return [Piece(prompt, 0.0), *answer, END]
 
 # %% ../../nbs/run/11_language.ipynb #0f0a66b8
 def supervise(

@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['LOOKUP_TASK', 'label', 'entry_text', 'unclear_values', 'CandidateFacts', 'candidate_facts', 'quote',
            'render_candidates', 'render_request', 'render_lookup', 'lookup_prompt', 'LookUp', 'fitting_candidates',
-           'wanted_by_conditions', 'wanted_by_text', 'look_up', 'look_up_chances', 'demonstrate']
+           'narrow', 'wanted_by_conditions', 'wanted_by_text', 'look_up', 'look_up_chances', 'Part', 'narrowing_parts',
+           'demonstrate']
 
 # %% ../../nbs/run/09_lookup.ipynb #ea8fe1b6
 import string
@@ -161,7 +162,8 @@ def lookup_prompt(
 class LookUp(NamedTuple):
     "Hold what a request asks for, and the candidates whose quoted facts contain it."
 
-    wanted: tuple[Entry, ...]  # Entries of the right item
+    wanted: tuple[Entry, ...]  # Entries of the right item, the rarest first
+    left: tuple[tuple[int, ...], ...]  # After each entry, the candidates that have all so far
     fits: tuple[int, ...]  # Candidates with all of them; the right one among them
 
 # %% ../../nbs/run/09_lookup.ipynb #784e8111
@@ -179,6 +181,18 @@ def fitting_candidates(
         return bool(same_value)
 
     return tuple(row for row in shown.rows if all(has(row, w) for w in wanted))
+
+# %% ../../nbs/run/09_lookup.ipynb #a90957b9
+def narrow(
+    wanted: Sequence[Entry],  # Entries of the right item
+    shown: CandidateFacts,  # Candidates and their facts
+    by_relation: bool,  # Whether relations must agree, too
+) -> LookUp:
+    "Narrow the candidates value by value, beginning with the value that the fewest have."
+    rarest = sorted(wanted, key=lambda w: len(fitting_candidates([w], shown, by_relation)))
+    counts = range(1, 1 + len(rarest))
+    left = tuple(fitting_candidates(rarest[:k], shown, by_relation) for k in counts)
+    return LookUp(tuple(rarest), left, left[-1] if left else shown.rows)
 
 # %% ../../nbs/run/09_lookup.ipynb #22212d9b
 def wanted_by_conditions(
@@ -222,14 +236,14 @@ def look_up(
     right = query.truth[0]
     if query.conditions:
         wanted = wanted_by_conditions(query.conditions, shown.facts[right])[:most]
-        return LookUp(tuple(wanted), fitting_candidates(wanted, shown, True))
+        return narrow(wanted, shown, True)
     by_likes = snippets.extra(request, shown.rows)
     # likes answer the request, so no fact has to
     if any(by_likes.values()):
         wanted = by_likes.get(right, ())
     else:
         wanted = wanted_by_text(snippets, request, shown, right)[:most]
-    return LookUp(tuple(wanted), fitting_candidates(wanted, shown, False))
+    return narrow(wanted, shown, False)
 
 # %% ../../nbs/run/09_lookup.ipynb #8b2a9d14
 def look_up_chances(
@@ -245,18 +259,39 @@ def look_up_chances(
     return chances
 
 # %% ../../nbs/run/09_lookup.ipynb #b729ab5e
+class Part(NamedTuple):
+    "Hold a part of a demonstration; the letters of a look-up are parts of their own."
+
+    text: str
+    is_letter: bool = False
+
+# %% ../../nbs/run/09_lookup.ipynb #b875d2d9
+def narrowing_parts(
+    found: LookUp,  # Wanted entries, and who is left after each
+    shown: CandidateFacts,  # Candidates and their facts
+) -> list[Part]:
+    "Write a line for each wanted entry: its value, and the letters of those that are left."
+    parts = []
+    for k, (entry, rows) in enumerate(zip(found.wanted, found.left)):
+        start = 'of these, ' if k else ''
+        parts.append(Part(f'{start}{entry_text(entry, shown.unclear)}: '))
+        for row in rows:
+            parts += [Part(shown.letter(row), True), Part(', ')]
+        parts[-1] = Part('\n')  # after the last letter
+    return parts
+
+# %% ../../nbs/run/09_lookup.ipynb #d3b9ad69
 def demonstrate(
     snippets: Snippets,  # Snippets with the titles of items
     query: Query,  # With a right answer
     request: Request,  # Text of the query, read
     shown: CandidateFacts,  # Candidates and their facts
-) -> tuple[str, str, str] | None:  # What is wanted; the letter; item and answer
-    "Write the answer of a perfect look-up; None if other candidates fit as well."
+) -> list[Part]:  # Empty if other candidates fit as well
+    "Write the answer of a perfect look-up."
     found = look_up(snippets, query, request, shown)
     right = query.truth[0]
     if not found.wanted or found.fits != (right,):
-        return None
+        return []
     title = snippets.name(right)
-    wanted = ', '.join(entry_text(e, shown.unclear) for e in found.wanted)
-    letter = shown.letter(right)
-    return f'Wanted: {wanted}\n\n', letter, f'. {title}\nAnswer: {title}'
+    answer = f'\n{shown.letter(right)}. {title}\nAnswer: {title}'
+    return [*narrowing_parts(found, shown), Part(answer)]

@@ -41,7 +41,7 @@ def shop_run(
         answers=1280,
         steps=1000,  # the number of answers ends it before
         warm='queries',
-        max_new_tokens=64,  # a demonstration has about 40
+        max_new_tokens=96,  # a demonstration has about 50
         trainer=dict(SHOP_TRAINER),
     )
     return Run(data=data, model=model, **usual | changes)
