@@ -67,7 +67,7 @@ def test_readme_is_short():
 SEARCHED = {
     'install': 'index.html',
     'CUDA': 'index.html',
-    'zero variance': 'method/refill.html',
+    'zero variance': 'method/advantages.html',
     'how to change the reward': 'start/change.html',
 }
 
