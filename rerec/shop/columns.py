@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['ID_NAMES', 'USER_NAMES', 'COLUMNS', 'NEEDED', 'plain_name', 'guess_columns', 'closest', 'given_columns',
-           'check_given', 'check_header', 'named_columns', 'rename_columns']
+           'check_given', 'check_header', 'named_columns', 'rename_columns', 'plain_ids', 'known_item_column',
+           'first_columns']
 
 # %% ../../nbs/shop/19_columns.ipynb #fbd2e42c
 import re
@@ -173,3 +174,53 @@ def rename_columns(
         named.append(column.alias(meaning))
     others = [n for n in piece.columns if n not in columns.values() and n not in columns]
     return piece.select(*named, *others)
+
+# %% ../../nbs/shop/19_columns.ipynb #3ef4829e
+def plain_ids(
+    part,  # A polars.DataFrame with meanings as names of columns
+    role: str,  # Role of the table
+    known: dict,  # Meaning to the ids that exist
+):  # With ids as the other tables have them
+    "Write whole ids without the zero of a decimal."
+    whole = r'^(-?\d+)\.0+$'
+    for meaning in ('item', 'user'):
+        if meaning not in part.columns:
+            continue
+        cell = pl.col(meaning)
+        short = cell.str.replace(whole, '$1')
+        if meaning in known:
+            exists = cell.is_in(pl.Series(known[meaning]).implode())
+            short = pl.when(exists).then(cell).otherwise(short)
+        elif meaning == 'item' and not part[meaning].drop_nulls().str.contains(whole).all():
+            continue
+        part = part.with_columns(short.alias(meaning))
+    return part
+
+# %% ../../nbs/shop/19_columns.ipynb #00fbdb23
+def known_item_column(
+    piece,  # First polars.DataFrame of a table, with its own names
+    column: str,  # Column that is taken for the item
+    ids: Sequence[str],  # Ids of the items
+) -> str:  # The same column, or one with more ids of items
+    "Choose the column that holds ids of items, of those that are called so."
+    words = COLUMNS['interactions']['item'].split()
+    possible = [column, *(n for n in piece.columns if plain_name(n) in words and n != column)]
+    if len(possible) == 1:
+        return column
+    ids = pl.Series(ids).implode()
+    return max(possible, key=lambda name: piece.select(pl.col(name).is_in(ids).sum()).item())
+
+# %% ../../nbs/shop/19_columns.ipynb #28ffb48b
+def first_columns(
+    path: str | Path,  # File of the table
+    piece,  # Its first polars.DataFrame
+    role: str,  # Role of the table
+    given: dict[str, str],  # Columns that are known, by meaning
+    known: dict,  # Meaning to the ids that exist
+) -> dict[str, str]:  # Names of columns by meaning
+    "Choose the columns of a table by its first piece."
+    columns = named_columns(path, piece.columns, role, given)
+    is_given = {'item', f'{role}.item'} & given.keys()
+    if role == 'interactions' and 'item' in known and not is_given:
+        columns['item'] = known_item_column(piece, columns['item'], known['item'])
+    return columns

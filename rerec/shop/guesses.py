@@ -5,14 +5,17 @@
 # %% auto #0
 __all__ = ['KINDS_OF_FACTS', 'YES', 'NO', 'LEFT_OUT', 'PERSONAL', 'CELL_PATTERNS', 'LONG', 'REASONS', 'Guess', 'column_shape',
            'object_facts', 'cell_facts', 'words_of', 'name_reason', 'are_mostly', 'is_row_number', 'are_codes',
-           'cell_reason', 'guess_column', 'check_kinds', 'guess_line', 'guess_table']
+           'cell_reason', 'guess_column', 'guess_facts', 'join_options', 'check_kinds', 'guess_line', 'guess_table']
 
 # %% ../../nbs/shop/26_guesses.ipynb #fa6672ca
+import json
 import re
 from collections import Counter
 from collections.abc import Sequence
 from statistics import median
 from typing import NamedTuple
+
+import polars as pl
 
 from ..base.core import DataError
 from rerec.base.values import (
@@ -26,7 +29,7 @@ from rerec.base.values import (
     plain_measure,
     split_list,
 )
-from .columns import closest, plain_name
+from .columns import COLUMNS, closest, plain_name
 
 # %% ../../nbs/shop/26_guesses.ipynb #86aedf2d
 KINDS_OF_FACTS = ('value', 'list', 'number', 'range', 'yes', 'pairs', 'no')
@@ -105,9 +108,10 @@ LEFT_OUT = dict(  # Reason to words in the name of a column
     address='url urls uri link links href image images img thumbnail thumb photo picture'
     ' screenshot screenshots website homepage video videos',
     shop='seo meta inventory stock instock qty quantity tax taxable shipping fulfillment'
-    ' visibility backorders upsells crosssells published visible enabled online',
+    ' visibility backorders upsells crosssells published visible enabled online global',
     time='timestamp created updated modified',
-    person='email mail phone fax password user userid username reviewer reviewerid',
+    person='email mail phone fax password user userid username reviewer reviewerid'
+    ' customer customerid member memberid visitor visitorid uid',
 )
 PERSONAL = (
     'name first last surname address street zip zipcode postcode postal plz birthday birthdate dob'
@@ -215,6 +219,50 @@ def guess_column(
         return guess._replace(kind=kind, mark=mark)
     reason = '' if wanted else name_reason(name, role) or cell_reason(cells, guess, has_empty)
     return guess._replace(kind='no', reason=reason) if reason else guess
+
+# %% ../../nbs/shop/26_guesses.ipynb #69712298
+def guess_facts(
+    table,  # A polars.DataFrame, with meanings as names of columns
+    meanings: Sequence[str],  # Columns that are no facts
+    role: str,  # Role of the table
+    kinds: dict[str, str],  # Column to kind, as the user says
+    also: Sequence[str] = (),  # Columns that the user names, without a kind
+    all_columns: bool = True,  # Whether the others are looked at as well
+) -> list[Guess]:  # In the order of the table
+    "Guess which columns of a table hold facts (ours)."
+    words = {meaning: names.split() for meaning, names in COLUMNS['interactions'].items()}
+    names = [name for name in table.columns if name not in ('row', *meanings)]
+    by_people = any(plain_name(name) in words['user'] for name in names) and role == 'attributes'
+    guesses = []
+    for name in names:
+        kind = kinds.get(name, '')
+        if not all_columns and not kind and name not in also:
+            continue
+        if by_people and not kind and plain_name(name) in words['rating'] + words['time']:
+            guesses.append(Guess(name, 'no', reason='person'))
+            continue
+        column = table[name].to_list()
+        guesses.append(guess_column(name, column, role, kind, name in also))
+    return guesses
+
+# %% ../../nbs/shop/26_guesses.ipynb #6fb52610
+def join_options(
+    table,  # A polars.DataFrame
+):  # With a column of pairs in the place of each name and its value
+    "Join the columns of a name and of its values."
+    for name in table.columns:
+        stem = re.fullmatch(r'(.*\d)[ _.-]*name', name, re.IGNORECASE)
+        pattern = re.escape(stem[1]) + r'[ _.-]*values?(\(s\))?' if stem else '$'
+        values = [n for n in table.columns if re.fullmatch(pattern, n, re.IGNORECASE)]
+        if not values:
+            continue
+        pairs = []
+        for key, cell in table.select(name, values[0]).iter_rows():
+            parts = {key.split('|')[0]: split_list(cell, '|,')} if key and cell else None
+            pairs.append(json.dumps(parts, ensure_ascii=False) if parts else None)
+        joined = pl.Series(stem[1], pairs, pl.String)
+        table = table.with_columns(joined).drop(name, values[0])
+    return table
 
 # %% ../../nbs/shop/26_guesses.ipynb #41637ed0
 def check_kinds(
