@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['COLUMN_CHECKS', 'cell_check', 'id_check', 'rules', 'problems', 'problem_lines', 'Report', 'refuse_problems',
-           'nothing_usable', 'label_of', 'guessed_year', 'join_continued', 'plain_items', 'checked']
+           'report_lines', 'nothing_usable', 'label_of', 'guessed_year', 'join_continued', 'plain_items', 'checked']
 
 # %% ../../nbs/shop/20_checks.ipynb #97094268
 from collections import Counter
@@ -20,6 +20,7 @@ from ..base.core import DataError
 from ..base.times import as_moment, as_year, parse_numbers
 from ..base.values import NO_VALUE
 from .columns import first_columns, plain_ids, plain_name, rename_columns
+from .guesses import guess_table
 from .reading import pieces
 
 # %% ../../nbs/shop/20_checks.ipynb #8f0e4837
@@ -150,6 +151,18 @@ def refuse_problems(
         problem = f'{sum(report.dropped.values()):,} rows cannot be used{text}\n'
         remedy = 'correct the rows, or leave them out with --lenient'
         raise DataError(problem, remedy=remedy)
+
+# %% ../../nbs/shop/20_checks.ipynb #1e485f28
+def report_lines(
+    report: Report,  # Report of all tables
+) -> list[str]:
+    "Write the meaning of columns, the guesses about facts, and the notes of a report."
+    lines = []
+    for file, columns in report.columns.items():
+        meanings = (f'{meaning} is {name!r}' for meaning, name in columns.items())
+        lines.append(f'{file}: ' + ', '.join(meanings))
+        lines += guess_table(report.guesses[file]) if report.guesses.get(file) else []
+    return lines + report.notes
 
 # %% ../../nbs/shop/20_checks.ipynb #7d75f8df
 def nothing_usable(

@@ -4,12 +4,15 @@
 
 # %% auto #0
 __all__ = ['DataSet', 'Build', 'build_settings', 'rewording', 'make_queries', 'table_counts', 'about', 'load_data',
-           'check_same_settings', 'make_tables', 'make_embeddings', 'make_description', 'build_data']
+           'check_same_settings', 'make_tables', 'make_embeddings', 'make_description', 'remove_stages',
+           'claimed_by_build', 'make_stages', 'build_data']
 
 # %% ../../nbs/shop/03_dataset.ipynb #9f3f4876
 import json
+import shutil
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -19,6 +22,8 @@ from ..base.titles import TitleIndex
 from ..method.graphs import LightGCN
 from ..run.folder import publish
 from ..run.needs import Drawer, Need, Sources
+from .checks import report_lines
+from .claims import LOCK, one_process
 from .files import checksum, data_files, load_parts, load_tables, save_parts, save_tables
 from .judge import Judge
 from rerec.shop.parts import (
@@ -74,10 +79,11 @@ class Build:
     domain: str = 'item'  # Kind of the items, in one word
     columns: dict = field(default_factory=dict)  # Known columns: title or items.title to a name
     item_facts: tuple = ()  # Columns of the item table that hold facts
+    kinds: dict = field(default_factory=dict)  # Column to the kind of its facts
     liked: float | None = None  # Lowest rating that counts as a like
     lenient: bool = False  # Leave bad rows out
     n_queries: int = 7_000  # Queries in all parts together
-    n_candidates: int = 20  # Candidates of a query
+    n_candidates: int | None = None  # Candidates of a query; None: 20, or as there is room for
     epochs: int = 30  # Number of passes of LightGCN
     licence: str = 'not stated'  # Licence of the tables, for the card
     seed: int = 0  # Random seed of users, queries, candidates and embeddings
@@ -164,12 +170,13 @@ def about(
     "Collect counts, metrics, leaks and checksums of a data set."
     catalogue = tables.catalogue
     parts, _ = load_parts(out / 'queries', catalogue)
+    n_candidates = max(len(query.candidates) for part in parts.values() for query in part)
     lightgcn = LightGCN.load(out / 'taste.safetensors')
     grades = (out / 'queries' / 'grades.json').read_text(encoding='utf-8')
     reworded = out / 'queries' / 'reworded.json'
     spent = json.loads(reworded.read_text(encoding='utf-8')) if reworded.exists() else {}
     return dict(
-        settings=settings,
+        settings=settings | dict(n_candidates=n_candidates),
         counts=table_counts(tables, sources),
         reworded=spent,
         dropped=tables.report.dropped,
@@ -216,12 +223,12 @@ def check_same_settings(
         remedy = 'choose another --out, or remove the folder'
         raise FileExistsError(f'{out} was built with other settings -> {remedy}')
 
-# %% ../../nbs/shop/03_dataset.ipynb #1e485f28
+# %% ../../nbs/shop/03_dataset.ipynb #272828d6
 def make_tables(
     build: Build,  # Build with its tables and their columns
     out: Path,  # Folder of the build
     settings: dict,  # Settings, written beside the tables
-    log: Callable,  # Gets the meaning of the columns of each file
+    log: Callable,  # Gets what was taken for what
 ):
     "Read the tables of a build into its folder."
     tables = read_tables(
@@ -234,9 +241,10 @@ def make_tables(
         build.liked,
         build.item_facts,
         build.lenient,
+        build.kinds,
     )
-    for file, columns in tables.report.columns.items():
-        log(f'{file}: ' + ', '.join(f'{meaning} is {name!r}' for meaning, name in columns.items()))
+    for line in report_lines(tables.report):
+        log(line)
     write_json(out / 'settings.json', settings)
     publish(out / 'tables', partial(save_tables, tables))
 
@@ -266,17 +274,49 @@ def make_description(
     if described['unread']['warning']:
         log(f'warning: {described["unread"]["warning"]}')
 
-# %% ../../nbs/shop/03_dataset.ipynb #3ab80c49
-def build_data(
+# %% ../../nbs/shop/03_dataset.ipynb #298b9c34
+def remove_stages(
+    out: Path,  # Folder of a build that failed
+):
+    "Remove the stages of a build, and leave the replies of a server."
+    for name in ('tables', 'queries'):
+        shutil.rmtree(out / name, ignore_errors=True)
+    for name in ('settings.json', 'taste.safetensors'):
+        (out / name).unlink(missing_ok=True)
+    remove_drafts(out)
+
+# %% ../../nbs/shop/03_dataset.ipynb #21b3faae
+@contextmanager
+def claimed_by_build(
     build: Build,  # Settings of the data set
-    log: Callable = print,  # Gets lines about columns, rewording and warnings
-    progress: Callable = lambda steps, **about: steps,  # Wraps loops, for instance tqdm
-) -> DataSet:
-    "Make a data set from tables, or go on with one that was begun."
+) -> Iterator[Path]:  # Folder of the build
+    "Keep other builds out of a folder; one that cannot succeed leaves nothing there."
     out = Path(build.out)
-    settings = build_settings(build)
-    check_writable(out)
-    check_same_settings(out, settings)
+    missing = [path for path in (out, *out.parents) if not path.exists()]
+    try:
+        with one_process(out):
+            try:
+                yield out
+            except DataError as e:
+                is_of_server = build.rewriter and str(e.path) == build.rewriter.url
+                if not (out / 'data.json').exists() and not is_of_server:
+                    remove_stages(out)
+                raise
+    finally:
+        for path in missing:  # the innermost first; one that holds something stays
+            if {kept.name for kept in path.iterdir()} <= {LOCK}:
+                (path / LOCK).unlink(missing_ok=True)
+                path.rmdir()
+
+# %% ../../nbs/shop/03_dataset.ipynb #770a82da
+def make_stages(
+    build: Build,  # Settings of the data set
+    out: Path,  # Folder of the build
+    settings: dict,  # Settings, written beside the tables
+    log: Callable,  # Gets lines about columns, rewording and warnings
+    progress: Callable,  # Wraps loops
+):
+    "Make those stages of a data set that are not there."
     remove_drafts(out)
     if build.rewriter and not (out / 'queries').exists():
         check_server(build.rewriter)
@@ -290,4 +330,18 @@ def build_data(
         publish(out / 'queries', partial(make_queries, build, sources, log=log, progress=progress))
     if not (out / 'data.json').exists():
         make_description(out, settings, tables, sources, log)
-    return load_data(out)
+
+# %% ../../nbs/shop/03_dataset.ipynb #3ab80c49
+def build_data(
+    build: Build,  # Settings of the data set
+    log: Callable = print,  # Gets lines about columns, rewording and warnings
+    progress: Callable = lambda steps, **about: steps,  # Wraps loops, for instance tqdm
+) -> DataSet:
+    "Make a data set from tables, or go on with one that was begun."
+    check_writable(Path(build.out))
+    settings = build_settings(build)
+    check_same_settings(Path(build.out), settings)
+    with claimed_by_build(build) as out:
+        check_same_settings(out, settings)  # the one who was here before may have begun another
+        make_stages(build, out, settings, log, progress)
+        return load_data(out)

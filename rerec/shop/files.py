@@ -84,6 +84,8 @@ def save_tables(
             rows=report.rows,
             dropped=report.dropped,
             problems=report.lines(),
+            guesses=report.guesses,
+            notes=report.notes,
         ),
     )
 
