@@ -287,7 +287,7 @@ def test_rows_with_too_many_cells(shop, capsys, kind, with_quotes):
     assert not (shop / 'shop').exists()
     assert build('--lenient', items=f'items.{kind}') == 0
     data = load_data('shop')
-    assert len(data.catalogue) == 59 and data.about['dropped'] == {f'items.{kind}': 1}
+    assert len(data.catalogue) == 59 and sum(data.about['dropped'].values()) == 1
 
 
 def test_quotes_that_are_letters(shop):
@@ -461,7 +461,10 @@ def test_a_guess_is_taken_back(shop):
 @pytest.mark.parametrize(
     'words, problem',
     [
-        (['--column', 'rating=stars_givn'], "no table has this column -> did you mean 'stars_given'"),
+        (
+            ['--column', 'rating=stars_givn'],
+            "no table has this column -> did you mean 'stars_given'",
+        ),
         (['--column', 'interactions.rating=x'], 'no table has this column'),
         (['--column', 'title=nothere'], 'no table has this column'),
         (['--column', 'rating=genres'], 'no table has this column'),
@@ -541,7 +544,7 @@ def test_placeholders_are_no_values(shop, capsys):
         assert "13 cells of 'genres' hold no value" in text
     assert "2 cells of 'value' hold no value: 'N/A', " in text
     notes = json.loads((shop / 'x2' / 'tables' / 'report.json').read_text())['notes']
-    assert any("'(no genres listed)'" in note for note in notes)
+    assert sum('hold no value' in note for note in notes) == 2
 
 
 def test_a_placeholder_may_be_a_title(tmp_path):
@@ -556,7 +559,11 @@ def amazon(k):
         title=f'Film {k}',
         main_category='Movies & TV',
         categories=[['Movies & TV', GENRES[k % 6]], ['Movies & TV']],
-        details={'Director': f'Dir {k % 5}', 'Language': [None, 'English'][k % 2], 'Rank': {'a': k}},
+        details={
+            'Director': f'Dir {k % 5}',
+            'Language': [None, 'English'][k % 2],
+            'Rank': {'a': k},
+        },
         images=[{'thumb': f'https://m.media/{k}.jpg', 'large': f'https://m.media/{k}L.jpg'}],
         price=[None, f'${k},299.00', '$9.99'][k % 3],
         features=['Discs: two of them, in a box with a book of photographs'],
@@ -596,7 +603,7 @@ def test_lists_of_objects_in_csv(tmp_path):
     facts = facts_of(read_tables(write_csv(tmp_path / 'tmdb.csv', head, rows)))
     expected = {('1', 'genres', GENRES[1]), ('1', 'genres', GENRES[2])}
     expected |= {('1', 'tags', GENRES[1]), ('1', 'tags', GENRES[3])}
-    assert {fact for fact in facts if fact[0] == '1'} - {('1', 'labels', 'a'), ('1', 'labels', 'b')} == expected
+    assert {fact for fact in facts if fact[0] == '1'} == expected
 
 
 def test_tags_of_people(shop, capsys):
@@ -679,7 +686,9 @@ def test_a_wide_table_of_a_shop(games, capsys):
     assert ('designer', 'River, Silver A.') in facts and ('publisher', 'Hasbro, Inc.') in facts
     assert ('weight', row['weight'].replace(',', '.').rstrip('0')) in facts
     assert {relation for _, relation, _ in data.catalogue.facts} == set(KINDS)
-    shown = {line.split()[0]: line.split()[1] for line in said(capsys).splitlines() if line[:2] == '  '}
+    shown = {
+        line.split()[0]: line.split()[1] for line in said(capsys).splitlines() if line[:2] == '  '
+    }
     assert {name: shown[name] for name in KINDS} == KINDS
     left_out = set(row) - set(KINDS) - {'game_id', 'name', 'year_published'}
     assert {shown[name] for name in left_out} == {'no'}
@@ -755,7 +764,11 @@ def test_a_shopify_export(tmp_path):
             '',
             'active',
         ]
-        more = [f'shirt-{k}'] + [''] * 7 + ['', 'M', f'SKU{k}M', '200', '9', '21.99', '', '', '', '', '']
+        more = (
+            [f'shirt-{k}']
+            + [''] * 7
+            + ['', 'M', f'SKU{k}M', '200', '9', '21.99', '', '', '', '', '']
+        )
         rows += [first, more]
     tables = read_tables(write_csv(tmp_path / 'products.csv', head, rows))
     assert [item.title for item in tables.catalogue.items[:2]] == ['Shirt & Tie 0', 'Shirt & Tie 1']
@@ -823,53 +836,85 @@ def test_a_woocommerce_export(tmp_path):
 
 
 def test_a_magento_export(tmp_path):
-    head = ('sku', 'product_type', 'categories', 'name', 'price', 'additional_attributes', 'visibility')
+    head = (
+        'sku',
+        'product_type',
+        'categories',
+        'name',
+        'price',
+        'additional_attributes',
+        'visibility',
+    )
     rows = []
     for k in range(30):
         path = ['Gear/Bags', 'Gear/Watches', 'Training/Video'][k % 3]
         categories = f'Default Category/{path},Default Category/Gear'
         pairs = f'color={["Red", "Blue"][k % 2]},material={["Nylon", "Wool", "Silk"][k % 3]}'
-        rows.append((f'24-MB{k:02}', 'simple', categories, f'Bag {k}', '34.000000', pairs, 'Catalog, Search'))
-    found = {(r, v) for id, r, v in facts_of(read_tables(write_csv(tmp_path / 'm.csv', head, rows))) if id == '24-MB01'}
+        rows.append(
+            (
+                f'24-MB{k:02}',
+                'simple',
+                categories,
+                f'Bag {k}',
+                '34.000000',
+                pairs,
+                'Catalog, Search',
+            )
+        )
+    found = {
+        (r, v)
+        for id, r, v in facts_of(read_tables(write_csv(tmp_path / 'm.csv', head, rows)))
+        if id == '24-MB01'
+    }
     assert {('color', 'Blue'), ('material', 'Wool'), ('categories', 'Watches')} <= found
     assert not {r for r, _ in found} - {'color', 'material', 'categories', 'price'}
 
 
+def write_dicts(path, rows, **form):
+    return write_csv(path, rows[0], [row.values() for row in rows], **form)
+
+
 def test_steam(tmp_path):
-    head = ('AppID', 'Name', 'Release date', 'Estimated owners', 'Price', 'DLC count', 'About the game',
-            'Supported languages', 'Header image', 'Windows', 'Mac', 'Metacritic score', 'Developers', 'Genres', 'Tags')  # fmt: skip
     rng = random.Random(4)
     rows = []
+    tags = ['Story Rich', 'Pixel Graphics', 'Co-op', 'Horror', 'Puzzle', 'Funny']
+    genres = ['Action', 'Indie', 'RPG', 'Casual', 'Racing']
     for k in range(60):
-        genres = rng.sample(['Action', 'Indie', 'RPG', 'Casual', 'Racing'], 2)
-        tags = rng.sample(['Story Rich', 'Pixel Graphics', 'Co-op', 'Horror', 'Puzzle', 'Funny'], 3)
-        rows.append((20000 + 7 * k, f'{ADJECTIVES[k % 12]} {NOUNS[k // 12]}', f'Oct {1 + k % 28}, 20{10 + k % 10}',
-                     '0 - 20000' if k % 2 else '20000 - 50000', f'{k % 7}.99', k % 3, 'A game ' * 30,
-                     "['English', 'French']" if k % 3 else "['English']", f'https://steam/{k}.jpg',
-                     'True', str(k % 4 == 0), k % 90, f'Studio {k % 9}', ','.join(genres), ','.join(tags)))  # fmt: skip
-    tables = read_tables(write_csv(tmp_path / 'games.csv', head, rows))
+        row = {'AppID': 20000 + 7 * k, 'Name': f'{ADJECTIVES[k % 12]} {NOUNS[k // 12]}'}
+        row['Release date'] = f'Oct {1 + k % 28}, 20{10 + k % 10}'
+        row['Estimated owners'] = ['20000 - 50000', '0 - 20000'][k % 2]
+        row |= {'Price': f'{k % 7}.99', 'DLC count': k % 3, 'About the game': 'A game ' * 30}
+        row['Supported languages'] = "['English', 'French']" if k % 3 else "['English']"
+        row |= {'Header image': f'https://steam/{k}.jpg', 'Windows': 'True', 'Mac': k % 4 == 0}
+        row |= {'Metacritic score': k % 90, 'Developers': f'Studio {k % 9}'}
+        row |= {'Genres': ','.join(rng.sample(genres, 2)), 'Tags': ','.join(rng.sample(tags, 3))}
+        rows.append(row)
+    tables = read_tables(write_dicts(tmp_path / 'games.csv', rows))
     assert tables.catalogue.items[5].year == 2015
     found = {(r, v) for id, r, v in facts_of(tables) if id == '20028'}
     assert {('Estimated owners', '20000-50000'), ('Price', '4.99'), ('Mac', 'yes')} <= found
-    assert {v for r, v in found if r == 'Tags'} == set(rows[4][-1].split(','))
+    assert {v for r, v in found if r == 'Tags'} == set(rows[4]['Tags'].split(','))
     assert {v for r, v in found if r == 'Supported languages'} == {'English', 'French'}
     assert not {'About the game', 'Header image', 'Windows'} & relations_of(tables)
 
 
 def test_goodreads(tmp_path):
-    head = ('bookID', 'title', 'authors', 'average_rating', 'isbn', 'isbn13', 'language_code',
-            '  num_pages', 'ratings_count', 'publication_date', 'publisher')  # fmt: skip
     rows = []
     for k in range(60):
         authors = [f'J.K. Rowling/Mary Drawer {k % 4}', 'Stephen King', 'J.K. Rowling'][k % 3]
-        rows.append((k, f'Book {k} (Series  #{k})', authors, f'{3 + k % 20 / 10:.2f}', f'04396554{k:02}',
-                     f'97804396554{k:02}', ['eng', 'en-US'][k % 2], 300 + k, 1000 * k, f'9/{1 + k % 28}/2006',
-                     ['Scholastic Inc.', 'Penguin'][k % 2]))  # fmt: skip
-    tables = read_tables(write_csv(tmp_path / 'books.csv', head, rows))
+        row = dict(bookID=k, title=f'Book {k} (Series  #{k})', authors=authors)
+        row |= dict(average_rating=f'{3 + k % 20 / 10:.2f}', isbn=f'04396554{k:02}')
+        row |= dict(isbn13=f'97804396554{k:02}', language_code=['eng', 'en-US'][k % 2])
+        row |= {'  num_pages': 300 + 7 * k % 90, 'ratings_count': 1000 * k}
+        row |= dict(publication_date=f'9/{1 + k % 28}/2006')
+        row |= dict(publisher=['Scholastic Inc.', 'Penguin'][k % 2])
+        rows.append(row)
+    tables = read_tables(write_dicts(tmp_path / 'books.csv', rows))
     assert {item.year for item in tables.catalogue.items} == {2006}
     found = {(r, v) for id, r, v in facts_of(tables) if id == '6'}
-    assert {('authors', 'J.K. Rowling'), ('authors', 'Mary Drawer 2'), ('num_pages', '306')} <= found
-    assert {('language_code', 'eng'), ('publisher', 'Scholastic Inc.')} <= found
+    authors = {('authors', 'J.K. Rowling'), ('authors', 'Mary Drawer 2')}
+    others = {('num_pages', '342'), ('language_code', 'eng'), ('publisher', 'Scholastic Inc.')}
+    assert authors | others <= found
     assert not {'isbn', 'isbn13'} & relations_of(tables)
 
 
@@ -946,8 +991,12 @@ def test_users_with_codes_in_csv(shop, capsys):
 
 
 def test_movielens_25m(tmp_path):
-    movies = write_csv(tmp_path / 'movies.csv', ITEM_HEAD, [*ITEMS, (99, 'None', '(no genres listed)')])
-    ratings = write_csv(tmp_path / 'ratings.csv', RATING_HEAD, [(u, i, r + 0.5, t) for u, i, r, t in RATINGS])
+    movies = write_csv(
+        tmp_path / 'movies.csv', ITEM_HEAD, [*ITEMS, (99, 'None', '(no genres listed)')]
+    )
+    ratings = write_csv(
+        tmp_path / 'ratings.csv', RATING_HEAD, [(u, i, r + 0.5, t) for u, i, r, t in RATINGS]
+    )
     tables = read_tables(movies, None, ratings)
     assert {v for _, r, v in facts_of(tables)} == set(GENRES)
 

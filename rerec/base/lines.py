@@ -112,9 +112,10 @@ SEPARATOR_LINE = re.compile(r'sep=(.)[\r\n]*$', re.IGNORECASE)  # First line of 
 # %% ../../nbs/base/16_lines.ipynb #6df90e60
 def separator_of(
     path: str | Path,  # Text file of a table
+    encoding: str = 'utf-8',  # Encoding of the file
 ) -> str:  # Comma, semicolon, tab, bar or two colons
     "Find what separates the fields of a table, by its first line."
-    texts = (text.strip('\r\n') for _, text in read_lines(path))
+    texts = (text.strip('\r\n') for _, text in read_lines(path, encoding))
     first = next((text for text in texts if text.strip()), '')
     if named := SEPARATOR_LINE.match(first):
         return named[1]

@@ -159,9 +159,9 @@ def are_mostly(
 def is_row_number(
     cells: Sequence[str],  # Cells of a column of numbers
 ) -> bool:
-    "Check whether numbers count the rows: whole, all different, none between them missing."
-    whole = {int(cell) for cell in cells if cell.isdecimal()}
-    return len(whole) == len(cells) == 1 + max(whole) - min(whole)
+    "Check whether numbers count the rows: whole, in order, and none between them missing."
+    whole = [int(cell) for cell in cells if cell.isdecimal()]
+    return len(whole) == len(cells) and whole == list(range(whole[0], whole[0] + len(whole)))
 
 # %% ../../nbs/shop/26_guesses.ipynb #d8c44eca
 def are_codes(
@@ -190,7 +190,7 @@ def cell_reason(
     if guess.kind in ('yes', 'pairs'):
         return ''
     values = Counter(facts)
-    if len(values) < 2 and not has_empty and len(cells) > 5:
+    if min(values.values(), default=0) == len(cells) > 5 and not has_empty:
         return 'same'
     if guess.kind == 'list' and median(len(v.split()) for _, v in values or [('', '')]) > 6:
         return 'text'

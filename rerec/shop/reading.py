@@ -120,7 +120,7 @@ def _fast_pieces(path, size, names, separator):
 
 # %% ../../nbs/shop/25_reading.ipynb #8e2e3633
 def _csv_pieces(path, size, refuse, names=None, encoding='utf-8'):
-    separator = separator_of(path)
+    separator = separator_of(path, encoding)
     seen = 0
     with tempfile.TemporaryDirectory() as d:
         as_is = is_plain(path, encoding, separator)
