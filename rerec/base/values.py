@@ -32,9 +32,10 @@ def is_value(
 
 # %% ../../nbs/base/17_values.ipynb #bb2b27a6
 _NUMBER = r"[-+]?\d+(?:[.,'’\u00a0\u202f ]\d{3}(?!\d))*(?:[.,]\d+)?(?:[eE][-+]?\d+)?"
+_CURRENCY = r'(?:(?:[A-Z]{1,3})?[$€£¥₹₩₽₺]|[A-Z]{3}(?=\s)|Rs\.?)'
 MEASURE = re.compile(
-    r'(?P<currency>(?:[A-Z]{1,3})?[$€£¥₹₩₽₺]|[A-Z]{3}(?=\s)|Rs\.?)?\s*'
-    rf'(?P<low>{_NUMBER})(?:\s*(?:-|–|—|to|bis)\s*(?P<high>{_NUMBER}))?'
+    rf'(?P<currency>{_CURRENCY})?\s*(?P<low>{_NUMBER})'
+    rf'(?:\s*(?:-|–|—|to|bis)\s*{_CURRENCY}?\s*(?P<high>{_NUMBER}))?'
     r'(?P<unit>\s*[^\d\s][^\d]{0,14})?'
 )
 
@@ -86,7 +87,7 @@ def measure_shape(
     "Recognise a column of numbers or ranges (ours)."
     found = [measure for measure in map(MEASURE.fullmatch, cells) if measure]
     units = {(m['unit'] or '').strip().casefold() for m in found}
-    if len(found) < 0.95 * len(cells) or len(units) > max(3, 0.05 * len(cells)):
+    if len(found) < 0.8 * len(cells) or len(units) > max(3, 0.05 * len(cells)):
         return None
     numbers = [number for m in found for number in m.group('low', 'high') if number]
     kind = 'range' if any(m['high'] for m in found) else 'number'
@@ -140,7 +141,7 @@ def are_lists(
     if not several or mean(len(p.split()) for p in chain(*several)) > 4:
         return False
     words = set(re.findall('[a-z]+', name.casefold()))
-    if mark in '|;\n•' or words & LIST_NAMES:
+    if mark in '|;\n•；、' or words & LIST_NAMES:
         return True
     if mark == ',' and are_inverted(split):
         return False
@@ -155,7 +156,7 @@ def list_marks(
     cells: Sequence[str],  # Its cells, none empty
 ) -> str:  # Letters that separate; empty if the cells are no lists
     "Find the letters that separate the values of a column (ours)."
-    for mark in '|;\n•,/':
+    for mark in '|;\n•；、，,/':
         if are_lists(name, cells, mark):
             break
     else:

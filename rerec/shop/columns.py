@@ -36,7 +36,7 @@ COLUMNS = {  # Role to meanings, and the names of each, likeliest first
     'attributes': dict(
         item=ID_NAMES,
         relation='relation property attribute predicate feature key name',
-        value='value object tail entry',
+        value='value val object tail entry attributevalue propertyvalue',
     ),
     'interactions': dict(
         user='user userid customer customerid reviewer reviewerid member memberid'
@@ -199,16 +199,20 @@ def plain_ids(
 # %% ../../nbs/shop/19_columns.ipynb #00fbdb23
 def known_item_column(
     piece,  # First polars.DataFrame of a table, with its own names
-    column: str,  # Column that is taken for the item
+    columns: dict[str, str],  # Names of columns by meaning
     ids: Sequence[str],  # Ids of the items
-) -> str:  # The same column, or one with more ids of items
-    "Choose the column that holds ids of items, of those that are called so."
+) -> str:  # The column of the item, or one with more ids of items
+    "Choose the column that holds ids of items."
     words = COLUMNS['interactions']['item'].split()
-    possible = [column, *(n for n in piece.columns if plain_name(n) in words and n != column)]
-    if len(possible) == 1:
+    column = columns['item']
+    free = [name for name in piece.columns if name not in columns.values()]
+    if plain_name(column) != 'id':  # which may be the number of the row
+        free = [name for name in free if plain_name(name) in words]
+    if not free:
         return column
-    ids = pl.Series(ids).implode()
-    return max(possible, key=lambda name: piece.select(pl.col(name).is_in(ids).sum()).item())
+    short = pl.col(column, *free).str.replace(r'\.0+$', '')
+    counts = piece.select(short.is_in(pl.Series(ids).implode()).sum()).row(0, named=True)
+    return max([column, *free], key=counts.get)
 
 # %% ../../nbs/shop/19_columns.ipynb #28ffb48b
 def first_columns(
@@ -222,5 +226,5 @@ def first_columns(
     columns = named_columns(path, piece.columns, role, given)
     is_given = {'item', f'{role}.item'} & given.keys()
     if role == 'interactions' and 'item' in known and not is_given:
-        columns['item'] = known_item_column(piece, columns['item'], known['item'])
+        columns['item'] = known_item_column(piece, columns, known['item'])
     return columns

@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['KINDS_OF_FACTS', 'YES', 'NO', 'LEFT_OUT', 'PERSONAL', 'CELL_PATTERNS', 'LONG', 'REASONS', 'Guess', 'column_shape',
            'object_facts', 'cell_facts', 'words_of', 'name_reason', 'are_mostly', 'is_row_number', 'are_codes',
-           'cell_reason', 'guess_column', 'guess_facts', 'join_options', 'check_kinds', 'guess_line', 'guess_table']
+           'cell_reason', 'guess_column', 'share_prefixes', 'guess_facts', 'join_options', 'check_kinds', 'guess_line',
+           'guess_table']
 
 # %% ../../nbs/shop/26_guesses.ipynb #fa6672ca
 import json
@@ -91,7 +92,9 @@ def cell_facts(
     if kind == 'no' or kind == 'yes' and cell.casefold() not in YES:
         return []
     facts = [(guess.column, 'yes' if kind == 'yes' else cell)]
-    if kind in ('number', 'range'):
+    if kind == 'yes' and mark:  # one of several columns, such as genre_Action
+        facts = [(mark, guess.column[len(mark) + 1 :])]
+    elif kind in ('number', 'range'):
         facts = [(guess.column, plain_measure(cell, mark))]
     elif mark == 'json':
         facts = object_facts(object_of(cell), guess)
@@ -220,6 +223,19 @@ def guess_column(
     reason = '' if wanted else name_reason(name, role) or cell_reason(cells, guess, has_empty)
     return guess._replace(kind='no', reason=reason) if reason else guess
 
+# %% ../../nbs/shop/26_guesses.ipynb #4a9926c6
+def share_prefixes(
+    guesses: Sequence[Guess],  # Guesses of all columns of a table
+) -> list[Guess]:  # With the beginning as mark of those columns that share it
+    "Recognise columns of yes and no that are the values of one relation (ours)."
+
+    def prefix(guess):
+        found = re.fullmatch(r'(.+?)[_:. ].+', guess.column) if guess.kind == 'yes' else None
+        return found[1] if found else ''
+
+    counts = Counter(filter(None, map(prefix, guesses)))
+    return [g._replace(mark=prefix(g)) if counts[prefix(g)] > 2 else g for g in guesses]
+
 # %% ../../nbs/shop/26_guesses.ipynb #69712298
 def guess_facts(
     table,  # A polars.DataFrame, with meanings as names of columns
@@ -243,7 +259,7 @@ def guess_facts(
             continue
         column = table[name].to_list()
         guesses.append(guess_column(name, column, role, kind, name in also))
-    return guesses
+    return share_prefixes(guesses)
 
 # %% ../../nbs/shop/26_guesses.ipynb #6fb52610
 def join_options(

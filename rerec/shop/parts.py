@@ -109,7 +109,7 @@ def number_of_candidates(
 ) -> int:
     "Choose how many candidates a query has; `DataError` if there is no room for as many (ours)."
     tenth = int(np.quantile(rooms, 0.1, method='lower')) if len(rooms) else MOST_CANDIDATES
-    n = wanted or min(MOST_CANDIDATES, tenth)
+    n = wanted or min(MOST_CANDIDATES, max(tenth // 2, min(5, tenth)))
     if n > tenth or n < 2:
         n_with_room = sum(room >= n for room in rooms)
         problem = f'only {n_with_room:,} of {len(rooms):,} queries have {max(n, 2)} candidates'

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['GENRES', 'MOVIELENS', 'TABLE_READERS', 'ENTITY', 'tidy_names', 'is_plain', 'plain_copy', 'holds_quote',
            'frame_of_rows', 'plain_column', 'movielens_encoding', 'join_genres', 'table_files', 'reader_of', 'as_text',
-           'refuse_record', 'pieces']
+           'refuse_record', 'check_part', 'pieces']
 
 # %% ../../nbs/shop/25_reading.ipynb #ed02e957
 import html
@@ -229,11 +229,12 @@ def join_genres(
 # %% ../../nbs/shop/25_reading.ipynb #a23b248a
 def _movielens_pieces(path, size, refuse):
     name = path.name.lower()
-    with path.open('rb') as f:
-        has_header = name.endswith('.dat') and b'::' not in f.readline()
-    names = None if has_header else list(MOVIELENS[name])
-    pieces = _csv_pieces(path, size, refuse, names, movielens_encoding(path))
-    return map(join_genres, pieces) if name == 'u.item' else pieces
+    encoding = movielens_encoding(path)
+    _, first, _ = next(csv_records(path, separator_of(path, encoding), encoding), (1, [''], ''))
+    # some copies have got a header since, and then its first cell is no number
+    names = list(MOVIELENS[name]) if first[0].isdecimal() else None
+    pieces = _csv_pieces(path, size, refuse, names, encoding)
+    return map(join_genres, pieces) if names and name == 'u.item' else pieces
 
 # %% ../../nbs/shop/25_reading.ipynb #402535d2
 TABLE_READERS = {
@@ -308,6 +309,17 @@ def refuse_record(
         problem, path, line, remedy='quote fields that hold a separator, or use --lenient'
     )
 
+# %% ../../nbs/shop/25_reading.ipynb #f66168c5
+def check_part(
+    file: Path,  # Part of a table
+    names: Sequence[str],  # Its columns
+    first: Sequence[str],  # Columns of the first part
+):
+    "Raise `DataError` for a part that has few of the columns of the table."
+    if 2 * len(set(names) & set(first)) < len(first):
+        problem = f'is another table than the files beside it: it has {", ".join(names)[:100]}'
+        raise DataError(problem, file, remedy='name a single file instead of the folder')
+
 # %% ../../nbs/shop/25_reading.ipynb #bc0fc329
 def pieces(
     path: str | Path,  # File or folder of a table; text files may be packed
@@ -319,7 +331,11 @@ def pieces(
     readers = [reader_of(file) for file in files]
 
     def read():
+        names = None
         for file, reader in zip(files, readers):
-            yield from reader(file, size, refuse)
+            for piece in reader(file, size, refuse):
+                names = names or piece.columns
+                check_part(file, piece.columns, names)
+                yield as_text(piece)
 
-    return map(as_text, read())
+    return read()
