@@ -41,6 +41,8 @@ def read_moments(
 ):  # A Series of seconds since 1970; null for what is no time
     "Read times, format by format, until all cells are read."
     found = parse_numbers_of(cells)
+    if found.null_count() == cells.null_count():
+        return found
     text = cells.str.slice(0, 19).str.replace(r'(\d)T(\d)', '$1 $2')
     first = text.str.extract(r'^(\d+)/').cast(pl.Int32)
     slashes = '%d/%m/%Y' if (first > 12).any() else '%m/%d/%Y'
