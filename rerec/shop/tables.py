@@ -9,7 +9,7 @@ __all__ = ['FACT_COLUMNS', 'to_long', 'note_nothing', 'make_item', 'facts_beside
 # %% ../../nbs/shop/01_tables.ipynb #d52d3208
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +29,7 @@ from rerec.shop.guesses import (
     guess_line,
     join_options,
 )
-from .interactions import read_shop_likes
+from .interactions import no_pairs, read_shop_likes
 from .people import read_profiles
 from .reading import pieces
 
@@ -226,6 +226,8 @@ class Tables:
     users: Sequence[str]  # Names of users, by row
     profiles: dict[str, list]  # Column of the table of users to a value or None for each user
     report: Report
+    # user row and item row of ratings that are no likes
+    rated: np.ndarray = field(default_factory=no_pairs)
 
 # %% ../../nbs/shop/01_tables.ipynb #a45ed58f
 def check_names(
@@ -264,12 +266,13 @@ def read_tables(
     guess = not attributes
     rows, beside = read_shop_items(items, report, columns, domain, item_facts, kinds, guess)
     facts = read_shop_facts(attributes, rows, report, columns, beside, kinds)
-    likes, names = np.empty((0, 2), np.int32), []
+    likes, names, others = no_pairs(), [], no_pairs()
     if interactions:
-        likes, names = read_shop_likes(interactions, rows, report, columns, liked)
+        likes, names, others = read_shop_likes(interactions, rows, report, columns, liked)
     profiles = read_profiles(users, names, report, columns, kinds) if users else {}
     if not lenient:
         refuse_problems(report)
     if not facts:
         report.notes.append('no facts: name columns with --item-facts, or a table of --attributes')
-    return Tables(Catalogue(rows, facts, likes, len(names)), names, profiles, report)
+    catalogue = Catalogue(rows, facts, likes, len(names))
+    return Tables(catalogue, names, profiles, report, others)
