@@ -190,8 +190,6 @@ def cell_reason(
         return 'text'
     if guess.kind == 'number' and many and (is_row_number(cells) or are_codes(cells)):
         return 'id'
-    if guess.kind in ('yes', 'pairs'):
-        return ''
     values = Counter(facts)
     if min(values.values(), default=0) == len(cells) > 5 and not has_empty:
         return 'same'
