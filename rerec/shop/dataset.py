@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['DataSet', 'rewording', 'make_queries', 'table_counts', 'about', 'load_data', 'make_tables', 'make_embeddings',
-           'make_description', 'check_queries', 'make_stages', 'build_data']
+           'make_description', 'check_query_number', 'make_stages', 'build_data']
 
 # %% ../../nbs/shop/03_dataset.ipynb #9f3f4876
 import json
@@ -49,8 +49,7 @@ class DataSet:
     needs: dict[str, list[Need]]  # Intent of each query
     lightgcn: LightGCN  # Embeddings of early likes
     about: dict  # Contents of data.json
-    # user row and item row of ratings that are no likes
-    rated: np.ndarray = field(default_factory=no_pairs)
+    rated: np.ndarray = field(default_factory=no_pairs)  # (user, item) rows, no likes
 
     @cached_property
     def sources(self) -> Sources:
@@ -246,7 +245,7 @@ def make_description(
         log(f'warning: {described["unread"]["warning"]}')
 
 # %% ../../nbs/shop/03_dataset.ipynb #d7db55cf
-def check_queries(
+def check_query_number(
     n: int,  # Number of queries wanted in all parts
     n_items: int,  # Number of items in the catalogue
 ):
@@ -271,7 +270,7 @@ def make_stages(
     if not (out / 'tables').exists():
         make_tables(build, out, settings, log)
     tables = load_tables(out / 'tables')
-    check_queries(build.n_queries, len(tables.catalogue))
+    check_query_number(build.n_queries, len(tables.catalogue))
     sources = Sources(tables.catalogue, tables.profiles)
     if not (out / 'taste.safetensors').exists():
         make_embeddings(build, out, sources, progress)

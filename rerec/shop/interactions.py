@@ -69,10 +69,9 @@ def lowest_liked(
         raise DataError(reach, path, remedy=remedy)
     if liked is None and n < 0.1 * len(ratings):
         lowest = ratings.median()
-        reach += f', four fifths of the highest ({highest:g}); so the upper half are likes'
-        reach += f', from {lowest:g} up'
+        reach += f', 4/5 of the highest; the upper half are likes, from {lowest:g}'
     if ratings.n_unique() > 1:
-        report.notes.append(f'{Path(path).name}: {reach} (--liked sets another limit)')
+        report.notes.append(f'{Path(path).name}: {reach} (--liked changes it)')
     return lowest
 
 # %% ../../nbs/shop/36_interactions.ipynb #713cd7af

@@ -226,8 +226,7 @@ class Tables:
     users: Sequence[str]  # Names of users, by row
     profiles: dict[str, list]  # Column of the table of users to a value or None for each user
     report: Report
-    # user row and item row of ratings that are no likes
-    rated: np.ndarray = field(default_factory=no_pairs)
+    rated: np.ndarray = field(default_factory=no_pairs)  # (user, item) rows, no likes
 
 # %% ../../nbs/shop/01_tables.ipynb #a45ed58f
 def check_names(
