@@ -21,7 +21,7 @@ from ..base.times import as_moment, as_year, parse_numbers
 from ..base.values import NO_VALUE
 from .columns import first_columns, plain_ids, plain_name, rename_columns
 from .guesses import guess_table
-from .reading import pieces
+from .raw_tables import pieces
 
 # %% ../../nbs/shop/20_checks.ipynb #8f0e4837
 def cell_check(

@@ -31,7 +31,7 @@ from rerec.shop.guesses import (
 )
 from .interactions import no_pairs, read_shop_likes
 from .people import read_profiles
-from .reading import pieces
+from .raw_tables import pieces
 
 # %% ../../nbs/shop/01_tables.ipynb #b9b5c092
 FACT_COLUMNS = dict(item=pl.String, relation=pl.String, value=pl.String)
