@@ -4,6 +4,7 @@ is written here in our own words and read or built, with the value that is right
 import csv
 import gzip
 import json
+import os
 import random
 import subprocess
 import sys
@@ -767,7 +768,7 @@ def test_a_shopify_export(tmp_path):
         more = (
             [f'shirt-{k}']
             + [''] * 7
-            + ['', 'M', f'SKU{k}M', '200', '9', '21.99', '', '', '', '', '']
+            + ['', 'LM'[k % 2], f'SKU{k}M', '200', '9', '21.99', '', '', '', '', '']
         )
         rows += [first, more]
     tables = read_tables(write_csv(tmp_path / 'products.csv', head, rows))
@@ -1119,3 +1120,31 @@ def test_the_same_call_in_python(shop):
     with pytest.raises(DataError, match='no kind of facts'):
         build_data(Build('items.csv', interactions='ratings.csv', out='y', kinds=dict(genres='x')))
     assert not Path('y').exists()
+
+
+# Real tables
+DATA = os.environ.get('REREC_DATA', '')
+needs_data = pytest.mark.skipif(not DATA, reason='set REREC_DATA to the folder of the real data')
+
+
+@needs_data
+def test_films_without_a_genre():
+    tables = read_tables(
+        f'{DATA}/movie/items_mllatestsmall.csv.gz',
+        None,
+        f'{DATA}/movie/interactions_mllatestsmall.csv.gz',
+    )
+    values = {value for *_, value in tables.catalogue.facts}
+    assert '(no genres listed)' not in values and len(values) == 19
+    assert any("34 cells of 'genres' hold no value" in note for note in tables.report.notes)
+
+
+@needs_data
+def test_columns_of_ten_thousand_books():
+    tables = read_tables(f'{DATA}/book/goodbooks_items.csv.gz')
+    found = {(r, v) for id, r, v in facts_of(tables) if id == '2'}
+    assert {('authors', 'J.K. Rowling'), ('authors', 'Mary GrandPré')} <= found
+    assert {('language_code', 'eng'), ('average_rating', '4.44')} <= found
+    assert 'original_title' not in relations_of(tables)
+    years = {item.id: item.year for item in tables.catalogue.items}
+    assert years['2'] == 1997 and min(y for y in years.values() if y) > 0

@@ -253,7 +253,8 @@ def guess_facts(
         if not all_columns and not kind and name not in also:
             continue
         if by_people and not kind and plain_name(name) in words['rating'] + words['time']:
-            guesses.append(Guess(name, 'no', reason='person'))
+            reason = 'time' if plain_name(name) in words['time'] else 'person'
+            guesses.append(Guess(name, 'no', reason=reason))
             continue
         column = table[name].to_list()
         guesses.append(guess_column(name, column, role, kind, name in also))
@@ -299,7 +300,7 @@ REASONS = dict(
     address='addresses, pictures or e-mails',
     shop='kept for the program of a shop',
     time='dates or times',
-    person='about single people',
+    person='about people',
     text='texts',
     same='the same in every row',
     rare='hardly any value is in two rows',
