@@ -3,7 +3,7 @@ VENV ?= .venv
 SEED ?= 0
 ARGS ?=
 B = $(VENV)/bin
-.PHONY: train test lab docs bench install rivals export run readme clean help
+.PHONY: train test lab docs bench install rivals lowest export run readme clean help
 
 help:                          ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 12
@@ -40,6 +40,13 @@ rivals: .venv-rivals/.ok       ## .venv-rivals with RecBole and ranx, to measure
 	.venv-rivals/bin/pip install -q --disable-pip-version-check -r rivals.txt
 	.venv-rivals/bin/pip install -q --disable-pip-version-check --no-deps recbole==1.2.1
 	.venv-rivals/bin/python -c 'import ranx, recbole.config'
+	touch $@
+
+lowest: .venv-lowest/.ok       ## the lowest versions that settings.ini allows (5 GB): tables, builds and a short training
+	.venv-lowest/bin/python -m pytest -q tests/test_lowest.py tests/test_tables.py
+.venv-lowest/.ok: settings.ini setup.py lowest.txt
+	$(PY) -m venv .venv-lowest
+	.venv-lowest/bin/pip install -q --disable-pip-version-check -c lowest.txt setuptools pytest hypothesis -e '.[gguf,bench,reword,app]'
 	touch $@
 
 export: install                ## notebooks -> rerec/, in ruff's layout

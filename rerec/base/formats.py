@@ -392,6 +392,7 @@ def read_graph(
     path: str | Path,  # A file such as movie_item_attribute_graph.gexf
     items: Sequence[Item],  # Items the graph speaks of
     resolve: Callable[[str], int] | None = None,  # Label of a node to row or -1; None: exact titles
+    refuse: Callable | None = None,  # Gets number and ends of an edge without an item; None: raise
 ) -> tuple[tuple[int, str, str], ...]:  # Facts: (item row, relation, value), each once
     "Read facts from an item-attribute graph in GEXF."
     resolve = resolve or exact_titles(items)
@@ -406,9 +407,12 @@ def read_graph(
     facts = []
     for n, edge in enumerate(root.iterfind('.//{*}edge'), 1):
         fact = _edge_fact(edge, names, rows, labels)
-        if fact is None:
-            ends = [labels.get(end, end) for end in (edge.get('source'), edge.get('target'))]
+        if fact is not None:
+            facts.append(fact)
+            continue
+        ends = [labels.get(end, end) for end in (edge.get('source'), edge.get('target'))]
+        if refuse is None:
             remedy = 'add the item to the catalogue'
             raise DataError(f'joins no item: {ends}', path, field=f'edge {n}', remedy=remedy)
-        facts.append(fact)
+        refuse(n, ends)
     return tuple(dict.fromkeys(facts))

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['GRADES', 'most_common_rows', 'sample_by_popularity', 'rows_by_grade', 'group_of', 'all_liked', 'rows_in_request',
-           'likes_of_user', 'rows_not_wrong', 'Ranks', 'allowed_rows', 'spare_rows', 'easy_rows', 'exchange_for_ranks',
-           'choose_by_grade', 'query_with_candidates', 'choose_candidates']
+           'likes_of_user', 'rows_not_wrong', 'candidate_room', 'Ranks', 'allowed_rows', 'spare_rows', 'easy_rows',
+           'exchange_for_ranks', 'choose_by_grade', 'query_with_candidates', 'choose_candidates']
 
 # %% ../../nbs/shop/13_candidates.ipynb #ce3fef06
 import random
@@ -135,6 +135,18 @@ def rows_not_wrong(
         facts = [drawer.fact[c] for c in query.conditions]
         rows.update(fitting(drawer.sources, facts).tolist())
     return rows
+
+# %% ../../nbs/shop/13_candidates.ipynb #0b2b82f4
+def candidate_room(
+    drawer: Drawer,  # Graphs of facts and likes
+    query: Query,  # A query without candidates
+    need: Need,  # Intent of the query
+) -> int:  # The right item included
+    "Count the items that a query can offer."
+    items = drawer.sources.catalogue.items
+    banned = rows_not_wrong(drawer, query) | set(rows_in_request(drawer.sources, need))
+    domain = items[query.truth[0]].domain
+    return 1 + sum(item.domain == domain and i not in banned for i, item in enumerate(items))
 
 # %% ../../nbs/shop/13_candidates.ipynb #9d04aa02
 class Ranks(NamedTuple):
@@ -269,7 +281,7 @@ def choose_candidates(
     levels = rows_by_grade(drawer, query, right)
     grades = choose_by_grade(sources, levels, allowed, n - 1, 4 * n + len(banned), rng)
     if len(grades) < n - 1:
-        remedy = f'ask for fewer than {n}'
+        remedy = f'ask for {len(grades) + 1} or fewer with --candidates'
         raise DataError(f'only {len(grades) + 1} candidates for query {query.id!r}', remedy=remedy)
     if ranks:
         grades = exchange_for_ranks(ranks, right, grades, levels, allowed, domain, rng)
