@@ -39,6 +39,7 @@ from rerec.run.folder import (
     MetricsFile,
     ProgressBar,
     Run,
+    SharedCheckpoints,
     newest_checkpoint,
     open_run,
     provenance,
@@ -207,6 +208,7 @@ def learn_rows(
     model.get_input_embeddings().weight.requires_grad_(False)
     args = supervised_settings(run, folder, max(1, len(rows) // ROWS_A_STEP), rate, decay)
     watch = [ProgressBar(folder.name), MetricsFile(folder.parent / 'metrics.jsonl', folder.name)]
+    watch.append(SharedCheckpoints())
     trainer = PackedTrainer(
         model=model,
         args=args,

@@ -10,7 +10,6 @@ __all__ = ['LETTER', 'END', 'SHORT_ROWS', 'Piece', 'find_values', 'find_pieces',
 # %% ../../nbs/run/10_packing.ipynb #49bae521
 import random
 from bisect import bisect_right
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate, groupby, permutations

@@ -39,6 +39,7 @@ from rerec.run.folder import (
     MetricsFile,
     ProgressBar,
     Run,
+    SharedCheckpoints,
     newest_checkpoint,
     open_run,
     provenance,
@@ -170,6 +171,7 @@ def fine_tune(
     metrics = task_metrics(
         data.validation, data.catalogue, data.titles, prompt=data.prompt, **data.answering
     )
+    watch = [ProgressBar('ReRec'), MetricsFile(Path(run.folder) / 'metrics.jsonl', 'rerec')]
     made = trainer(
         model=model,
         args=config,
@@ -178,7 +180,7 @@ def fine_tune(
         processing_class=tokenizer,
         titles=data.titles,
         evaluator=metrics,
-        callbacks=[ProgressBar('ReRec'), MetricsFile(Path(run.folder) / 'metrics.jsonl', 'rerec')],
+        callbacks=[*watch, SharedCheckpoints()],
         peft_config=adapter(run.lora_rank),
     )
     made.remove_callback(PrinterCallback)
@@ -391,6 +393,7 @@ def small_warm_start(
     model = mini_policy(setup.tokenizer, run.seed)
     config = warm_start_config(checkpoints, run.warm_steps, run.seed)
     watch = [ProgressBar('warm start'), MetricsFile(folder / 'metrics.jsonl', 'warm start')]
+    watch.append(SharedCheckpoints())
     last = newest_checkpoint(checkpoints)
     warm_start(model, setup.tokenizer, setup.demos, config, watch, last)
     return publish(done, lambda folder: save_policy(model, setup.tokenizer, folder))
