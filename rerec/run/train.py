@@ -25,7 +25,7 @@ from ..base.answers import BOXED_TASK, render_prompt
 from ..base.core import Catalogue, DataError, Query, check_writable, seed_everything, write_json
 from ..base.data import leakage, load_benchmark, split_queries
 from ..base.distractors import add_candidates
-from ..base.models import load_policy, save_policy
+from ..base.models import ensure_template, load_policy, save_policy
 from ..base.titles import TitleIndex
 from ..method.checkpoints import latest_checkpoint
 from ..method.facts import AttributeGraph
@@ -266,6 +266,8 @@ def train(
     began, folder = time.time(), open_run(run)
     seed_everything(run.seed)
     policy, tokenizer = load_policy(model, **loading)
+    if not isinstance(data.prompt(data.train[0], data.catalogue), str):
+        ensure_template(tokenizer)
     made = fine_tune(run, data, policy, tokenizer, reward, trainer)
     publish(folder / 'model', partial(save_as_loaded, made.model, tokenizer, model))
     before = load_policy(model, **loading)[0].to(made.model.device)
@@ -391,6 +393,8 @@ def small_warm_start(
         return done
     checkpoints = folder / 'checkpoints' / 'warm_start'
     model = mini_policy(setup.tokenizer, run.seed)
+    if not run.warm_steps:
+        return publish(done, lambda folder: save_policy(model, setup.tokenizer, folder))
     config = warm_start_config(checkpoints, run.warm_steps, run.seed)
     watch = [ProgressBar('warm start'), MetricsFile(folder / 'metrics.jsonl', 'warm start')]
     watch.append(SharedCheckpoints())

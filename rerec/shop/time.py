@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 import torch
 
@@ -173,8 +174,9 @@ def predict_minutes(
     material: LookupData,  # Queries and prompts of the run
 ) -> dict[str, float]:  # Minutes by stage
     "Measure the machine, and predict the minutes of each stage of a run."
-    is_left = run.method != 'untuned' and not (run.start / 'model').exists()
-    rows = warm_up_rows(run if is_left else replace(run, warm_rows=12), material)
+    is_left = run.first_model != run.model and not Path(run.first_model).exists()
+    few = replace(run, warm_rows=12, warm=run.warm or 'queries')
+    rows = warm_up_rows(run if is_left else few, material)
     throughput = measure_throughput(run, material, rows)
     _, tokenizer = load_policy(run.model, **fast_settings())
     row_tokens = sum(len(encode_row(tokenizer, row)['input_ids']) for row in rows)
