@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['shop_data', 'judge_rankers', 'evaluate_warm_start', 'judge_run', 'report', 'conclusion', 'checked_run',
-           'save_evaluations', 'result_of', 'train_shop', 'announcement_rows', 'bench_announcement', 'evaluate_run']
+           'save_evaluations', 'result_of', 'trained_and_tested', 'train_shop', 'announcement_rows',
+           'bench_announcement', 'is_writable', 'evaluate_run']
 
 # %% ../../nbs/shop/09_training.ipynb #620b56a2
 import json
@@ -15,7 +16,7 @@ from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
-from ..base.core import Query, write_json
+from ..base.core import Query, check_writable, write_json
 from ..base.models import load_policy
 from ..run.baselines import ranker
 from ..run.evaluation import Evaluation, as_markdown, evaluate_scores, table_of
@@ -24,7 +25,9 @@ from ..run.language import METHODS, LookupData, ask_model, train_policy, trainer
 from ..run.lookup import look_up_chances, lookup_prompt
 from ..run.report import before_and_after, draw_report, example_answers, write_report
 from ..run.train import config_of, sample_queries
+from .claims import claimed
 from .dataset import DataSet, load_data
+from .preflight import check_before
 from .retrieval import Retriever, retrieval_scores
 from .runs import device, read_run, reading_settings, run_model, shop_run, shop_snippets
 from .time import announce, predict_minutes
@@ -67,9 +70,10 @@ def judge_rankers(
 def evaluate_warm_start(
     run: Run,  # Run whose warm start is done
     material: LookupData,  # Test queries and their prompts
+    tokenizer,  # Tokenizer of the run
 ) -> Evaluation:
     "Test the model that reinforcement begins with."
-    model, tokenizer = load_policy(str(run.start / 'model'), **reading_settings())
+    model, _ = load_policy(run.first_model, **reading_settings())
     return ask_model(run, material, model.to(device()), tokenizer, material.test)
 
 # %% ../../nbs/shop/09_training.ipynb #77ad0481
@@ -84,7 +88,7 @@ def judge_run(
     model.set_attn_implementation('sdpa')
     after = ask_model(run, material, model, tokenizer, material.test)
     is_new = run.method not in ('untuned', 'warm start')
-    first = evaluate_warm_start(run, material) if is_new else after
+    first = evaluate_warm_start(run, material, tokenizer) if is_new else after
     found = judge_rankers(data, material.test, run.seed)
     return found | {'before': first, run.method: after}
 
@@ -163,18 +167,16 @@ def result_of(
         provenance=provenance(),
     )
 
-# %% ../../nbs/shop/09_training.ipynb #f02e0ea8
-def train_shop(
-    run: Run,  # Run as shop_run returns it
-    log: Callable = lambda text: None,  # Gets the prediction of minutes, for instance print
+# %% ../../nbs/shop/09_training.ipynb #a9b11c0f
+def trained_and_tested(
+    run: Run,  # Run with its number of candidates
+    data: DataSet,  # Data set with its catalogue and embeddings
+    material: LookupData,  # Queries of the run and their prompts
+    log: Callable,  # Gets the prediction of minutes
     **parts,  # Arguments of run_method: reward and trainer
 ) -> dict:  # Contents of result.json
-    "Warm up, fine-tune and test a model on a data set."
-    began = time.time()
-    data = load_data(run.data)
-    run = checked_run(run, data)
-    folder = open_run(run)
-    material = shop_data(run, data)
+    "Predict the minutes of a run, train it, test it, and write what it leaves behind."
+    began, folder = time.time(), Path(run.folder)
     predicted = predict_minutes(run, material)
     log(announce(predicted))
     started = time.time()
@@ -190,6 +192,21 @@ def train_shop(
         report(run, folder, result, found, material.test, data)
     write_json(folder / 'result.json', result)  # last: a run that has it is done
     return result
+
+# %% ../../nbs/shop/09_training.ipynb #f02e0ea8
+def train_shop(
+    run: Run,  # Run as shop_run returns it
+    log: Callable = lambda text: None,  # Gets the prediction of minutes, for instance print
+    **parts,  # Arguments of run_method: reward and trainer
+) -> dict:  # Contents of result.json
+    "Warm up, fine-tune and test a model on a data set."
+    data = load_data(run.data)
+    run = checked_run(run, data)
+    with claimed(run.folder):
+        open_run(run)
+        material = shop_data(run, data)
+        check_before(run, material)
+        return trained_and_tested(run, data, material, log, **parts)
 
 # %% ../../nbs/shop/09_training.ipynb #4d907ba0
 def announcement_rows(
@@ -231,20 +248,36 @@ def bench_announcement(
     }
     return announcement_rows(minutes['predicted'], spent)
 
+# %% ../../nbs/shop/09_training.ipynb #e33313a0
+def is_writable(
+    folder: Path,  # Need not exist
+) -> bool:
+    "Try whether a file can be written to a folder."
+    try:
+        check_writable(folder)
+    except OSError:
+        return False
+    return True
+
 # %% ../../nbs/shop/09_training.ipynb #adb37ae6
 def evaluate_run(
     folder: str | Path,  # Folder of a run
     data: str | Path | None = None,  # Another data set than that of the training
     part: str = 'test',  # Part of the data set
     most: int = 0,  # Number of queries, at random; 0 for all
-) -> Evaluation:  # Also stored with the run
+    log: Callable = lambda text: None,  # Gets a line if the data changed, or nothing is stored
+) -> Evaluation:  # Also stored with the run, if its folder can be written
     "Test the model of a run."
-    run = read_run(folder, data)
+    run = read_run(folder, data, log)
     data_set = load_data(run.data)
     run = replace(run, n_test=most or len(data_set.parts[part]))
     material = shop_data(run, data_set, part)
     model, tokenizer = run_model(folder)
+    answers = Path(folder) / 'answers'
+    can_store = is_writable(answers)
+    if not can_store:
+        log(f'{answers} cannot be written: the figures are printed and not stored')
     found = ask_model(run, material, model, tokenizer, material.test)
-    file = f'{Path(run.data).name}-{part}-{len(material.test)}.json'
-    found.save(Path(folder) / 'answers' / file)
+    if can_store:
+        found.save(answers / f'{Path(run.data).name}-{part}-{len(material.test)}.json')
     return found
