@@ -14,7 +14,7 @@ from pathlib import Path
 from fastcore.basics import patch
 
 from ..base.answers import Answer, parse_answer
-from ..base.core import Query
+from ..base.core import DataError, Query
 from ..base.generation import generate_answers
 from ..base.titles import UNKNOWN
 from ..method.segments import segment, wrong_segments
@@ -102,7 +102,11 @@ class Recommendation:
     @property
     def ranked(self) -> list[int]:  # Rows of recommended items, each once
         "List the rows of recommended items, each once."
-        return list(dict.fromkeys(i for i in self.answer.ranked if i != UNKNOWN))
+        had = {*self.facts.data.had(self.query.user), *self.query.history, UNKNOWN}
+        offered = set(self.query.candidates)
+        # a model may name what was not offered, but not what the user has had
+        kept = [i for i in self.answer.ranked if i in offered or i not in had]
+        return list(dict.fromkeys(kept))
 
     @property
     def rest(self) -> list[int]:  # Rows of the other candidates
@@ -213,12 +217,18 @@ def offer(
     self: Assistant,
     query: Query,  # Request with or without candidates
     n: int = 0,  # Number of candidates to retrieve; 0: as in training
+    again: bool = False,  # Offer what the user has had, too
 ) -> Query:  # Request with candidates
-    "Give a query candidates if it has none."
+    "Give a query candidates if it has none; raise `DataError` if the user has had everything."
     if query.candidates:
         return query
     n = n or self.data.about['settings']['n_candidates']
-    return replace(query, candidates=tuple(self.retriever.find(query, n)))
+    had = set() if again else self.data.had(query.user)
+    found = self.retriever.find(query, n, had)
+    if not found:
+        problem = f'no item is left to offer for {query.id!r}'
+        raise DataError(problem, remedy='offer what the user has had with --again')
+    return replace(query, candidates=tuple(found))
 
 # %% ../../nbs/shop/10_assistant.ipynb #b24dbb9d
 @patch
@@ -228,9 +238,10 @@ def recommend(
     n: int = 0,  # Number of candidates to retrieve; 0: as in training
     batch_size: int = 8,  # Requests that the model answers at a time
     progress: bool = False,  # Show a bar
+    again: bool = False,  # Offer what a user has had, too
 ) -> list[Recommendation]:  # In the order of the requests
     "Answer requests, in their order."
-    queries = [self.offer(wish, n) for wish in wishes]
+    queries = [self.offer(wish, n, again) for wish in wishes]
     to_prompt = lookup_prompt(self.snippets, self.run.method)
     prompts = [to_prompt(query, self.data.catalogue) for query in queries]
     texts = generate_answers(

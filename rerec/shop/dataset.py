@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 
+import numpy as np
+
 from ..base.core import Catalogue, DataError, Query, check_writable, remove_drafts, write_json
 from ..base.titles import TitleIndex
 from ..method.graphs import LightGCN
@@ -31,7 +33,7 @@ from rerec.shop.parts import (
 )
 from .rewording import reword
 from .server import Rewriter, check_server
-from .tables import Tables, read_tables
+from .tables import Tables, no_pairs, read_tables
 
 # %% ../../nbs/shop/03_dataset.ipynb #b783bf6a
 @dataclass(frozen=True, eq=False)
@@ -45,6 +47,8 @@ class DataSet:
     needs: dict[str, list[Need]]  # Intent of each query
     lightgcn: LightGCN  # Embeddings of early likes
     about: dict  # Contents of data.json
+    # user row and item row of ratings that are no likes
+    rated: np.ndarray = field(default_factory=no_pairs)
 
     @cached_property
     def sources(self) -> Sources:
@@ -60,6 +64,14 @@ class DataSet:
     def user_row(self) -> dict[str, int]:
         "Map the id of each user to its row."
         return {u: k for k, u in enumerate(self.users)}
+
+    def had(self, user: int | None) -> set[int]:
+        "Return the rows of items that a user liked or rated, early or late; none without a user."
+        if user is None:
+            return set()
+        first, end = np.searchsorted(self.rated[:, 0], [user, user + 1])
+        liked = (*self.sources.early[user].tolist(), *self.sources.late[user].tolist())
+        return {*liked, *self.rated[first:end, 1].tolist()}
 
 # %% ../../nbs/shop/03_dataset.ipynb #be177fcf
 @dataclass(frozen=True)
@@ -202,7 +214,14 @@ def load_data(
     parts, needs = load_parts(folder / 'queries', tables.catalogue)
     lightgcn = LightGCN.load(folder / 'taste.safetensors')
     return DataSet(
-        tables.catalogue, tables.users, tables.profiles, parts, needs, lightgcn, described
+        tables.catalogue,
+        tables.users,
+        tables.profiles,
+        parts,
+        needs,
+        lightgcn,
+        described,
+        tables.rated,
     )
 
 # %% ../../nbs/shop/03_dataset.ipynb #d967d741

@@ -17,7 +17,7 @@ from ..base.core import Catalogue, Item, Query, write_atomic, write_json
 from ..run.needs import Need
 from .checks import Report
 from .parts import SHARES
-from .tables import Tables
+from .tables import Tables, no_pairs
 
 # %% ../../nbs/shop/15_files.ipynb #87ee2abb
 def checksum(
@@ -43,7 +43,7 @@ def data_files(
 # %% ../../nbs/shop/15_files.ipynb #c6823267
 def catalogue_tables(
     tables: Tables,  # Catalogue and users as read
-) -> dict:  # Name to polars.DataFrame: items, facts, likes, users
+) -> dict:  # Name to polars.DataFrame: items, facts, likes, rated, users
     "Make data frames of a catalogue."
     import polars as pl
 
@@ -61,11 +61,12 @@ def catalogue_tables(
         value=pl.Series(values, dtype=pl.String),
     )
     likes = dict(user=c.likes[:, 0], item=c.likes[:, 1])
+    rated = dict(user=tables.rated[:, 0], item=tables.rated[:, 1])
     users = dict(user=pl.Series(tables.users, dtype=pl.String))
     for name, column in tables.profiles.items():
         # a trait may be called user, so its column gets another name
         users[f'about {name}'] = pl.Series(column, dtype=pl.String)
-    columns = dict(items=items, facts=facts, likes=likes, users=users)
+    columns = dict(items=items, facts=facts, likes=likes, rated=rated, users=users)
     return {name: pl.DataFrame(named) for name, named in columns.items()}
 
 # %% ../../nbs/shop/15_files.ipynb #d89dda5f
@@ -108,7 +109,10 @@ def load_tables(
     profiles = {c.removeprefix('about '): users[c].to_list() for c in users.columns[1:]}
     stored = json.loads((Path(folder) / 'report.json').read_text(encoding='utf-8'))
     report = Report(stored['columns'], Counter(stored['rows']), Counter(stored['dropped']))
-    return Tables(catalogue, users['user'].to_list(), profiles, report)
+    # an older data set does not know what was rated and not liked
+    is_known = (Path(folder) / 'rated.parquet').is_file()
+    rated = read('rated').to_numpy() if is_known else no_pairs()
+    return Tables(catalogue, users['user'].to_list(), profiles, report, rated)
 
 # %% ../../nbs/shop/15_files.ipynb #c1e0e463
 def query_line(

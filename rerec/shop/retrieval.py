@@ -7,7 +7,7 @@ __all__ = ['MOST_TEXT', 'WEIGHTS', 'Facts', 'bm25_index', 'top_rows', 'fuse', 's
            'retrieval_scores', 'found_among', 'retrieval_table', 'measure_retrieval']
 
 # %% ../../nbs/shop/05_retrieval.ipynb #4a7f359e
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -190,12 +190,14 @@ def rankings(
 def scores(
     self: Retriever,
     query: Query,  # Request, perhaps with a user and liked items
+    without: Collection[int] | None = None,  # Rows the user has had; None: the early likes
 ) -> np.ndarray:  # A score for each item; below 0 for named, liked and known items
     "Score every item; named, liked and known items below 0."
     scores = fuse(self.rankings(query), len(self.data.catalogue)) + self.popularity
     scores[[*query.history, *self.facts.items_in(query.text)]] = -1
-    if query.user is not None:
-        scores[self.data.sources.early[query.user]] = -1
+    if without is None and query.user is not None:
+        without = self.data.sources.early[query.user].tolist()
+    scores[list(without or ())] = -1
     return scores
 
 # %% ../../nbs/shop/05_retrieval.ipynb #4161833b
@@ -204,9 +206,10 @@ def find(
     self: Retriever,
     query: Query,  # Request, perhaps with a user and liked items
     n: int = 20,  # Number of items
+    without: Collection[int] | None = None,  # Rows the user has had; None: the early likes
 ) -> list[int]:  # Rows, best first; then popular ones
     "Find the best items for a query, best first; popular ones fill up."
-    scores = self.scores(query)
+    scores = self.scores(query, without)
     best = np.argsort(-scores, kind='stable')[:n].tolist()
     return [i for i in best if scores[i] >= 0]
 

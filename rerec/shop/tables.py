@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['to_long', 'make_item', 'read_shop_items', 'graph_facts', 'long_facts', 'read_shop_facts', 'last_ratings',
-           'as_numbers', 'add_users', 'read_shop_likes', 'Tables', 'read_profiles', 'check_meanings', 'read_tables']
+           'as_numbers', 'add_users', 'read_shop_likes', 'no_pairs', 'Tables', 'read_profiles', 'check_meanings',
+           'read_tables']
 
 # %% ../../nbs/shop/01_tables.ipynb #d52d3208
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -159,8 +160,8 @@ def read_shop_likes(
     given: dict[str, str] | None = None,  # Columns that are known, by meaning
     liked: float | None = None,  # Lowest rating of a like; None: four fifths of the highest
     size: int = 1_000_000,  # Rows of a piece
-) -> tuple[np.ndarray, list[str]]:  # (l, 2): user row and item row, oldest first; names of users
-    "Read who likes what."
+) -> tuple[np.ndarray, list[str], np.ndarray]:  # Likes, names of users, other ratings
+    "Read who likes what; pairs of user row and item row, the oldest of a user first."
     ids = pl.DataFrame(dict(item=[item.id for item in items])).with_row_index('i')
     users = pl.DataFrame(schema=dict(u=pl.UInt32, user=pl.String))
     known = dict(item=ids['item'])
@@ -175,8 +176,18 @@ def read_shop_likes(
         last = last_ratings(pl.scan_parquet(f'{d}/*.parquet'))
     lowest = 0.8 * last['rating'].max() if liked is None else liked
     # users one after the other, the likes of each oldest first
-    likes = last.filter(pl.col('rating') >= lowest).sort('u', 'time', 'row').select('u', 'i')
-    return likes.to_numpy().astype(np.int32), users['user'].to_list()
+    last = last.sort('u', 'time', 'row')
+    is_like = pl.col('rating') >= lowest
+    likes, others = (
+        last.filter(kept).select('u', 'i').to_numpy().astype(np.int32)
+        for kept in (is_like, ~is_like)
+    )
+    return likes, users['user'].to_list(), others
+
+# %% ../../nbs/shop/01_tables.ipynb #3cc9a211
+def no_pairs() -> np.ndarray:  # (0, 2)
+    "Make an empty table of pairs of user row and item row."
+    return np.empty((0, 2), np.int32)
 
 # %% ../../nbs/shop/01_tables.ipynb #851d6035
 @dataclass(frozen=True, eq=False)
@@ -187,6 +198,8 @@ class Tables:
     users: Sequence[str]  # Names of users, by row
     profiles: dict[str, list]  # Column of the table of users to a value or None for each user
     report: Report
+    # user row and item row of ratings that are no likes
+    rated: np.ndarray = field(default_factory=no_pairs)
 
 # %% ../../nbs/shop/01_tables.ipynb #05f94729
 def read_profiles(
@@ -231,10 +244,11 @@ def read_tables(
     report = Report()
     rows, beside = read_shop_items(items, report, columns, domain, item_facts)
     facts = read_shop_facts(attributes, rows, report, columns, beside)
-    likes, names = np.empty((0, 2), np.int32), []
+    likes, names, others = no_pairs(), [], no_pairs()
     if interactions:
-        likes, names = read_shop_likes(interactions, rows, report, columns, liked)
+        likes, names, others = read_shop_likes(interactions, rows, report, columns, liked)
     profiles = read_profiles(users, names, report, columns) if users else {}
     if not lenient:
         refuse_problems(report)
-    return Tables(Catalogue(rows, facts, likes, len(names)), names, profiles, report)
+    catalogue = Catalogue(rows, facts, likes, len(names))
+    return Tables(catalogue, names, profiles, report, others)
