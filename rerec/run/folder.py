@@ -218,10 +218,16 @@ def provenance() -> dict:  # commit, device, python, and the version of each lib
 def log_rows(
     path: str | Path,  # File of JSON lines
 ) -> list[dict]:  # One for each whole line; none if there is no file
-    "Read a log, without a last line that was torn."
+    "Read a log, without a last line that was torn; `DataError` for any other broken line."
     text = Path(path).read_text(encoding='utf-8') if Path(path).exists() else ''
     whole = text[: text.rfind('\n') + 1]
-    return [json.loads(line) for line in whole.splitlines()]
+    rows = []
+    for n, line in enumerate(whole.splitlines(), 1):
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            raise DataError('is no JSON', path, n, remedy='fetch the file again') from None
+    return rows
 
 # %% ../../nbs/run/05_folder.ipynb #11c4cfb9
 def read_metrics(

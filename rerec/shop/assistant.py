@@ -6,7 +6,7 @@
 __all__ = ['shared_facts', 'reasons', 'co_liked', 'item_record', 'Recommendation', 'earned', 'as_html', 'Assistant']
 
 # %% ../../nbs/shop/10_assistant.ipynb #46e0daa4
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -206,9 +206,10 @@ def load(
     cls: Assistant,
     folder: str | Path,  # Folder of a run
     data: str | Path | None = None,  # Folder of the data set, if it has moved
+    log: Callable = lambda text: None,  # Gets a line if the data are not those of the training
 ) -> Assistant:
     "Load the model of a run, and the data set it was trained on."
-    run = read_run(folder, data)
+    run = read_run(folder, data, log)
     return cls(run, load_data(run.data), *run_model(folder))
 
 # %% ../../nbs/shop/10_assistant.ipynb #26543182
