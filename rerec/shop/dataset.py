@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['DataSet', 'Build', 'build_settings', 'rewording', 'make_queries', 'table_counts', 'about', 'load_data',
-           'check_same_settings', 'make_tables', 'make_embeddings', 'make_description', 'build_data']
+           'check_same_settings', 'make_tables', 'make_embeddings', 'make_description', 'check_queries', 'build_data']
 
 # %% ../../nbs/shop/03_dataset.ipynb #9f3f4876
 import json
@@ -285,6 +285,17 @@ def make_description(
     if described['unread']['warning']:
         log(f'warning: {described["unread"]["warning"]}')
 
+# %% ../../nbs/shop/03_dataset.ipynb #d7db55cf
+def check_queries(
+    n: int,  # Number of queries wanted in all parts
+    n_items: int,  # Number of items in the catalogue
+):
+    "Raise `DataError` for more queries than a catalogue has different ones."
+    most = max(10_000, 1_000 * n_items)
+    if n > most:
+        problem = f'--queries {n:,} is too many for {n_items:,} items'
+        raise DataError(problem, remedy=f'ask for at most {most:,}')
+
 # %% ../../nbs/shop/03_dataset.ipynb #3ab80c49
 def build_data(
     build: Build,  # Settings of the data set
@@ -302,6 +313,7 @@ def build_data(
     if not (out / 'tables').exists():
         make_tables(build, out, settings, log)
     tables = load_tables(out / 'tables')
+    check_queries(build.n_queries, len(tables.catalogue))
     sources = Sources(tables.catalogue, tables.profiles)
     if not (out / 'taste.safetensors').exists():
         make_embeddings(build, out, sources, progress)
