@@ -499,11 +499,13 @@ def official_reward(
 def train_benchmark(
     run: Run,  # Run as benchmark_run returns it
     official: bool = False,  # Whether prompt and reward are those of the published code
+    check: Callable = lambda run, data: None,  # Called with the data before anything is trained
 ) -> dict:  # Content of result.json
     "Fine-tune a language model on a benchmark folder."
     check_writable(run.folder)
     open_run(run)
     data = benchmark(run, official)
+    check(run, data)
     reward = official_reward(data, config_of(run, data.settings)) if official else None
     dtype = 'bfloat16' if torch.cuda.is_available() else 'float32'
     return train(replace(run, resume=True), data, run.model, reward, dtype=dtype)

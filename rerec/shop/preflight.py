@@ -31,6 +31,7 @@ from ..base.titles import TitleIndex
 from ..method.trainer import ReRecConfig, ReRecTrainer
 from ..run.folder import Run
 from ..run.language import BARE, METHODS, LookupData, trainer_settings
+from ..run.train import RunData
 
 # %% ../../nbs/shop/30_preflight.ipynb #eeb1a6d9
 def rehearsal_trainer(
@@ -163,11 +164,12 @@ def most_tokens(
 
 # %% ../../nbs/shop/30_preflight.ipynb #44d14b1a
 def prompts_of(
-    material: LookupData,  # Queries of a run and their prompts
+    material: RunData,  # Queries of a run and their prompts
     tokenizer,  # Tokenizer of the model
 ) -> list[str]:  # Prompts of all parts
     "Write the prompts of a run."
-    queries = [*material.train, *material.validation, *material.test]
+    tests = (query for part in material.tests.values() for query in part)
+    queries = (*material.train, *material.validation, *tests)
     return [prompt_text(tokenizer, material.prompt(q, material.catalogue)) for q in queries]
 
 # %% ../../nbs/shop/30_preflight.ipynb #81993c00
@@ -185,7 +187,7 @@ def check_length(
 # %% ../../nbs/shop/30_preflight.ipynb #4cec0076
 def check_prompts(
     run: Run,  # Model, longest answer
-    material: LookupData,  # Queries of the run and their prompts
+    material: RunData,  # Queries of the run and their prompts
 ):
     "Raise `DataError` if a prompt with its answer is longer than the model reads."
     tokenizer = tokenizer_of(run)
@@ -218,6 +220,7 @@ def check_before(
 ):
     "Raise an error, in one line, for what would stop a run after its warm start."
     check_method(run)
+    context_of(run.model)  # the cheapest look at a model that may not be there
     if run.method in METHODS:
         rehearse(trainer_settings(run) | run.trainer)
     check_prompts(run, material)
