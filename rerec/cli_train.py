@@ -9,6 +9,7 @@ __all__ = ['SET_BY_RUN', 'EFFECT', 'TRAIN_EXAMPLES', 'WARM', 'read_settings', 'c
 
 # %% ../nbs/cli/02_train.ipynb #73c13cd0
 import argparse
+import os
 import shlex
 from pathlib import Path
 
@@ -101,7 +102,7 @@ def folder_of(
     model = Path(flags.model or 'smollm2').name
     if flags.data:
         is_data_set = (Path(flags.data) / 'settings.json').exists()
-        parts = [Path(flags.data).resolve().name, model] if is_data_set else [model]
+        parts = [Path(os.path.abspath(flags.data)).name, model] if is_data_set else [model]
     return f'{flags.out}/{flags.name or "-".join(parts)}'
 
 # %% ../nbs/cli/02_train.ipynb #05c26eba
