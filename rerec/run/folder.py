@@ -118,7 +118,7 @@ def data_checksums(
         return read_json(folder / 'data.json')['files']
     found = {}
     for path in sorted(folder.glob('*')) if folder.is_dir() else ():
-        if path.is_file() and path.name.split('.')[0] in TABLES:
+        if path.is_file() and path.name.startswith(TABLES):
             with path.open('rb') as f:
                 found[path.name] = hashlib.file_digest(f, 'sha256').hexdigest()
     return found
