@@ -669,7 +669,7 @@ def every_line(url):
         'evaluate --run runs/a --part validation --queries 2 --json',
         'evaluate --data shop --model toy --name plain --out w --queries 2',
         'recommend --run runs/a --data shop --user u3 --liked "Silver River" --candidates 3 --again --json x',
-        'recommend --run runs/a --candidate "Silver River" --candidate "Hidden Road" x',
+        'recommend --run runs/a --candidate "Silver River" --candidate "Hidden Mirror" x',
         'recommend --run runs/a --file two.txt --out said.jsonl',
         'app --run runs/a --data shop --host 127.0.0.1 --port 7871',
         'runs runs --json',
