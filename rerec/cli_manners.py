@@ -188,15 +188,17 @@ class Ticker:
     def watch(self):
         "Print lines until the command ends."
         is_terminal = self.streams[1].isatty()
-        pause = self.every
+        pause, ticked = self.every, None
         while not self.ended.wait(self.every / 8):
             if self.until_output and self.last['stream'] is self.streams[0]:
                 return
+            if self.last['time'] != ticked:
+                pause = self.every  # the command itself has printed something
             if time.monotonic() - self.last['time'] < pause:
                 continue
-            self.tick(is_terminal)
-            self.last['time'] = time.monotonic()
             pause = self.every if is_terminal else min(2 * pause, 60)
+            self.tick(is_terminal)
+            ticked = self.last['time'] = time.monotonic()
 
     def tick(self, is_terminal):
         "Print one line, or refresh the bars."
