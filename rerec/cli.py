@@ -13,8 +13,17 @@ import os
 import sys
 from pathlib import Path
 
+import rerec
 from .base.core import DataError
 from .cli_data import add_data
+from rerec.cli_manners import (
+    Ticker,
+    add_completion,
+    check_flags,
+    close_pipe,
+    prepare_console,
+    stopped_text,
+)
 from .cli_measure import add_bench, add_score
 from .cli_train import add_train, read_settings
 from .shop.use import add_app, add_evaluate, add_recommend, add_runs
@@ -30,12 +39,13 @@ def make_parser(
         epilog='Every command: --help with examples, --config FILE for flags from YAML, '
         '--debug for the traceback of an error.',
     )
+    top.add_argument('--version', action='version', version=f'rerec {rerec.__version__}')
     commands = top.add_subparsers(
         dest='command', required=True, metavar='command', parser_class=kind
     )
     before = (add_data, add_train)
     use = (add_evaluate, add_recommend, add_app, add_runs)
-    for add in (*before, *use, add_score, add_bench):
+    for add in (*before, *use, add_score, add_bench, add_completion):
         add(commands)
     return top
 
@@ -84,6 +94,7 @@ def parse(
         parser.error(f'unrecognized arguments: {" ".join(unknown)}')
     flags.settings = read_settings([*from_file, *unknown])
     flags.debug = common.debug
+    check_flags(flags)
     return flags
 
 # %% ../nbs/cli/01_cli.ipynb #aa0983b5
@@ -145,11 +156,16 @@ def main(
     words = list(sys.argv[1:] if argv is None else argv)
     debug = '--debug' in words
     flags = argparse.Namespace()
+    prepare_console()
     try:
         flags = parse(words)
-        flags.run(flags)
+        with Ticker(flags.command, until_output=flags.command in ('app', 'serve')):
+            flags.run(flags)
+        sys.stdout.flush()
     except KeyboardInterrupt:
-        return fail('stopped; the same command with --resume goes on from the last checkpoint', 130)
+        return fail(stopped_text(flags), 130)
+    except BrokenPipeError:
+        return close_pipe()
     except (DataError, FileExistsError, FileNotFoundError, ImportError) as e:
         if debug:
             raise

@@ -4,13 +4,16 @@
 
 # %% auto #0
 __all__ = ['KINDS', 'DOMAINS', 'Item', 'Query', 'Catalogue', 'tiny_world', 'tiny_queries', 'seed_everything', 'DataError',
-           'write_atomic', 'write_json', 'is_json', 'remove_drafts', 'check_writable', 'claim_plot']
+           'write_atomic', 'write_json', 'is_json', 'share_files', 'remove_drafts', 'check_writable', 'claim_plot']
 
 # %% ../../nbs/base/01_core.ipynb #d2fdecc8
+import contextlib
 import json
 import os
 import random
+import secrets
 import shutil
+import stat
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -172,19 +175,19 @@ def write_atomic(
     "Write a text file so that no reader ever sees half of it."
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.', suffix='.part')
+    draft = path.with_name(f'.{path.name}.{secrets.token_hex(4)}.part')
     try:
-        with os.fdopen(handle, 'w', encoding='utf-8') as f:
+        # not a temporary file of Python, which only its owner may read
+        with draft.open('x', encoding='utf-8') as f:
             f.write(text)
             f.flush()
             os.fsync(f.fileno())
-        os.chmod(name, 0o644)  # temporary files are readable by their owner only
-        os.replace(name, path)
+        os.replace(draft, path)
     except OSError as e:
-        Path(name).unlink(missing_ok=True)
+        draft.unlink(missing_ok=True)
         raise OSError(e.errno, e.strerror, str(path)) from e  # a full disk names no file
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        draft.unlink(missing_ok=True)
         raise
     return path
 
@@ -202,6 +205,22 @@ def is_json(path: str | Path) -> bool:  # False for a file cut off in the middle
         return True
     except (ValueError, FileNotFoundError):
         return False
+
+# %% ../../nbs/base/01_core.ipynb #3e632a5e
+def share_files(
+    folder: str | Path,  # Folder that is there, with folders in it
+):
+    "Let those read the files of a folder whom the umask of the user allows it."
+    folder = Path(folder)
+    probe = folder / f'.mode.{secrets.token_hex(4)}.part'
+    probe.touch()
+    mode = probe.stat().st_mode & 0o777
+    probe.unlink()
+    for path in folder.rglob('*'):
+        found = path.lstat().st_mode
+        if stat.S_ISREG(found) and mode & ~found:
+            with contextlib.suppress(OSError):  # another user's file, or a disk without modes
+                path.chmod(stat.S_IMODE(found) | mode)
 
 # %% ../../nbs/base/01_core.ipynb #7792ebeb
 def remove_drafts(

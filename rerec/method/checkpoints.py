@@ -11,7 +11,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as as_bytes
 from transformers import TrainerCallback, TrainerState
 
 from ..base.core import is_json, write_json
@@ -67,7 +68,7 @@ def save_progress(
 ):
     "Write the curriculum's state and the last batch into a checkpoint."
     if trainer.last_batch:
-        save_file(trainer.last_batch, Path(folder) / 'last_batch.safetensors')
+        (Path(folder) / 'last_batch.safetensors').write_bytes(as_bytes(trainer.last_batch))
     state = trainer.curriculum.state_dict() | dict(sampled=trainer.sampled)
     write_json(Path(folder) / SEAL, state)
 

@@ -20,7 +20,7 @@ from typing import Callable
 import torch
 from jaxtyping import Float, Int
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as as_bytes
 from torch import Tensor
 from torch.nn.functional import embedding, logsigmoid
 
@@ -211,7 +211,7 @@ class LightGCN:
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f'.{path.name}.part')
         tensors = dict(users=self.users.contiguous(), items=self.items.contiguous())
-        save_file(tensors, part, dict(history=json.dumps(self.history)))
+        part.write_bytes(as_bytes(tensors, dict(history=json.dumps(self.history))))
         os.replace(part, path)
         return path
 

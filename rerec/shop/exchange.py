@@ -6,7 +6,7 @@
 __all__ = ['FILES', 'EXPORTS', 'IMPORTS', 'export_official', 'export_datasets', 'group_record', 'hop_records', 'mistake_records',
            'condition_record', 'recbench_record', 'export_recbench', 'read_official', 'query_of_record',
            'read_datasets', 'read_recbench_parts', 'complete_query', 'complete_parts', 'intent_of', 'copy_with_queries',
-           'import_queries']
+           'with_validation', 'import_queries']
 
 # %% ../../nbs/shop/16_exchange.ipynb #304a68da
 import random
@@ -20,6 +20,7 @@ from pathlib import Path
 
 from ..base.answers import BOXED_TASK, render_prompt
 from ..base.core import KINDS, Catalogue, DataError, Query, write_json
+from ..base.data import split_queries
 from ..base.formats import read_recbench, read_training, write_graph, write_training
 from ..run.folder import publish
 from ..run.needs import Drawer, Need
@@ -175,10 +176,11 @@ def read_official(
     data: DataSet,  # Data set with its catalogue and titles
 ) -> dict[str, list[Query]]:  # Queries of each part
     "Read queries of the official training files."
-    parts = {}
+    parts = {part: [] for part in SHARES}
     for part in SHARES:
         file = folder / f'{part}.parquet'
-        parts[part] = read_training(file, data.catalogue, data.titles.resolve)
+        if part != 'validation' or file.exists():
+            parts[part] = read_training(file, data.catalogue, data.titles.resolve)
     return parts
 
 # %% ../../nbs/shop/16_exchange.ipynb #da8422fd
@@ -208,7 +210,8 @@ def read_datasets(
     from datasets import load_from_disk
 
     stored = load_from_disk(str(folder))
-    return {part: [query_of_record(r, data, folder) for r in stored[part]] for part in SHARES}
+    rows = {part: stored[part] if part in stored else [] for part in SHARES}
+    return {part: [query_of_record(r, data, folder) for r in rows[part]] for part in SHARES}
 
 # %% ../../nbs/shop/16_exchange.ipynb #084cb7d0
 def read_recbench_parts(
@@ -283,6 +286,16 @@ def copy_with_queries(
     (out / 'queries').mkdir()
     save(out / 'queries')
 
+# %% ../../nbs/shop/16_exchange.ipynb #5c5043d3
+def with_validation(
+    parts: dict[str, list[Query]],  # Queries of each part, as a reader returns them
+) -> dict[str, list[Query]]:  # With a part for validation
+    "Hold training queries back if there is no part for validation."
+    if parts['validation'] or not parts['train']:
+        return parts
+    kept, held_back = split_queries(parts['train'], shares=(8 / 9, 1 / 9))
+    return parts | dict(train=list(kept), validation=list(held_back))
+
 # %% ../../nbs/shop/16_exchange.ipynb #cbae77b2
 def import_queries(
     folder: str | Path,  # Folder in one of the formats
@@ -293,7 +306,7 @@ def import_queries(
     "Make a data set of the queries of another format."
     data = load_data(base)
     base, out = Path(base), Path(out)
-    parts = complete_parts(IMPORTS[form](Path(folder), data), data)
+    parts = complete_parts(with_validation(IMPORTS[form](Path(folder), data)), data)
     if not all(parts.values()):
         remedy = f'{", ".join(SHARES)} are needed'
         raise DataError('holds no usable query for every part', folder, remedy=remedy)

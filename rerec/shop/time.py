@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 import torch
 
@@ -19,6 +20,7 @@ from ..base.precision import MasterAdamW
 from ..run.folder import Run
 from ..run.language import METHODS, ROWS_A_STEP, LookupData, trainer_settings, warm_up_rows
 from ..run.packing import encode_row, row_loss
+from .preflight import check_rows
 from .runs import device
 
 # %% ../../nbs/shop/08_time.ipynb #e2da046d
@@ -173,11 +175,15 @@ def predict_minutes(
     material: LookupData,  # Queries and prompts of the run
 ) -> dict[str, float]:  # Minutes by stage
     "Measure the machine, and predict the minutes of each stage of a run."
-    is_left = run.method != 'untuned' and not (run.start / 'model').exists()
-    rows = warm_up_rows(run if is_left else replace(run, warm_rows=12), material)
-    throughput = measure_throughput(run, material, rows)
+    is_left = run.first_model != run.model and not Path(run.first_model).exists()
+    few = replace(run, warm_rows=12, warm=run.warm or 'queries')
+    rows = warm_up_rows(run if is_left else few, material)
     _, tokenizer = load_policy(run.model, **fast_settings())
-    row_tokens = sum(len(encode_row(tokenizer, row)['input_ids']) for row in rows)
+    row_lengths = [len(encode_row(tokenizer, row)['input_ids']) for row in rows]
+    if is_left:
+        check_rows(run, row_lengths)
+    throughput = measure_throughput(run, material, rows)
+    row_tokens = sum(row_lengths)
     lengths = [len(tokenizer(text)['input_ids']) for text in prompt_texts(material)]
     run = replace(run, n_test=len(material.test))
     prompt_tokens = sum(lengths) / len(lengths)
