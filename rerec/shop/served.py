@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['MOST_ANSWER', 'ANSWERING', 'text_of', 'message_text', 'read_json', 'completion_text', 'ServedModel', 'settings_for',
            'settings_without', 'request', 'no_completion', 'complete_answer', 'streamed_pieces', 'listen_to',
-           'follow_answer', 'ask_server', 'is_reachable', 'choose_model', 'add_server_flags', 'server_of']
+           'follow_answer', 'ask_server', 'is_reachable', 'choose_model', 'server_of']
 
 # %% ../../nbs/shop/32_served.ipynb #7018535e
 import json
@@ -279,40 +279,26 @@ def choose_model(
         raise DataError(problem, served.url, remedy=f'choose with --server-model: {shown}')
     return replace(served, model=names[0])
 
-# %% ../../nbs/shop/32_served.ipynb #b1370a11
-def add_server_flags(
-    p,  # Parser of a command
-):
-    "Add the flags for a model behind a server."
-    server = 'let a model behind this OpenAI-compatible server answer'
-    tokens = 'most tokens of its answer (default: as in training, or 512 with --with-task)'
-    task = 'begin its prompts with the task: for a model that the run did not train'
-    key = 'environment variable with its key (default OPENAI_API_KEY)'
-    p.add_argument('--server', metavar='URL', help=server)
-    p.add_argument('--server-model', metavar='NAME', help='its name there (default: the only one)')
-    p.add_argument('--server-key', metavar='VARIABLE', help=key)
-    p.add_argument('--server-tokens', type=int, metavar='N', help=tokens)
-    p.add_argument('--with-task', action='store_true', help=task)
-
 # %% ../../nbs/shop/32_served.ipynb #6f67f8e3
 def server_of(
-    flags,  # Flags of add_server_flags
+    flags,  # Flags of a command: server, server_model, server_key, server_tokens, with_task
     max_new_tokens: int,  # Longest answer in training, in tokens
     **settings,  # Other fields of ServedModel
 ) -> ServedModel | None:  # None without --server
     "Read the flags for a model behind a server; `DataError` for one that has no effect."
     given = ('server_model', 'server_key', 'server_tokens', 'with_task')
-    without = [name for name in given if getattr(flags, name)]
-    if not flags.server and without:
-        flag = '--' + without[0].replace('_', '-')
-        raise DataError(f'{flag} needs --server', remedy='give the address of the server')
     if not flags.server:
+        for name in given:
+            value = getattr(flags, name)
+            if value is not None and value is not False:  # 0 is a value, and equal to False
+                flag = '--' + name.replace('_', '-')
+                raise DataError(f'{flag} needs --server', remedy='give the address of the server')
         return None
     tokens = flags.server_tokens
     if tokens is None:
         tokens = 512 if flags.with_task else max_new_tokens
     if tokens < 1:
-        raise DataError('has to be 1 or more', field='--server-tokens')
+        raise DataError('--server-tokens has to be 1 or more')
     key = flags.server_key or 'OPENAI_API_KEY'
     model = flags.server_model or ''
     return choose_model(ServedModel(flags.server, model, key, tokens, **settings))
