@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['LOG', 'OPEN_PATHS', 'Visit', 'send_message', 'send_refusal', 'log_visit', 'read_body', 'receive_again', 'until_left',
-           'Gate', 'check_visit', 'answer_visit', 'pass_gate']
+           'Gate', 'check_visit', 'answer_visit', 'pass_gate', 'add_errors']
 
-# %% ../../nbs/shop/34_gate.ipynb #46b82e52
+# %% ../../nbs/shop/34_gate.ipynb #dee770e7
 import asyncio
 import json
 import logging
@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from .limits import Limits, Refusal, TokenBuckets, given_key, is_valid_key, request_id
 
-# %% ../../nbs/shop/34_gate.ipynb #20d6e5f0
+# %% ../../nbs/shop/34_gate.ipynb #cff493b7
 @dataclass
 class Visit:
     "Follow a request from its arrival to its line in the log."
@@ -37,7 +37,7 @@ class Visit:
         self.began = time.perf_counter()
         self.scope.setdefault('state', {})['visit'] = self
 
-# %% ../../nbs/shop/34_gate.ipynb #01de7df1
+# %% ../../nbs/shop/34_gate.ipynb #ba5cca5b
 async def send_message(
     visit: Visit,
     message: dict,  # Message of ASGI
@@ -58,7 +58,7 @@ async def send_message(
         visit.is_over = not message.get('more_body', False)
     await visit.send_on(message)
 
-# %% ../../nbs/shop/34_gate.ipynb #f31c1777
+# %% ../../nbs/shop/34_gate.ipynb #7e233703
 async def send_refusal(
     visit: Visit,
     refusal: Refusal,
@@ -75,7 +75,7 @@ async def send_refusal(
     await send_message(visit, start)
     await send_message(visit, dict(type='http.response.body', body=body))
 
-# %% ../../nbs/shop/34_gate.ipynb #288d1180
+# %% ../../nbs/shop/34_gate.ipynb #68a5f402
 LOG = logging.getLogger('rerec.serve')
 
 
@@ -95,7 +95,7 @@ def log_visit(
     level = logging.ERROR if visit.status >= 500 else logging.INFO
     LOG.log(level, 'request', extra=dict(fields=fields | visit.notes))
 
-# %% ../../nbs/shop/34_gate.ipynb #2d6b3bb3
+# %% ../../nbs/shop/34_gate.ipynb #61d9b1e0
 async def read_body(
     receive,  # Function that receives a message of the client
     most: int,  # Largest body, in bytes
@@ -117,7 +117,7 @@ async def read_body(
     except TimeoutError:
         raise Refusal(408, 'too_slow', 'the request did not come to an end') from None
 
-# %% ../../nbs/shop/34_gate.ipynb #9724fc8d
+# %% ../../nbs/shop/34_gate.ipynb #c4d5a284
 def receive_again(
     body: bytes,  # Body that was read
 ):  # Function that receives the messages of a client
@@ -131,7 +131,7 @@ def receive_again(
 
     return receive
 
-# %% ../../nbs/shop/34_gate.ipynb #2024918a
+# %% ../../nbs/shop/34_gate.ipynb #93a6723b
 async def until_left(
     receive,  # Function that receives a message of the client
 ):
@@ -139,7 +139,7 @@ async def until_left(
     while (await receive())['type'] != 'http.disconnect':
         pass
 
-# %% ../../nbs/shop/34_gate.ipynb #2e2dde27
+# %% ../../nbs/shop/34_gate.ipynb #1531358d
 OPEN_PATHS = ('/health', '/ready', '/docs', '/openapi.json')
 
 
@@ -163,7 +163,7 @@ class Gate:
             return await self.app(scope, receive, send)
         await pass_gate(self, Visit(scope, send), receive)
 
-# %% ../../nbs/shop/34_gate.ipynb #9d603722
+# %% ../../nbs/shop/34_gate.ipynb #32d57152
 def check_visit(
     gate: Gate,
     visit: Visit,
@@ -180,7 +180,7 @@ def check_visit(
     if gate.under_way >= gate.limits.concurrency:
         raise Refusal(503, 'busy', 'too many requests are under way', retry_after='1')
 
-# %% ../../nbs/shop/34_gate.ipynb #e83d017d
+# %% ../../nbs/shop/34_gate.ipynb #89e55b09
 async def answer_visit(
     gate: Gate,
     visit: Visit,
@@ -209,7 +209,7 @@ async def answer_visit(
         answering.cancel()
         leaving.cancel()
 
-# %% ../../nbs/shop/34_gate.ipynb #22a2057c
+# %% ../../nbs/shop/34_gate.ipynb #15f80434
 async def pass_gate(
     gate: Gate,
     visit: Visit,
@@ -233,3 +233,31 @@ async def pass_gate(
     finally:
         if not is_open or visit.status >= 400:
             log_visit(visit)
+
+# %% ../../nbs/shop/34_gate.ipynb #1e1ad74e
+def add_errors(app):  # A FastAPI
+    "Give all errors of an application one shape."
+    from fastapi.exceptions import RequestValidationError
+    from fastapi.responses import JSONResponse
+    from starlette.exceptions import HTTPException
+
+    def respond_with(request, refusal):
+        visit = request.state.visit
+        visit.notes['error'] = refusal.code
+        return JSONResponse(refusal.body(visit.id), refusal.status, refusal.headers)
+
+    def invalid(request, error):
+        found = []
+        for one in error.errors()[:3]:
+            field = '.'.join(str(part)[:100] for part in one['loc'][1:])
+            found.append(f'{field}: {one["msg"][:200]}'.removeprefix(': '))
+        return respond_with(request, Refusal(422, 'invalid', '; '.join(found)))
+
+    def other(request, error):
+        words = dict.fromkeys((400, 405), 'bad_request') | {404: 'not_found'}
+        code = words.get(error.status_code, 'refused')
+        return respond_with(request, Refusal(error.status_code, code, str(error.detail)[:200]))
+
+    app.add_exception_handler(Refusal, respond_with)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(HTTPException, other)
