@@ -16,6 +16,7 @@ from pathlib import Path
 from .base.core import DataError
 from .cli_data import add_data
 from .cli_measure import add_bench, add_score
+from .cli_serve import add_serve
 from .cli_train import add_train, read_settings
 from .shop.use import add_app, add_evaluate, add_recommend, add_runs
 
@@ -34,7 +35,7 @@ def make_parser(
         dest='command', required=True, metavar='command', parser_class=kind
     )
     before = (add_data, add_train)
-    use = (add_evaluate, add_recommend, add_app, add_runs)
+    use = (add_evaluate, add_recommend, add_app, add_serve, add_runs)
     for add in (*before, *use, add_score, add_bench):
         add(commands)
     return top
