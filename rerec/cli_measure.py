@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SUMMARY', 'SCORE_EXAMPLES', 'BENCH_EXAMPLES', 'full_text', 'reward_of_domain', 'answer_record', 'score_domain',
            'score_file', 'run_score', 'add_score', 'choose_names', 'bench_methods', 'language_settings',
-           'bench_language', 'bench_announced', 'run_bench', 'add_bench']
+           'bench_language', 'bench_announced', 'bench_served', 'run_bench', 'add_bench']
 
 # %% ../nbs/cli/04_measure.ipynb #3c6ce560
 from pathlib import Path
@@ -229,6 +229,18 @@ def bench_announced(flags):  # Flags of rerec bench
     for row in bench_announcement(flags.data, flags.model):
         print(as_line(row))
 
+# %% ../nbs/cli/04_measure.ipynb #ad6ee7f7
+def bench_served(flags):  # Flags of rerec bench
+    "Print and store what a request to `rerec serve` costs beside the model."
+    from rerec.study.load import bench_batches, bench_serve
+    from rerec.study.speed import bench
+
+    if flags.data and not (Path(flags.data) / 'data.json').is_file():
+        remedy = 'give a folder that `rerec data build` made, or none'
+        raise DataError('is no data set', flags.data, remedy=remedy)
+    measurements = dict(serve=bench_serve, batch=bench_batches)
+    bench(None, flags.data, f'{flags.out}/serve.json', measurements)
+
 # %% ../nbs/cli/04_measure.ipynb #a9890522
 def run_bench(flags):  # Flags of rerec bench
     "Run `rerec bench`: rows of a comparison, or measurements of speed."
@@ -236,6 +248,7 @@ def run_bench(flags):  # Flags of rerec bench
         methods=bench_methods,
         language=bench_language,
         announcement=bench_announced,
+        serve=bench_served,
     )
     if flags.only and flags.only[0] in rows:
         return rows[flags.only[0]](flags)
@@ -252,13 +265,15 @@ BENCH_EXAMPLES = """\
   rerec bench methods --setting epochs          all methods on another job
   rerec bench language --data benchmark/movie --method ReRec    one row on a language model
   rerec bench announcement --data my-shop       minutes that `rerec train` predicts and takes
+  rerec bench serve --data my-shop              milliseconds of `rerec serve` with 1 to 50 users
 """
 
 # %% ../nbs/cli/04_measure.ipynb #5882efab
 def add_bench(commands):  # Subparsers of argparse
     "Add the flags of `rerec bench`."
     about = 'measure speed, or make one row of a comparison again'
-    only = "measurements of speed (default: all), or 'methods', 'language' or 'announcement'"
+    only = "measurements of speed (default: all), or one of 'methods', 'language', "
+    only += "'announcement' and 'serve'"
     warm = "warm start of 'language' (default short)"
     greedy = "leave out the sampled answers of 'language'"
     p = add_command(commands, 'bench', about, BENCH_EXAMPLES, run_bench)

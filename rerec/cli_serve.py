@@ -6,7 +6,7 @@
 __all__ = ['KEY_VARIABLE', 'SERVE_EXAMPLES', 'key_text', 'read_keys', 'check_door', 'open_port', 'log_as_json', 'make_server',
            'limits_of', 'assistant_of', 'run_serve', 'add_limit_flags', 'add_serve']
 
-# %% ../nbs/cli/06_serve.ipynb #f019e577
+# %% ../nbs/cli/06_serve.ipynb #0fa3429d
 import argparse
 import contextlib
 import ipaddress
@@ -19,7 +19,7 @@ from pathlib import Path
 from .base.core import DataError
 from .shop.use import add_command, add_server_flags
 
-# %% ../nbs/cli/06_serve.ipynb #0d12d612
+# %% ../nbs/cli/06_serve.ipynb #ef1df118
 KEY_VARIABLE = 'REREC_API_KEY'
 
 
@@ -33,7 +33,7 @@ def key_text(
         raise DataError('there is no such file', file, remedy='check --key-file')
     return file, Path(file).read_text(encoding='utf-8', errors='replace')
 
-# %% ../nbs/cli/06_serve.ipynb #5dd7d3d1
+# %% ../nbs/cli/06_serve.ipynb #5e7a7392
 def read_keys(
     file: str | None,  # Path of a file with a key a line
 ) -> list[str]:  # Valid keys; none: no key is needed
@@ -50,7 +50,7 @@ def read_keys(
         raise DataError('holds a key that no header can hold', source, remedy=remedy)
     return keys
 
-# %% ../nbs/cli/06_serve.ipynb #f93279f3
+# %% ../nbs/cli/06_serve.ipynb #21dadc7a
 def check_door(
     host: str,  # Address to listen at
     keys: list[str],  # Valid keys
@@ -67,14 +67,15 @@ def check_door(
         remedy = f'set {KEY_VARIABLE}, name a --key-file, or allow everybody with --no-key'
         raise DataError(f'others reach {host}, and there is no key', remedy=remedy)
 
-# %% ../nbs/cli/06_serve.ipynb #daf18b71
+# %% ../nbs/cli/06_serve.ipynb #8e82b0e2
 def open_port(
     host: str,  # Address to listen at
     port: int,  # Number of the port; 0: any that is free
 ) -> socket.socket:  # Bound, not yet listening
     "Take a port; `DataError` if that is not possible."
     kind = socket.AF_INET6 if ':' in host else socket.AF_INET
-    taken = socket.socket(kind)
+    # asyncio sends small packets at once only if the protocol is named: else 40 ms a response
+    taken = socket.socket(kind, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     # a port whose connections have just ended may be taken again at once
     taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -86,7 +87,7 @@ def open_port(
         raise DataError(f'{host}:{port} cannot be used: {reason}', remedy=remedy) from None
     return taken
 
-# %% ../nbs/cli/06_serve.ipynb #3b979f67
+# %% ../nbs/cli/06_serve.ipynb #c972227a
 def log_as_json(
     stream,  # File that is open for writing
 ):
@@ -101,7 +102,7 @@ def log_as_json(
         log.setLevel(logging.INFO)
         log.propagate = False
 
-# %% ../nbs/cli/06_serve.ipynb #297aaffb
+# %% ../nbs/cli/06_serve.ipynb #b36a5c96
 def make_server(app):  # A uvicorn.Server of an application
     "Make the server of an application."
     import uvicorn
@@ -116,7 +117,7 @@ def make_server(app):  # A uvicorn.Server of an application
     )
     return uvicorn.Server(settings)
 
-# %% ../nbs/cli/06_serve.ipynb #26ef1a4e
+# %% ../nbs/cli/06_serve.ipynb #bf3fa2ec
 def limits_of(
     flags,  # Flags of rerec serve
 ):  # Limits of the service
@@ -134,7 +135,7 @@ def limits_of(
         timeout=flags.timeout,
     )
 
-# %% ../nbs/cli/06_serve.ipynb #acfb7726
+# %% ../nbs/cli/06_serve.ipynb #c25c5b32
 def assistant_of(
     flags,  # Flags of rerec serve
 ):  # Assistant with its backend
@@ -154,7 +155,7 @@ def assistant_of(
     local = replace(assistant.backend, batch_size=flags.batch_size)
     return replace(assistant, backend=local)
 
-# %% ../nbs/cli/06_serve.ipynb #07f546d1
+# %% ../nbs/cli/06_serve.ipynb #71be6391
 def run_serve(flags):  # Flags of rerec serve
     "Run `rerec serve`."
     from importlib.util import find_spec
@@ -175,7 +176,7 @@ def run_serve(flags):  # Flags of rerec serve
         with contextlib.suppress(KeyboardInterrupt):  # requests under way have had their time
             make_server(app).run(sockets=[port])
 
-# %% ../nbs/cli/06_serve.ipynb #9f9bfbc2
+# %% ../nbs/cli/06_serve.ipynb #f531be5b
 SERVE_EXAMPLES = """\
   rerec serve --run runs/my-shop                    this machine alone, without a key
   REREC_API_KEY=... rerec serve --run runs/my-shop --host 0.0.0.0
@@ -184,7 +185,7 @@ SERVE_EXAMPLES = """\
       --with-task                                   a model that knows nothing of the run
 """
 
-# %% ../nbs/cli/06_serve.ipynb #86dc8c7a
+# %% ../nbs/cli/06_serve.ipynb #06985f14
 def add_limit_flags(
     p: argparse.ArgumentParser,  # Parser of a command
 ):
@@ -203,7 +204,7 @@ def add_limit_flags(
     p.add_argument('--batch-size', default=8, help=batch, **numbers)
     p.add_argument('--gather-ms', type=float, default=10, metavar='MS', help=gather)
 
-# %% ../nbs/cli/06_serve.ipynb #72424a29
+# %% ../nbs/cli/06_serve.ipynb #1ab978db
 def add_serve(commands):  # Subparsers of argparse
     "Add the flags of `rerec serve`."
     about = 'answer wishes over HTTP, for the programs of a shop'

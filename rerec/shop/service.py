@@ -6,7 +6,7 @@
 __all__ = ['wish_class', 'prepare', 'read_record', 'answer_class', 'Service', 'answer_prompt', 'answer_wish', 'event_text',
            'last_event', 'stream_answer', 'add_status', 'add_answers', 'make_service']
 
-# %% ../../nbs/shop/35_service.ipynb #b1a7c097
+# %% ../../nbs/shop/35_service.ipynb #1370feb2
 import asyncio
 import json
 import time
@@ -23,7 +23,7 @@ from .gate import LOG, Gate, Visit, add_errors
 from .limits import Limits, Refusal
 from .wishes import as_wish
 
-# %% ../../nbs/shop/35_service.ipynb #a3fe8434
+# %% ../../nbs/shop/35_service.ipynb #92a284fd
 def wish_class(
     limits: Limits,  # Longest wish, and most titles
 ) -> type:  # A class of pydantic
@@ -53,7 +53,7 @@ def wish_class(
 
     return Wish
 
-# %% ../../nbs/shop/35_service.ipynb #aab051ef
+# %% ../../nbs/shop/35_service.ipynb #6c1bc0b8
 def prepare(
     assistant: Assistant,
     wish,  # Wish as wish_class makes it
@@ -68,7 +68,7 @@ def prepare(
         raise Refusal(422, 'invalid', str(e).partition(' -> ')[0]) from None
     return query, assistant.to_prompt(query, data.catalogue)
 
-# %% ../../nbs/shop/35_service.ipynb #82c49f77
+# %% ../../nbs/shop/35_service.ipynb #da143e21
 def read_record(
     assistant: Assistant,
     query: Query,  # Request with candidates
@@ -77,7 +77,7 @@ def read_record(
     "Read the answer of the model, and look up the reasons."
     return assistant.read(query, text).as_dict()
 
-# %% ../../nbs/shop/35_service.ipynb #9fbcbdd2
+# %% ../../nbs/shop/35_service.ipynb #ab341237
 def answer_class() -> type:  # A class of pydantic
     "Make the class of the body of a response."
     from pydantic import BaseModel
@@ -109,7 +109,7 @@ def answer_class() -> type:  # A class of pydantic
 
     return Answer
 
-# %% ../../nbs/shop/35_service.ipynb #4a220647
+# %% ../../nbs/shop/35_service.ipynb #2793009c
 class Service:
     "Answer the wishes of many users with one assistant."
 
@@ -136,7 +136,7 @@ class Service:
         self.queue.close()
         self.catalogue.shutdown(wait=False)
 
-# %% ../../nbs/shop/35_service.ipynb #cd575490
+# %% ../../nbs/shop/35_service.ipynb #2dba2209
 async def answer_prompt(
     service: Service,
     prompt: list[dict],  # Chat messages
@@ -158,7 +158,7 @@ async def answer_prompt(
     finally:
         visit.notes['model_ms'] = round(1000 * (time.perf_counter() - began), 1)
 
-# %% ../../nbs/shop/35_service.ipynb #a9cd2bc3
+# %% ../../nbs/shop/35_service.ipynb #ba5ca752
 async def answer_wish(
     service: Service,
     query: Query,  # Request with candidates
@@ -172,7 +172,7 @@ async def answer_wish(
     visit.notes['items'] = len(record['items'])
     return record
 
-# %% ../../nbs/shop/35_service.ipynb #d8abaabe
+# %% ../../nbs/shop/35_service.ipynb #87e36325
 def event_text(
     name: str,  # Kind of the event
     data: dict,  # What it tells
@@ -180,7 +180,7 @@ def event_text(
     "Write an event for a stream."
     return f'event: {name}\ndata: {json.dumps(data)}\n\n'
 
-# %% ../../nbs/shop/35_service.ipynb #75611f52
+# %% ../../nbs/shop/35_service.ipynb #b719590b
 async def last_event(
     service: Service,
     query: Query,  # Request with candidates
@@ -190,7 +190,8 @@ async def last_event(
 ) -> tuple[str, dict]:  # Name and data of an event
     "Answer a wish; an error is an event as well, since the status was sent before."
     try:
-        return 'result', await answer_wish(service, query, prompt, visit, listen)
+        record = await answer_wish(service, query, prompt, visit, listen)
+        return 'result', record | dict(request_id=visit.id)
     except Refusal as e:
         visit.notes['error'] = e.code
         return 'error', e.body(visit.id)
@@ -198,7 +199,7 @@ async def last_event(
         LOG.exception('failed', extra=dict(fields=dict(id=visit.id)))
         return 'error', Refusal(500, 'internal', 'an error of the service').body(visit.id)
 
-# %% ../../nbs/shop/35_service.ipynb #c762ae4e
+# %% ../../nbs/shop/35_service.ipynb #bacb3c19
 async def stream_answer(
     service: Service,
     query: Query,  # Request with candidates
@@ -231,7 +232,7 @@ async def stream_answer(
     finally:
         task.cancel()
 
-# %% ../../nbs/shop/35_service.ipynb #a1e90a7a
+# %% ../../nbs/shop/35_service.ipynb #cbb760ec
 def add_status(
     app,  # A FastAPI
     service: Service,
@@ -253,7 +254,7 @@ def add_status(
         body = dict(status='ready' if is_ready else 'not ready', waiting=service.queue.jobs.qsize())
         return JSONResponse(body, 200 if is_ready else 503)
 
-# %% ../../nbs/shop/35_service.ipynb #d9943d3e
+# %% ../../nbs/shop/35_service.ipynb #2145a510
 def add_answers(
     app,  # A FastAPI
     service: Service,
@@ -283,7 +284,7 @@ def add_answers(
         record = await answer_wish(service, query, prompt, visit)
         return JSONResponse(record | dict(request_id=visit.id))
 
-# %% ../../nbs/shop/35_service.ipynb #2ea26107
+# %% ../../nbs/shop/35_service.ipynb #163dbeea
 def make_service(
     assistant: Assistant,
     limits: Limits = Limits(),
