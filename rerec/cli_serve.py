@@ -6,9 +6,10 @@
 __all__ = ['KEY_VARIABLE', 'SERVE_EXAMPLES', 'key_text', 'read_keys', 'check_door', 'open_port', 'log_as_json', 'make_server',
            'limits_of', 'assistant_of', 'run_serve', 'add_limit_flags', 'add_serve']
 
-# %% ../nbs/cli/06_serve.ipynb #0fa3429d
+# %% ../nbs/cli/06_serve.ipynb #05c303d2
 import argparse
 import contextlib
+import gc
 import ipaddress
 import logging
 import os
@@ -19,7 +20,7 @@ from pathlib import Path
 from .base.core import DataError
 from .shop.use import add_command, add_server_flags
 
-# %% ../nbs/cli/06_serve.ipynb #ef1df118
+# %% ../nbs/cli/06_serve.ipynb #ece7aedb
 KEY_VARIABLE = 'REREC_API_KEY'
 
 
@@ -33,7 +34,7 @@ def key_text(
         raise DataError('there is no such file', file, remedy='check --key-file')
     return file, Path(file).read_text(encoding='utf-8', errors='replace')
 
-# %% ../nbs/cli/06_serve.ipynb #5e7a7392
+# %% ../nbs/cli/06_serve.ipynb #4c5f795a
 def read_keys(
     file: str | None,  # Path of a file with a key a line
 ) -> list[str]:  # Valid keys; none: no key is needed
@@ -50,7 +51,7 @@ def read_keys(
         raise DataError('holds a key that no header can hold', source, remedy=remedy)
     return keys
 
-# %% ../nbs/cli/06_serve.ipynb #21dadc7a
+# %% ../nbs/cli/06_serve.ipynb #1ec85fce
 def check_door(
     host: str,  # Address to listen at
     keys: list[str],  # Valid keys
@@ -67,7 +68,7 @@ def check_door(
         remedy = f'set {KEY_VARIABLE}, name a --key-file, or allow everybody with --no-key'
         raise DataError(f'others reach {host}, and there is no key', remedy=remedy)
 
-# %% ../nbs/cli/06_serve.ipynb #8e82b0e2
+# %% ../nbs/cli/06_serve.ipynb #8ceafa15
 def open_port(
     host: str,  # Address to listen at
     port: int,  # Number of the port; 0: any that is free
@@ -87,7 +88,7 @@ def open_port(
         raise DataError(f'{host}:{port} cannot be used: {reason}', remedy=remedy) from None
     return taken
 
-# %% ../nbs/cli/06_serve.ipynb #c972227a
+# %% ../nbs/cli/06_serve.ipynb #215774c8
 def log_as_json(
     stream,  # File that is open for writing
 ):
@@ -102,7 +103,7 @@ def log_as_json(
         log.setLevel(logging.INFO)
         log.propagate = False
 
-# %% ../nbs/cli/06_serve.ipynb #b36a5c96
+# %% ../nbs/cli/06_serve.ipynb #b0d83192
 def make_server(app):  # A uvicorn.Server of an application
     "Make the server of an application."
     import uvicorn
@@ -117,7 +118,7 @@ def make_server(app):  # A uvicorn.Server of an application
     )
     return uvicorn.Server(settings)
 
-# %% ../nbs/cli/06_serve.ipynb #bf3fa2ec
+# %% ../nbs/cli/06_serve.ipynb #4c83c72d
 def limits_of(
     flags,  # Flags of rerec serve
 ):  # Limits of the service
@@ -135,7 +136,7 @@ def limits_of(
         timeout=flags.timeout,
     )
 
-# %% ../nbs/cli/06_serve.ipynb #c25c5b32
+# %% ../nbs/cli/06_serve.ipynb #e71f7627
 def assistant_of(
     flags,  # Flags of rerec serve
 ):  # Assistant with its backend
@@ -155,7 +156,7 @@ def assistant_of(
     local = replace(assistant.backend, batch_size=flags.batch_size)
     return replace(assistant, backend=local)
 
-# %% ../nbs/cli/06_serve.ipynb #71be6391
+# %% ../nbs/cli/06_serve.ipynb #4b25fdc9
 def run_serve(flags):  # Flags of rerec serve
     "Run `rerec serve`."
     from importlib.util import find_spec
@@ -168,15 +169,20 @@ def run_serve(flags):  # Flags of rerec serve
     with open_port(flags.host, flags.port) as port:
         from rerec.shop.service import make_service
 
-        app = make_service(assistant_of(flags), limits, keys, flags.gather_ms / 1000)
+        assistant = assistant_of(flags)
+        app = make_service(assistant, limits, keys, flags.gather_ms / 1000)
+        gc.collect()
+        gc.freeze()  # what is loaded stays: the collector need not look at it, which takes 0.2 s
         host = f'[{flags.host}]' if ':' in flags.host else flags.host
         print(f'http://{host}:{port.getsockname()[1]} (/docs describes it, Ctrl-C ends it)')
         sys.stdout.flush()
         log_as_json(sys.stderr)
+        if not assistant.backend.ready():
+            logging.getLogger('rerec.serve').warning('the server of the model does not answer yet')
         with contextlib.suppress(KeyboardInterrupt):  # requests under way have had their time
             make_server(app).run(sockets=[port])
 
-# %% ../nbs/cli/06_serve.ipynb #f531be5b
+# %% ../nbs/cli/06_serve.ipynb #799b7b48
 SERVE_EXAMPLES = """\
   rerec serve --run runs/my-shop                    this machine alone, without a key
   REREC_API_KEY=... rerec serve --run runs/my-shop --host 0.0.0.0
@@ -185,7 +191,7 @@ SERVE_EXAMPLES = """\
       --with-task                                   a model that knows nothing of the run
 """
 
-# %% ../nbs/cli/06_serve.ipynb #06985f14
+# %% ../nbs/cli/06_serve.ipynb #fec0c856
 def add_limit_flags(
     p: argparse.ArgumentParser,  # Parser of a command
 ):
@@ -204,7 +210,7 @@ def add_limit_flags(
     p.add_argument('--batch-size', default=8, help=batch, **numbers)
     p.add_argument('--gather-ms', type=float, default=10, metavar='MS', help=gather)
 
-# %% ../nbs/cli/06_serve.ipynb #1ab978db
+# %% ../nbs/cli/06_serve.ipynb #fea1e8f1
 def add_serve(commands):  # Subparsers of argparse
     "Add the flags of `rerec serve`."
     about = 'answer wishes over HTTP, for the programs of a shop'

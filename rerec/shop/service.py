@@ -6,7 +6,7 @@
 __all__ = ['wish_class', 'prepare', 'read_record', 'answer_class', 'Service', 'answer_prompt', 'answer_wish', 'event_text',
            'last_event', 'stream_answer', 'add_status', 'add_answers', 'make_service']
 
-# %% ../../nbs/shop/35_service.ipynb #1370feb2
+# %% ../../nbs/shop/35_service.ipynb #70f941a5
 import asyncio
 import json
 import time
@@ -23,7 +23,7 @@ from .gate import LOG, Gate, Visit, add_errors
 from .limits import Limits, Refusal
 from .wishes import as_wish
 
-# %% ../../nbs/shop/35_service.ipynb #92a284fd
+# %% ../../nbs/shop/35_service.ipynb #c75d17da
 def wish_class(
     limits: Limits,  # Longest wish, and most titles
 ) -> type:  # A class of pydantic
@@ -53,7 +53,7 @@ def wish_class(
 
     return Wish
 
-# %% ../../nbs/shop/35_service.ipynb #6c1bc0b8
+# %% ../../nbs/shop/35_service.ipynb #5bfcb90d
 def prepare(
     assistant: Assistant,
     wish,  # Wish as wish_class makes it
@@ -68,7 +68,7 @@ def prepare(
         raise Refusal(422, 'invalid', str(e).partition(' -> ')[0]) from None
     return query, assistant.to_prompt(query, data.catalogue)
 
-# %% ../../nbs/shop/35_service.ipynb #da143e21
+# %% ../../nbs/shop/35_service.ipynb #07e3033f
 def read_record(
     assistant: Assistant,
     query: Query,  # Request with candidates
@@ -77,7 +77,7 @@ def read_record(
     "Read the answer of the model, and look up the reasons."
     return assistant.read(query, text).as_dict()
 
-# %% ../../nbs/shop/35_service.ipynb #ab341237
+# %% ../../nbs/shop/35_service.ipynb #9a05f6a4
 def answer_class() -> type:  # A class of pydantic
     "Make the class of the body of a response."
     from pydantic import BaseModel
@@ -109,7 +109,7 @@ def answer_class() -> type:  # A class of pydantic
 
     return Answer
 
-# %% ../../nbs/shop/35_service.ipynb #2793009c
+# %% ../../nbs/shop/35_service.ipynb #6395e8cb
 class Service:
     "Answer the wishes of many users with one assistant."
 
@@ -124,7 +124,10 @@ class Service:
         self.queue = AnswerQueue(assistant.backend, gather)
         self.catalogue = ThreadPoolExecutor(1, thread_name_prefix='catalogue')
         self.checked = (-60.0, False)  # when the backend was asked, and whether it was ready
-        assistant.retriever, assistant.to_prompt  # computed at first use
+        # a first wish computes what all others use: indexes, facts, and words of relations
+        query = assistant.offer(as_wish(assistant.data, str(assistant.data.catalogue.items[0])))
+        assistant.to_prompt(query, assistant.data.catalogue)
+        assistant.read(query, '').as_dict()
 
     async def in_catalogue(self, work: Callable, *args):
         "Do work in the thread of the catalogue."
@@ -136,7 +139,7 @@ class Service:
         self.queue.close()
         self.catalogue.shutdown(wait=False)
 
-# %% ../../nbs/shop/35_service.ipynb #2dba2209
+# %% ../../nbs/shop/35_service.ipynb #b88bd253
 async def answer_prompt(
     service: Service,
     prompt: list[dict],  # Chat messages
@@ -158,7 +161,7 @@ async def answer_prompt(
     finally:
         visit.notes['model_ms'] = round(1000 * (time.perf_counter() - began), 1)
 
-# %% ../../nbs/shop/35_service.ipynb #ba5ca752
+# %% ../../nbs/shop/35_service.ipynb #80a0856f
 async def answer_wish(
     service: Service,
     query: Query,  # Request with candidates
@@ -172,7 +175,7 @@ async def answer_wish(
     visit.notes['items'] = len(record['items'])
     return record
 
-# %% ../../nbs/shop/35_service.ipynb #87e36325
+# %% ../../nbs/shop/35_service.ipynb #dc23aa39
 def event_text(
     name: str,  # Kind of the event
     data: dict,  # What it tells
@@ -180,7 +183,7 @@ def event_text(
     "Write an event for a stream."
     return f'event: {name}\ndata: {json.dumps(data)}\n\n'
 
-# %% ../../nbs/shop/35_service.ipynb #b719590b
+# %% ../../nbs/shop/35_service.ipynb #ccaa7250
 async def last_event(
     service: Service,
     query: Query,  # Request with candidates
@@ -199,7 +202,7 @@ async def last_event(
         LOG.exception('failed', extra=dict(fields=dict(id=visit.id)))
         return 'error', Refusal(500, 'internal', 'an error of the service').body(visit.id)
 
-# %% ../../nbs/shop/35_service.ipynb #bacb3c19
+# %% ../../nbs/shop/35_service.ipynb #787920d9
 async def stream_answer(
     service: Service,
     query: Query,  # Request with candidates
@@ -232,7 +235,7 @@ async def stream_answer(
     finally:
         task.cancel()
 
-# %% ../../nbs/shop/35_service.ipynb #cbb760ec
+# %% ../../nbs/shop/35_service.ipynb #27d0499b
 def add_status(
     app,  # A FastAPI
     service: Service,
@@ -254,7 +257,7 @@ def add_status(
         body = dict(status='ready' if is_ready else 'not ready', waiting=service.queue.jobs.qsize())
         return JSONResponse(body, 200 if is_ready else 503)
 
-# %% ../../nbs/shop/35_service.ipynb #2145a510
+# %% ../../nbs/shop/35_service.ipynb #8d948db6
 def add_answers(
     app,  # A FastAPI
     service: Service,
@@ -284,7 +287,7 @@ def add_answers(
         record = await answer_wish(service, query, prompt, visit)
         return JSONResponse(record | dict(request_id=visit.id))
 
-# %% ../../nbs/shop/35_service.ipynb #163dbeea
+# %% ../../nbs/shop/35_service.ipynb #53925e78
 def make_service(
     assistant: Assistant,
     limits: Limits = Limits(),
