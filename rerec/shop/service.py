@@ -30,7 +30,8 @@ def wish_class(
     "Make the class of the body of a request."
     from pydantic import BaseModel, ConfigDict, Field
 
-    title = Annotated[str, Field(max_length=500)]
+    name = Field(max_length=500, coerce_numbers_to_str=True)
+    title = Annotated[str, name]
     example = dict(query='a war film with Tom Hanks', liked=['Heat (1995)'])
 
     def titles(about):
@@ -39,11 +40,9 @@ def wish_class(
     class Wish(BaseModel):
         "What a user wants."
 
-        model_config = ConfigDict(
-            extra='forbid', coerce_numbers_to_str=True, json_schema_extra=dict(example=example)
-        )
+        model_config = ConfigDict(extra='forbid', json_schema_extra=dict(example=example))
         query: str = Field('', max_length=limits.wish_length, description='The wish in words')
-        user: str | None = Field(None, max_length=500, description='Name of the user in the shop')
+        user: title | None = Field(None, description='Name of the user in the shop')
         liked: list[title] = titles('Titles of liked items')
         candidates: list[title] = titles('Titles to choose from; none: they are retrieved')
         n: int = Field(
