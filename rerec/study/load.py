@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['STUB', 'running', 'running_stub', 'running_service', 'ask_in_turn', 'ask_at_once', 'overhead_of', 'measure_load',
-           'bench_serve', 'random_model', 'seconds_for', 'bench_batches']
+           'bench_serve', 'smollm_sized', 'seconds_for', 'bench_batches']
 
 # %% ../../nbs/study/16_load.ipynb #ecf92131
 import json
@@ -36,13 +36,13 @@ async def answer(reader, writer):
     try:
         while True:
             head = await reader.readuntil(b'\\r\\n\\r\\n')
-            length = re.search(rb'content-length: (\\d+)', head, re.I)
+            length = re.search(rb'content-length: ([0-9]+)', head, re.I)
             body = await reader.readexactly(int(length[1]) if length else 0)
             reply = dict(data=[dict(id='stub')])
             if head.startswith(b'POST'):
                 await asyncio.sleep(float(sys.argv[2]))
                 prompt = json.loads(body)['messages'][0]['content']
-                title = re.search(r'A. (.*? [(]\d+[)]|[^:]*)', prompt)
+                title = re.search(r'A. (.*? [(][0-9]+[)]|[^:]*)', prompt)
                 message = dict(content='It fits the request. Answer: ' + title[1])
                 reply = dict(choices=[dict(message=message)])
             body = json.dumps(reply).encode()
@@ -220,7 +220,7 @@ def bench_serve(
         return [measure_load(found, folder, k, delay, n) for k in users]
 
 # %% ../../nbs/study/16_load.ipynb #4bc94b5b
-def random_model(
+def smollm_sized(
     n_words: int = 49_000,  # Size of the vocabulary
     layers: int = 30,  # Number of layers
     width: int = 576,  # Size of a token's vector
@@ -267,10 +267,10 @@ def bench_batches(
     users: int = 8,  # Users that wish at once
     n_words: int = 300,  # Words of a prompt
     most: int = 32,  # Tokens of an answer
-    **sizes,  # Sizes of random_model that differ
+    **sizes,  # Sizes of smollm_sized that differ
 ) -> list[dict]:  # One row for rerec bench
     "Compare users in one batch with one user at a time."
-    model, tokenizer = random_model(**sizes)
+    model, tokenizer = smollm_sized(**sizes)
     prompts = [
         [dict(role='user', content=' '.join(f'w{(7 * k + j) % 97}' for j in range(n_words)))]
         for k in range(users)
