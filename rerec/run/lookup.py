@@ -4,18 +4,18 @@
 
 # %% auto #0
 __all__ = ['STEM', 'COMMON', 'LOOKUP_TASK', 'distinguishing_relations', 'Entry', 'entries_in_turn', 'plain_words', 'Request',
-           'Snippets', 'read_request', 'is_number', 'held_by_named', 'read_query', 'relation_stems', 'relation_words',
-           'speaks_of', 'Relevance', 'relevance', 'choose_facts', 'label', 'quotable', 'entry_text', 'unclear_values',
-           'choose_named_facts', 'CandidateFacts', 'candidate_facts', 'quote', 'render_candidates', 'render_request',
-           'render_lookup', 'lookup_prompt', 'LookUp', 'fitting_candidates', 'wanted_by_conditions', 'wanted_by_text',
-           'look_up', 'look_up_chances', 'demonstrate']
+           'Snippets', 'read_request', 'is_number', 'held_by_named', 'read_query', 'relation_stems', 'speaks_of',
+           'Relevance', 'relevance', 'choose_facts', 'label', 'entry_text', 'unclear_values', 'choose_named_facts',
+           'CandidateFacts', 'candidate_facts', 'quote', 'render_candidates', 'render_request', 'render_lookup',
+           'lookup_prompt', 'LookUp', 'fitting_candidates', 'wanted_by_conditions', 'wanted_by_text', 'look_up',
+           'look_up_chances', 'demonstrate']
 
 # %% ../../nbs/run/09_lookup.ipynb #96a7965b
 import string
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property, lru_cache
+from functools import cache, cached_property
 from itertools import zip_longest
 from typing import NamedTuple
 
@@ -202,21 +202,13 @@ def relation_stems(
     words = set(plain_words(text).split()) - COMMON
     return frozenset(w[:STEM] for w in words if len(w) >= STEM - 1)
 
-# %% ../../nbs/run/09_lookup.ipynb #1bec9e22
-@cache
-def relation_words(
-    relation: str,  # Name of a relation, such as Directed_by
-) -> str:  # ' directed by '
-    "Write the name of a relation in plain words, between spaces."
-    return f' {plain_words(relation.replace("_", " "))} '
-
 # %% ../../nbs/run/09_lookup.ipynb #adccd48d
 def speaks_of(
     request: Request,  # Request with its text
     relation: str,  # Name of a relation, such as Directed_by
 ) -> int:  # 2: by its whole name, 1: by one word of four letters or more, 0: not at all
     "Grade how clearly a request speaks of a relation."
-    if relation_words(relation) in request.words:
+    if f' {plain_words(relation.replace("_", " "))} ' in request.words:
         return 2
     return int(bool(relation_stems(relation) & request.stems))
 
@@ -264,14 +256,6 @@ def label(
     "Write the letter of a candidate; beyond 26 its number."
     return string.ascii_uppercase[position] if position < 26 else str(position + 1)
 
-# %% ../../nbs/run/09_lookup.ipynb #5693b241
-@lru_cache(maxsize=100_000)
-def quotable(
-    text: str,  # Value of a fact
-) -> str:  # One line of at most 80 characters
-    "Make a value harmless in a prompt; common ones are kept, as they are quoted again and again."
-    return neutralise(text, 80)
-
 # %% ../../nbs/run/09_lookup.ipynb #1ac62182
 def entry_text(
     entry: Entry,  # Entry with its value and relations
@@ -279,9 +263,9 @@ def entry_text(
 ) -> str:
     "Write the value of an entry, with its relations where the value alone is not clear."
     if entry.value not in unclear:
-        return quotable(entry.value)
+        return neutralise(entry.value, 80)
     relations = ', '.join(r.replace('_', ' ') for r in entry.relations)
-    return quotable(f'{entry.value} ({relations})')
+    return neutralise(f'{entry.value} ({relations})', 80)
 
 # %% ../../nbs/run/09_lookup.ipynb #870b8ebb
 def unclear_values(
