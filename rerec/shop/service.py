@@ -81,14 +81,17 @@ def answer_class() -> type:  # A class of pydantic
     "Make the class of the body of a response."
     from pydantic import BaseModel
 
-    class Reason(BaseModel):
+    class Record(BaseModel, extra='allow'):
+        "What may get more fields."
+
+    class Reason(Record):
         "A fact of the item that the wish asks for, or that a liked item shares."
 
         relation: str
         value: str
         like: str | None
 
-    class Item(BaseModel):
+    class Item(Record):
         "An item of the catalogue, and why."
 
         id: str
@@ -96,7 +99,7 @@ def answer_class() -> type:  # A class of pydantic
         why: list[Reason]
         liked_by: int
 
-    class Answer(BaseModel):
+    class Answer(Record):
         "Recommended items, the best first, and what else was retrieved."
 
         query: str
