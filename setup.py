@@ -18,7 +18,7 @@ setup(
     license='Apache-2.0', url=cfg['git_url'],
     packages=find_packages(include=[cfg['lib_path'], cfg['lib_path']+'.*']), package_data={cfg['lib_path']: ['mini/*.csv', 'probes/*.jsonl']},
     python_requires='>='+cfg['min_python'], install_requires=reqs('requirements'),
-    extras_require={k: reqs(f'{k}_requirements') for k in ('dev', 'docs', 'gguf', 'bench', 'reword', 'app', 'completion', 'lab')},
+    extras_require={k: reqs(f'{k}_requirements') for k in ('dev', 'docs', 'gguf', 'bench', 'reword', 'app', 'serve', 'completion', 'lab')},
     entry_points={'nbdev': [f"{cfg['lib_path']}={cfg['lib_path']}._modidx:d"],
                   'console_scripts': reqs('console_scripts')},
     classifiers=['Programming Language :: Python :: 3'], project_urls={'Docs': cfg['doc_host']+cfg['doc_baseurl']},

@@ -20,6 +20,7 @@ from pathlib import Path
 import polars as pl
 from rerec.shop.page import serve
 from rerec.shop.assistant import Assistant
+from rerec.shop.backends import LocalModel
 from rerec.shop.dataset import Build, build_data
 from rerec.base.models import load_policy
 from rerec.shop.runs import shop_run
@@ -34,7 +35,8 @@ pl.DataFrame([dict(user=f'u{u}', id=i) for u,i in whole.likes if i in films]).wr
 data = build_data(Build(*(str(folder/f'{n}.csv') for n in ('items', 'facts', 'likes')), out=str(folder/'shop'), domain='movie', n_queries=100, n_candidates=5, epochs=5))
 model, tok = load_policy(str(toy_model(folder/'toy', whole)))
 (folder/'known.txt').write_text(data.parts['test'][0].text)
-serve(Assistant(shop_run(data=str(folder/'shop'), max_new_tokens=8), data, model, tok), port=port)
+run = shop_run(data=str(folder/'shop'), max_new_tokens=8)
+serve(Assistant(run, data, LocalModel(model, tok, 8)), port=port)
 """  # noqa: E501
 
 

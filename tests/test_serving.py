@@ -14,8 +14,10 @@ import pytest
 from killed_worker import prepared
 
 from rerec.run.lookup import lookup_prompt
+from rerec.shop.assistant import run_backend
 from rerec.shop.dataset import load_data
 from rerec.shop.runs import export_run, shop_run, shop_snippets
+from rerec.shop.served import ServedModel
 from rerec.shop.training import train_shop
 
 
@@ -66,14 +68,20 @@ def test_an_exported_run_is_served(tmp_path):
         client = openai.OpenAI(
             base_url=f'http://127.0.0.1:{port}/v1', api_key='none', timeout=240, max_retries=0
         )
+        prompt = lookup_prompt(shop_snippets(run, data), run.method)(
+            data.parts['test'][0], data.catalogue
+        )
         said = client.chat.completions.create(
-            model=str(tmp_path / 'served'),
-            messages=lookup_prompt(shop_snippets(run, data), run.method)(
-                data.parts['test'][0], data.catalogue
-            ),
-            max_tokens=8,
+            model=str(tmp_path / 'served'), messages=prompt, max_tokens=8
         )
         assert said.choices[0].message.content.strip() and said.usage.completion_tokens <= 8
+        served = ServedModel(
+            f'http://127.0.0.1:{port}/v1', str(tmp_path / 'served'), max_tokens=8, timeout=240
+        )
+        pieces = []
+        followed = served([prompt], lambda i, piece: pieces.append(piece))
+        assert served.ready() and len(pieces) > 1 and [''.join(pieces)] == followed
+        assert served([prompt, prompt]) == followed * 2 == run_backend(run)([prompt]) * 2
     finally:
         p.kill()
         p.wait()

@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['word_tokenizer', 'tiny_llama', 'prompt_text', 'prompt_ids', 'left_pad', 'greedy', 'undisturbed', 'share', 'until_end',
-           'answer_batch', 'processes', 'gather', 'generate_answers']
+           'answer_batch', 'BatchStreamer', 'processes', 'gather', 'generate_answers']
 
 # %% ../../nbs/base/07_generation.ipynb #8f7fbb35
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -22,6 +22,7 @@ from tokenizers.processors import TemplateProcessing
 from torch import Tensor
 from tqdm.auto import tqdm
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers.generation import BaseStreamer
 
 from .core import seed_everything
 
@@ -173,13 +174,57 @@ def answer_batch(
     tokenizer,  # Tokenizer that writes the answers out
     prompts: Sequence[Sequence[int]],  # Token ids of each prompt
     config: GenerationConfig,  # Settings, as greedy makes them
+    streamer: BaseStreamer | None = None,  # Gets the tokens while they come
 ) -> list[str]:  # In the order of the prompts
     "Answer one batch of prompts."
     device = next(model.parameters()).device
     ids, mask = (t.to(device) for t in left_pad(prompts, config.pad_token_id))
-    output = model.generate(input_ids=ids, attention_mask=mask, generation_config=config)
+    more = dict(streamer=streamer) if streamer else {}
+    output = model.generate(input_ids=ids, attention_mask=mask, generation_config=config, **more)
     answers = [until_end(new, config) for new in output[:, ids.shape[1] :].tolist()]
     return tokenizer.batch_decode(answers, skip_special_tokens=True)
+
+# %% ../../nbs/base/07_generation.ipynb #941f1cf8
+class BatchStreamer(BaseStreamer):
+    "Pass on the texts of a batch while they are written."
+
+    def __init__(
+        self,
+        tokenizer,  # Tokenizer that writes the answers out
+        config: GenerationConfig,  # Settings, which name the end tokens
+        listen: Callable[[int, str], None],  # Gets a name of the answer and its new text
+        names: Sequence[int],  # Name of each answer of the batch
+    ):
+        self.tokenizer = tokenizer
+        self.config = config
+        self.listen = listen
+        self.names = names
+        self.ids = None  # new tokens of each answer; the prompts come before them
+        self.passed = [''] * len(names)
+
+    def pass_on(self, row: int, keep: str = '\ufffd'):
+        "Pass on what is new in one answer; an end that consists of `keep` waits."
+        ids = until_end(self.ids[row], self.config)
+        text = self.tokenizer.decode(ids, skip_special_tokens=True).rstrip(keep)
+        old = self.passed[row]
+        if len(text) > len(old) and text.startswith(old):
+            self.passed[row] = text
+            self.listen(self.names[row], text[len(old) :])
+
+    def put(self, value: Tensor):
+        "Take the prompts, and then one token of each answer."
+        if self.ids is None:
+            self.ids = [[] for _ in value]
+            return
+        for row, token in enumerate(value.tolist()):
+            if len(until_end(self.ids[row], self.config)) == len(self.ids[row]):
+                self.ids[row].append(token)
+                self.pass_on(row)
+
+    def end(self):
+        "Pass on what was kept back."
+        for row in range(len(self.names)):
+            self.pass_on(row, keep='')
 
 # %% ../../nbs/base/07_generation.ipynb #94e77cf7
 def processes() -> tuple[int, int]:  # Number of this process, and number of processes
@@ -208,6 +253,7 @@ def generate_answers(
     progress: bool = True,  # Whether the first process shows a bar
     temperature: float = 0.0,  # 0 takes the likeliest token; above 0 tokens are drawn
     seed: int = 0,  # Random seed of the drawing
+    listen: Callable[[int, str], None] | None = None,  # Gets position and new text while it comes
 ) -> list[str]:  # In the order of the prompts, on every process
     "Answer prompts; every process has to call; mode and random state stay as they were."
     while not hasattr(model, 'generate'):
@@ -224,7 +270,8 @@ def generate_answers(
         torch.manual_seed(seed + rank)
         for start in range(0, len(mine), batch_size):
             batch = mine[start : start + batch_size]
-            answers = answer_batch(model, tokenizer, [ids[i] for i in batch], config)
+            streamer = listen and BatchStreamer(tokenizer, config, listen, batch)
+            answers = answer_batch(model, tokenizer, [ids[i] for i in batch], config, streamer)
             found.update(zip(batch, answers))
             bar.update(len(batch))
     found = gather(found)

@@ -36,7 +36,11 @@ def respond(
         query = known or as_wish(assistant.data, wish[:MOST_SHOWN], user.strip() or None, titles)
     except DataError as e:
         return error_html(e)
-    return as_html(assistant.recommend([query])[0], known.truth if known else ())
+    try:
+        found = assistant.recommend([query])[0]
+    except DataError as e:  # a server that is down, for instance
+        return error_html(e)
+    return as_html(found, known.truth if known else ())
 
 # %% ../../nbs/shop/11_page.ipynb #ccccd78f
 def input_fields(
@@ -96,7 +100,7 @@ def serve(
 
     app = make_app(assistant)
     theme = gr.themes.Base(font=['system-ui', 'sans-serif'], font_mono=['monospace'])
-    app.queue(default_concurrency_limit=1).launch(
+    app.queue(default_concurrency_limit=assistant.backend.calls).launch(
         server_name=host,
         server_port=port,
         share=False,
