@@ -109,7 +109,7 @@ def element_conditions(
         made_of['negated'] = True
         return [Condition(relation, 'has', v, **made_of) for v in values if element in rejected]
     answers = set(map(plain_words, rows[relation]))
-    is_wanted = _WITH.search(flat, 0, element.start) or answers <= YES | NO
+    is_wanted = _WITH.search(flat, max(0, element.start - 10), element.start) or answers <= YES | NO
     if is_wanted or element in rejected:
         return [Condition(relation, 'has', None, **made_of)]
     return []
@@ -134,11 +134,15 @@ def join_choices(
                 found[-1] = replace(made, text=text, end=condition.end)
                 continue
         found.append(condition)
-    once = {(c.relation, c.operator, c.value, c.negated): c for c in reversed(found)}
-    return sorted(once.values(), key=lambda c: c.start)
+    once = {}
+    for condition in found:
+        key = (condition.relation, condition.operator, condition.value, condition.negated)
+        once.setdefault(key, condition)
+    return list(once.values())
 
 # %% ../../nbs/shop/35_reading.ipynb #8300b73f
 _DEGREE = re.compile(r'(?<![^\W_])(?:not\s+)?(?:too|very|so|really|nicht zu|zu|trop|muy)\s+\Z')
+_HOW = re.compile(r'(?<![^\W_])(?:how|wie)\s+\Z')
 
 # %% ../../nbs/shop/35_reading.ipynb #d9a1a277
 def rejected_parts(
@@ -176,7 +180,8 @@ def unknown_parts(
     for token in tokens_of(text, flat):
         if token is None or {token.plain, singular(token.plain)} & silent:
             continue
-        if token.plain[:STEM] in roles:
+        is_question = _HOW.search(flat, max(0, token.start - 10), token.start)
+        if token.plain[:STEM] in roles or is_question:
             continue
         degree = _DEGREE.search(flat, max(0, token.start - 20), token.start)
         start = degree.start() if degree else token.start
