@@ -24,6 +24,7 @@ from .dataset import DataSet, load_data
 from .display import STYLE, note_html, recommendation_text, record_html, steps_html
 from .retrieval import Facts, Retriever
 from .runs import read_run, run_model, shop_snippets
+from .verdicts import fits_strictly, verdict, wish_record
 
 # %% ../../nbs/shop/10_assistant.ipynb #46e1986a
 def shared_facts(
@@ -53,15 +54,16 @@ def reasons(
 ) -> list[dict]:  # relation, value, like: title of an item that has the fact too, or None
     "List the facts of an item that a request asks for, those that it names first."
     data = facts.data
-    named = facts.values_in(query.text)
-    found = [(None, f) for f in data.sources.facts[item].tolist() if facts.value[f] in named]
-    found += shared_facts(facts, query, item, named)
-    out = []
-    for like, f in found[:most]:
+    named = facts.named_values(query.text)
+    found = [dict(relation=r, value=v, like=None) for r, v in facts.met(query.text, item)]
+    held = [f for f in data.sources.facts[item].tolist() if facts.value[f] in named]
+    shared = [(None, f) for f in held] + shared_facts(facts, query, item, named)
+    for like, f in shared:
         relation, value = facts.names[f]
         title = None if like is None else str(data.catalogue.items[like])
-        out.append(dict(relation=relation, value=value, like=title))
-    return out
+        found.append(dict(relation=relation, value=value, like=title))
+    once = {(reason['relation'], reason['value']): reason for reason in reversed(found)}
+    return list(reversed(once.values()))[:most]
 
 # %% ../../nbs/shop/10_assistant.ipynb #11f819b6
 def co_liked(
@@ -87,6 +89,7 @@ def item_record(
         title=str(data.catalogue.items[item]),
         why=reasons(facts, query, item),
         liked_by=co_liked(data, query, item),
+        verdict=verdict(facts.reader.index, facts.read(query.text), item),
     )
 
 # %% ../../nbs/shop/10_assistant.ipynb #e3450b83
@@ -100,14 +103,32 @@ class Recommendation:
     facts: Facts  # Facts of the catalogue, for reasons
 
     @property
+    def named(self) -> list[int]:  # Rows of items, each once
+        "List the rows of the items that the model names as its answer."
+        return list(dict.fromkeys(i for i in self.answer.ranked if i != UNKNOWN))
+
+    @cached_property
+    def allowed(self) -> set[int]:  # Everything that was named or on offer if nothing fits
+        "Collect the items that fail no number and no negation of the request."
+        rows = [*self.named, *self.query.candidates]
+        reading = self.facts.read(self.query.text)
+        return set(fits_strictly(self.facts.reader.index, reading, rows) or rows)
+
+    @property
     def ranked(self) -> list[int]:  # Rows of recommended items, each once
         "List the rows of recommended items, each once."
-        return list(dict.fromkeys(i for i in self.answer.ranked if i != UNKNOWN))
+        return [i for i in self.named if i in self.allowed]
+
+    @property
+    def left_out(self) -> list[int]:  # Rows of items that the model named
+        "List the rows of the items that the request rules out."
+        return [i for i in self.named if i not in self.allowed]
 
     @property
     def rest(self) -> list[int]:  # Rows of the other candidates
-        "List the rows of the other candidates."
-        return [i for i in self.query.candidates if i not in self.ranked]
+        "List the rows of the other candidates that may be recommended."
+        named = set(self.named)
+        return [i for i in self.query.candidates if i not in named and i in self.allowed]
 
     @property
     def reasoning(self) -> str:  # Text before the answer
@@ -123,8 +144,10 @@ def as_dict(self: Recommendation) -> dict:  # Record that is ready for JSON
         query=query.text,
         user=None if query.user is None else data.users[query.user],
         liked=[str(data.catalogue.items[i]) for i in query.history],
+        **wish_record(self.facts.reader.index, self.facts.read(query.text)),
         reasoning=self.reasoning,
         items=[item_record(self.facts, query, i) for i in self.ranked],
+        left_out=[item_record(self.facts, query, i) for i in self.left_out],
         retrieved=[item_record(self.facts, query, i) for i in self.rest[:5]],
     )
 

@@ -83,21 +83,56 @@ def values_of(
 
 # %% ../../nbs/shop/05_retrieval.ipynb #c1cb361a
 @patch
+def values_of_conditions(
+    self: Facts,
+    text: str,  # Request in words
+    negated: bool,  # Those that are not wanted
+) -> set[int]:  # Numbers of values
+    "Find the values of conditions, also those named with a slip or in other words."
+    found = set()
+    for condition in self.read(text).conditions:
+        if condition.values and condition.negated == negated:
+            facts, _ = self.reader.index.facts_for(condition)
+            found.update(self.values[plain_words(value)] for _, value in facts)
+    return found
+
+# %% ../../nbs/shop/05_retrieval.ipynb #c9778521
+@patch
+def named_values(
+    self: Facts,
+    text: str,  # Request in words
+) -> set[int]:  # Numbers of values
+    "Find the values that a request names and does not rule out."
+    named = self.values_in(self.read(text).search_text) | self.values_of_conditions(text, False)
+    return named - self.values_of_conditions(text, True)
+
+# %% ../../nbs/shop/05_retrieval.ipynb #f2ca4c3a
+@patch
 def wanted_values(
     self: Facts,
     text: str,  # Request in words
 ) -> set[int]:  # Numbers of values
-    "Find the values that a request asks for, without those that it rules out."
+    "Find the values that a request names, and those of the items that it names."
     reading = self.read(text)
-    wanted, unwanted = self.values_in(reading.search_text), set()
-    for condition in reading.conditions:
-        if condition.values:
-            facts, _ = self.reader.index.facts_for(condition)
-            found = {self.values[plain_words(value)] for _, value in facts}
-            (unwanted if condition.negated else wanted).update(found)
+    wanted = self.named_values(text)
     for i in set(reading.named) - set(reading.disliked):
         wanted.update(self.values_of(i))
-    return wanted - unwanted
+    return wanted - self.values_of_conditions(text, True)
+
+# %% ../../nbs/shop/05_retrieval.ipynb #27f83008
+@patch
+def met(
+    self: Facts,
+    text: str,  # Request in words
+    row: int,  # Row of an item
+) -> list[tuple[str, str]]:  # (relation, value) of facts
+    "List the facts of an item by which it meets a condition."
+    index = self.reader.index
+    facts = []
+    for condition in self.read(text).conditions:
+        if not condition.negated and index.states(condition)[row] == 1:
+            facts += index.evidence(condition, row)
+    return list(dict.fromkeys(facts))
 
 # %% ../../nbs/shop/05_retrieval.ipynb #da0aba94
 # Weights of the rankings, chosen by trials on the film catalogue (ours)
