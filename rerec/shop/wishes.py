@@ -54,9 +54,11 @@ def as_wish(
     id: str = 'wish',  # Id of the query
 ) -> Query:  # Query without right items
     "Make a query of a request; raise `DataError` for unknown names or an empty request."
-    if not text.strip() and not user and not liked:
+    has_words = any(c.isalnum() for c in text)
+    if not has_words and not user and not liked:
         remedy = 'say what is wanted, or name a user or liked items'
-        raise DataError('the query is empty', remedy=remedy)
+        where = '' if id == 'wish' else f' ({id})'
+        raise DataError(f'the query is empty{where}', remedy=remedy)
     return Query(
         id,
         text,
