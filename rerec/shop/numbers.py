@@ -57,8 +57,16 @@ class Cues:
     is_older: bool = False  # Older than: a year or an age
     groups: frozenset = frozenset()  # Groups of the words that say little
 
-# %% ../../nbs/shop/31_numbers.ipynb #56e3f23c
-WEAK = ('in', 'for', 'have', 'filler', 'noun', 'article')  # Groups of words that say little
+# %% ../../nbs/shop/31_numbers.ipynb #cd4d8631
+WEAK = (
+    'in',
+    'for',
+    'have',
+    'filler',
+    'chatter',
+    'noun',
+    'article',
+)  # Groups of words that say little
 
 # %% ../../nbs/shop/31_numbers.ipynb #e5922518
 class NumberReader:

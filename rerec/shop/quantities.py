@@ -212,7 +212,7 @@ def compare(
     operator: str,  # One of OPERATORS but has
     value: float | tuple,  # With in: two numbers
 ) -> np.ndarray:  # For each item
-    "Compare the numbers of all items: 1 holds, -1 fails, 0 is not known or true in part."
+    "Compare the numbers of all items: 1 holds, -1 fails, 0 is not known."
     low, high = quantity.low, quantity.high
     if operator == 'in':
         every = (low >= value[0]) & (high <= value[1])
@@ -226,4 +226,6 @@ def compare(
         is_more = np.greater if operator == '>' else np.greater_equal
         every, some = is_more(low, value), is_more(high, value)
     holds = some if quantity.kind in CAPACITIES else every
-    return holds.astype(np.int8) - (quantity.is_known & ~some)
+    # a range that overlaps another is true in part; one that may exceed a limit fails it
+    fails = ~some if operator == 'in' else ~holds
+    return holds.astype(np.int8) - (quantity.is_known & fails)

@@ -105,9 +105,9 @@ def element_conditions(
         value = values[0] if values else text[element.start : element.end]
         return [Condition(relation, 'has', value, **made_of)]
     if element.kind == 'via':
-        values = [value for value, holders in rows[relation].items() if element.row in holders]
-        made_of['negated'] = True
-        return [Condition(relation, 'has', v, **made_of) for v in values if element in rejected]
+        found = rows.get(relation, {}).items()
+        values = tuple(value for value, holders in found if element.row in holders)
+        return [Condition(relation, 'in', values, **made_of)] if values else []
     answers = set(map(plain_words, rows[relation]))
     is_wanted = _WITH.search(flat, max(0, element.start - 10), element.start) or answers <= YES | NO
     if is_wanted or element in rejected:
@@ -287,6 +287,8 @@ def read_wish(
     conditions.sort(key=lambda condition: condition.start)
     covered = cover(covered, spans_of(elements))
     unused += rejected_parts(text, covered, empty)
+    vias = [element for element in elements if element.kind == 'via' and not element.relation]
+    unused += [Unused(text[e.start : e.end], e.start, e.end) for e in vias]
     strict = [condition for condition in conditions if condition.is_strict]
     search_text = cover(text, spans_of([*strict, *unused, *rejected])).replace(READ, ' ')
     unused += unknown_parts(reader, text, cover(covered, spans_of(unused)))

@@ -31,6 +31,9 @@ def verdict(
 ) -> dict[str, list]:  # fails with facts, unknown and lacks; ready for JSON
     "Judge an item by the conditions of a wish."
     found = dict(fails=[], unknown=[], lacks=[])
+    if row in reading.disliked:
+        title = index.catalogue.titles[row]
+        found['fails'].append(dict(condition=f'not {title}', facts=[]))
     for condition in reading.conditions:
         state = index.states(condition)[row]
         if condition.is_strict and state < 0:
@@ -47,9 +50,10 @@ def fits_strictly(
     reading: Reading,  # Wish, as read
     rows: Sequence[int],  # Rows of items
 ) -> list[int]:  # Some of the rows, in their order
-    "Keep the items that fail no number and no negation."
+    "Keep the items that fail no number and no negation, and are not disliked."
     states = [index.states(condition) for condition in reading.strict]
-    return [row for row in rows if all(found[row] >= 0 for found in states)]
+    others = [row for row in rows if row not in reading.disliked]
+    return [row for row in others if all(found[row] >= 0 for found in states)]
 
 # %% ../../nbs/shop/36_verdicts.ipynb #3de80201
 MOST_FACTS = 12  # Facts of an item that answer a question for nothing special

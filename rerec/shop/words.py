@@ -132,6 +132,6 @@ def known_words() -> frozenset[str]:  # Plain words
     "Collect the words that say nothing about an item by themselves."
     known = set(FUNCTION_WORDS)
     for meaning, words in wish_words().items():
-        if meaning not in ('topic', 'relation', 'vague'):
+        if meaning.split(':')[0] not in ('topic', 'relation', 'role', 'vague'):
             known.update(*(plain_words(word).split() for word in words))
     return frozenset(known - vague_words())
