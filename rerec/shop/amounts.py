@@ -129,6 +129,8 @@ def one_amount(
     value = word_value(word, unit) if is_word else read_number(number[0], unit)
     if value is None:
         return None
+    if unit == 'p':  # 2p is a game for two, 200p a book
+        unit = 'people' if value <= 20 else 'pages'
     value = (value + 0.5 * bool(half)) * MINUTES.get(unit, 1)
     return Amount(value, value, 'minutes' if unit in MINUTES else unit, start, end)
 
@@ -238,12 +240,17 @@ def year_patterns() -> dict[str, re.Pattern]:
     whose = r'(?P<whose>(?<![^\W_])(?:my|his|her|their|our|your)\s+)?'
     word = f'(?P<word>{any_of(words_of("decade"))})'
     ordinal = r'(?P<ordinal>\d{1,2})\s?(?:th|st|nd|rd|\.|e|eme)?'
+    until = r'\s?(?:or|and|to|-|und|oder|bis|et|ou)\s?'
+    first = rf'(?:(?P<first>\d{{1,2}})\s?(?:th|st|nd|rd|\.|e|eme)?{until})?'
     century = f'(?P<century>{any_of(words_of("century"))})'
     many = rf'(?:(?P<many>\d+|{any_of(words_of("number"))})\s+)?'
     unit = r'(?P<unit>years?|decades?|jahren?|annees|ans|anos|anni)(?![^\W_])'
     return dict(
         decade=re.compile(f'{whose}{part}(?:{digits}|{behind}|{word})'),
-        century=re.compile(rf'{ordinal}[\s-]+(?:century|jahrhunderts?|siecle|eeuw)|{century}'),
+        century=re.compile(
+            rf'{first}{ordinal}[\s-]+(?:century|centuries|jahrhunderts?|siecle|eeuw)|{century}'
+        ),
+        this=re.compile(r'(?<!\w)(?:this|dieses) (?P<unit>year|decade|jahr(?!\w)|jahrzehnt)'),
         past=re.compile(rf'{any_of(words_of("past"))}\s+{many}{unit}'),
         ago=re.compile(rf'{many}{unit}\s+ago'),
         link=re.compile(rf'[\s,]*(?:{any_of(words_of("or", "to"))})?\s*(?:the\s+)?'),
@@ -287,7 +294,8 @@ def century_amount(
     "Read a century as its years."
     words = {as_word(word): detail['century'] for word, detail in words_of('century').items()}
     number = int(found['ordinal'] or words[as_word(found['century'])])
-    return Amount(100 * number - 99, 100 * number, 'year', *found.span())
+    first = int(found['first'] or number)
+    return Amount(100 * first - 99, 100 * number, 'year', *found.span())
 
 # %% ../../nbs/shop/28_amounts.ipynb #4fc41799
 def find_years(
@@ -310,4 +318,8 @@ def find_years(
         found.append(amount)
     found += [century_amount(m) for m in patterns['century'].finditer(flat)]
     found += [past_amount(m, this_year) for m in patterns['past'].finditer(flat)]
+    for m in patterns['this'].finditer(flat):
+        is_decade = m['unit'] in ('decade', 'jahrzehnt')
+        first = this_year - this_year % 10 if is_decade else this_year
+        found.append(Amount(first, this_year, 'year', *m.span()))
     return found, others

@@ -110,13 +110,17 @@ class FactIndex:
         self.numeric = frozenset(relation for q in found for relation in q.relations)
         self.keys = defaultdict(set)  # Key to (relation, value)
         self.topics = defaultdict(set)  # Word to the (relation, value) of topics that contain it
+        self.surnames = defaultdict(set)  # Last word of a name to (relation, value)
         for relation, rows in self.rows.items():
             is_topic = relation not in self.numeric and not is_name_relation(relation)
             for value in rows:
                 key = key_of(value)
                 self.keys[key].add((relation, value))
-                for word in key.split() if is_topic else ():
+                words = key.split()
+                for word in words if is_topic else ():
                     self.topics[word].add((relation, value))
+                if is_name_relation(relation) and 1 < len(words) < 5:
+                    self.surnames[words[-1]].add((relation, value))
         self.keys.pop('', None)
 
 # %% ../../nbs/shop/30_conditions.ipynb #f9553498
@@ -136,7 +140,7 @@ def named(
     name: str,  # Value, topic, or another word for it
     relation: str = '',  # Only of this relation
 ) -> frozenset:  # (relation, value) of facts
-    "Find the facts that a name means: the value, topics that contain it, other words for it."
+    "Find the facts that a name means: the value, topics that contain it, other words, a surname."
     key = key_of(name)
     facts = set()
     for other in topic_words().get(key, frozenset()) | {key}:
@@ -144,6 +148,7 @@ def named(
         words = other.split()
         if words:
             facts |= set.intersection(*(self.topics.get(word, set()) for word in words))
+    facts = facts or self.surnames.get(key, set())
     return frozenset(fact for fact in facts if not relation or fact[0] == relation)
 
 # %% ../../nbs/shop/30_conditions.ipynb #63dc53ed

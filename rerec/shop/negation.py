@@ -28,7 +28,9 @@ def negation_patterns() -> dict[str, re.Pattern]:
     other = rf'(?P<other>{joint}(?:[^\W\d_]+[\s-]*){{1,3}})*'
     of_noun = rf'(?:{noun}\s+(?:with|by|of|about)\s+)?'
     return dict(
-        no=re.compile(rf"{any_of(words['no'])}|(?<![^\W_])\w+n't(?![^\W_])"),
+        no=re.compile(
+            rf"{any_of(words['no'])}|(?<![^\W_])\w+n't(?![^\W_])|(?<!\S)[-!](?=[^\W\d_])"
+        ),
         harmless=re.compile(any_of(words['not_no'])),
         behind=re.compile(rf'(?:\s+{noun})?[\s,?:-]*{any_of(words["no_after"])}'),
         stop=re.compile(
@@ -66,7 +68,8 @@ def find_negations(
     for m in patterns['no'].finditer(flat):
         is_harmless = any(start <= m.start() < end for start, end in harmless)
         if not is_harmless and not is_in_name(text, m):
-            stop = patterns['stop'].search(flat, m.end())
+            colon = re.compile(r'[\s:]*').match(flat, m.end())
+            stop = patterns['stop'].search(flat, colon.end())
             found.append((*m.span(), stop.start() if stop else len(flat)))
     return found
 
@@ -104,6 +107,8 @@ def find_rejected(
     rejected, empty = {}, []
     for start, end, reach in find_negations(text, flat):
         groups = listed_elements(flat, [e for e in elements if end <= e.start < reach])
+        if groups and flat[start:end] == 'non':
+            groups[0] = groups[0][:1]  # a non-cooperative strategy game
         for group in groups:
             rejected |= {e: None for e in group[:-1] if e not in rejected}
             first = start if group is groups[0] else group[-1].start

@@ -16,11 +16,18 @@ from functools import cached_property, lru_cache
 
 from ..base.titles import TitleIndex
 from ..run.lookup import STEM, plain_words
-from .conditions import NO, YES, Condition, FactIndex
+from .conditions import Condition, FactIndex
 from .naming import compare_items, find_items, find_questions, find_via, is_liked
 from .negation import find_rejected, flip_numbers, negation_patterns
 from .numbers import NumberReader, Unused, read_numbers
-from .values import Element, ValueReader, find_relations, find_values, tokens_of
+from rerec.shop.values import (
+    ITEM_NOUNS,
+    Element,
+    ValueReader,
+    find_relations,
+    find_values,
+    tokens_of,
+)
 from rerec.shop.words import (
     READ,
     any_of,
@@ -28,7 +35,6 @@ from rerec.shop.words import (
     fold,
     known_words,
     singular,
-    vague_words,
     wish_words,
     words_of,
 )
@@ -81,14 +87,10 @@ class Reader:
         "Prepare the names of values."
         return ValueReader(self.index)
 
-# %% ../../nbs/shop/35_reading.ipynb #11445c0d
-_WITH = re.compile(r'(?<![^\W_])(?:with|has|have|having|mit|avec|con|met|com)\s+\Z')
-
-# %% ../../nbs/shop/35_reading.ipynb #0b3bb4a7
+# %% ../../nbs/shop/35_reading.ipynb #a5fc2847
 def element_conditions(
     reader: Reader,
     text: str,  # Text of the wish
-    flat: str,  # The same, folded
     element: Element,  # What is wanted or not
     rejected: dict[Element, int | None],  # As from find_rejected
 ) -> list[Condition]:  # None for an item, and for what is left out
@@ -108,13 +110,9 @@ def element_conditions(
         found = rows.get(relation, {}).items()
         values = tuple(value for value, holders in found if element.row in holders)
         return [Condition(relation, 'in', values, **made_of)] if values else []
-    answers = set(map(plain_words, rows[relation]))
-    is_wanted = _WITH.search(flat, max(0, element.start - 10), element.start) or answers <= YES | NO
-    if is_wanted or element in rejected:
-        return [Condition(relation, 'has', None, **made_of)]
-    return []
+    return [Condition(relation, 'has', None, **made_of)]
 
-# %% ../../nbs/shop/35_reading.ipynb #a2f041ca
+# %% ../../nbs/shop/35_reading.ipynb #580c2ba6
 def join_choices(
     conditions: Sequence[Condition],  # In the order of the wish
     flat: str,  # Folded text of the wish
@@ -140,11 +138,11 @@ def join_choices(
         once.setdefault(key, condition)
     return list(once.values())
 
-# %% ../../nbs/shop/35_reading.ipynb #8300b73f
+# %% ../../nbs/shop/35_reading.ipynb #fd746021
 _DEGREE = re.compile(r'(?<![^\W_])(?:not\s+)?(?:too|very|so|really|nicht zu|zu|trop|muy)\s+\Z')
 _HOW = re.compile(r'(?<![^\W_])(?:how|wie)\s+\Z')
 
-# %% ../../nbs/shop/35_reading.ipynb #d9a1a277
+# %% ../../nbs/shop/35_reading.ipynb #46d4dd66
 def rejected_parts(
     text: str,  # Text of the wish
     flat: str,  # The same, folded, with what was read covered
@@ -152,7 +150,8 @@ def rejected_parts(
 ) -> list[Unused]:
     "Collect what is not wanted, and unknown to the catalogue."
     chatter = {plain_words(word) for word in wish_words()['chatter']}
-    silent = known_words() - chatter
+    # "non-fiction" is more than a noun
+    silent = known_words() - chatter - (set(wish_words()['noun']) - ITEM_NOUNS)
     parts = []
     for start, reach in empty:
         inside = [t for t in tokens_of(text, flat) if t and start <= t.start < reach]
@@ -167,14 +166,14 @@ def rejected_parts(
         parts.append(Unused(text[start:end], start, end))
     return parts
 
-# %% ../../nbs/shop/35_reading.ipynb #e183424f
+# %% ../../nbs/shop/35_reading.ipynb #68f1940f
 def unknown_parts(
     reader: Reader,
     text: str,  # Text of the wish
     flat: str,  # The same, folded, with what was read covered
 ) -> list[Unused]:
     "Collect the words that nothing has read, neighbours together."
-    silent = known_words() | reader.values.fact_words - vague_words()
+    silent = known_words() | set(reader.values.relations)
     roles = frozenset().union(*reader.values.roles.values())
     parts = []
     for token in tokens_of(text, flat):
@@ -190,7 +189,7 @@ def unknown_parts(
         parts.append(Unused(text[start : token.end], start, token.end))
     return parts
 
-# %% ../../nbs/shop/35_reading.ipynb #76b95b66
+# %% ../../nbs/shop/35_reading.ipynb #e515a917
 def unread_part(
     whole: str,  # Text as it was typed
 ) -> list[Unused]:
@@ -201,18 +200,18 @@ def unread_part(
     reason = f'only the first {MOST_TEXT:,} characters are read'
     return [Unused(f'{beginning}…', MOST_TEXT, len(whole), reason)]
 
-# %% ../../nbs/shop/35_reading.ipynb #5cb5fc53
+# %% ../../nbs/shop/35_reading.ipynb #c1038e3c
 _NUMBER_LIKE = re.compile(rf'\d|century|{any_of(words_of("number", "decade"))}')
 _YEAR_OF_TITLE = re.compile(rf'\(\d{{4}}\)|(?<={READ})[, ]*(?:from|of)? ?\d{{4}}(?!\d)')
 
-# %% ../../nbs/shop/35_reading.ipynb #d655af74
+# %% ../../nbs/shop/35_reading.ipynb #aac53850
 def spans_of(
     parts: Sequence,  # Elements, conditions or unused parts
 ) -> list[tuple[int, int]]:
     "List the places of parts of a wish."
     return [(part.start, part.end) for part in parts]
 
-# %% ../../nbs/shop/35_reading.ipynb #085ba815
+# %% ../../nbs/shop/35_reading.ipynb #ec6b4222
 def find_elements(
     reader: Reader,
     flat: str,  # Folded text of the wish
@@ -227,7 +226,7 @@ def find_elements(
     others = [item for item in items if item.end not in taken]
     return sorted([*values, *vias, *relations, *others], key=lambda element: element.start)
 
-# %% ../../nbs/shop/35_reading.ipynb #cb7e0255
+# %% ../../nbs/shop/35_reading.ipynb #fb13d90c
 def read_counts(
     reader: Reader,
     text: str,  # Text of the wish
@@ -243,7 +242,7 @@ def read_counts(
     compared, others = compare_items(reader.numbers, text, covered, items)
     return conditions + compared, unused + others
 
-# %% ../../nbs/shop/35_reading.ipynb #81211fd7
+# %% ../../nbs/shop/35_reading.ipynb #0509f04d
 def item_rows(
     reader: Reader,
     flat: str,  # Folded text of the wish
@@ -263,7 +262,7 @@ def item_rows(
     )
     return {name: tuple(dict.fromkeys(found)) for name, found in rows.items()}
 
-# %% ../../nbs/shop/35_reading.ipynb #04e2c845
+# %% ../../nbs/shop/35_reading.ipynb #f6beb884
 def read_wish(
     reader: Reader,
     text: str,  # Text of a wish
@@ -283,7 +282,7 @@ def read_wish(
     rejected, empty = find_rejected(text, covered, elements)
     conditions = flip_numbers(conditions, flat, rejected)
     for element in elements:
-        conditions += element_conditions(reader, text, flat, element, rejected)
+        conditions += element_conditions(reader, text, element, rejected)
     conditions.sort(key=lambda condition: condition.start)
     covered = cover(covered, spans_of(elements))
     unused += rejected_parts(text, covered, empty)

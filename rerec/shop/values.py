@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['ITEM_NOUNS', 'value_keys', 'head_words', 'relation_names', 'optional_relations', 'role_stems', 'ValueReader',
            'exact_value', 'is_slip', 'close_words', 'near_word', 'near_value', 'Token', 'tokens_of', 'Element',
-           'value_at', 'with_relation', 'find_values', 'find_relations']
+           'value_at', 'with_relation', 'find_surnames', 'find_values', 'find_relations']
 
 # %% ../../nbs/shop/32_values.ipynb #d5833684
 import re
@@ -61,13 +61,17 @@ def head_words(
 def relation_names(
     index: FactIndex,
 ) -> dict[str, str]:  # Key of a name to the relation
-    "Map names to relations whose values are topics, such as language and subtitles."
+    "Map names to relations whose values are topics, or that an item has or lacks."
     names = {}
+    groups = set(map(key_of, wish_words()['relation']))
     for relation in index.rows:
-        if relation not in index.numeric and not is_name_relation(relation):
-            key = key_of(relation.replace('_', ' '))
+        key = key_of(relation.replace('_', ' '))
+        is_topic = relation not in index.numeric and not is_name_relation(relation)
+        if is_topic or key in groups:
             for form in topic_words().get(key, frozenset()) | {key}:
                 names |= {form: relation, f'{form}s': relation}
+                if form.endswith('y'):
+                    names[f'{form[:-1]}ies'] = relation
     return names
 
 # %% ../../nbs/shop/32_values.ipynb #dcddb6af
@@ -205,6 +209,7 @@ class Token:
     plain: str  # In lower case, without accents
     start: int  # Position of the first character
     end: int  # One past the last character
+    is_capital: bool = False  # Written with a capital
 
 # %% ../../nbs/shop/32_values.ipynb #bc1d85d3
 def tokens_of(
@@ -216,7 +221,8 @@ def tokens_of(
     for m in WORD.finditer(text):
         plain = word_form(m[0]).strip()
         is_read = READ in flat[m.start() : m.end()]
-        tokens.append(Token(plain, *m.span()) if plain and not is_read else None)
+        token = Token(plain, *m.span(), m[0][0].isupper())
+        tokens.append(token if plain and not is_read else None)
     return tokens
 
 # %% ../../nbs/shop/32_values.ipynb #bca55a9f
@@ -280,7 +286,28 @@ def with_relation(
     spoken = [r for r, roots in reader.roles.items() if roots & stems and r in having]
     return replace(value, relation=spoken[0]) if len(spoken) == 1 and len(having) > 1 else value
 
-# %% ../../nbs/shop/32_values.ipynb #3c0f92ba
+# %% ../../nbs/shop/32_values.ipynb #80436049
+def find_surnames(
+    reader: ValueReader,
+    flat: str,  # Folded text of a wish
+    tokens: Sequence[Token | None],  # Words of it that are no value
+) -> list[Element]:
+    "Find surnames of people: by Spielberg."
+    found = []
+    for token in filter(None, tokens):
+        word = singular(token.plain)
+        behind = re.search(r'(?:by|with|von|mit|de|di|par|avec|con)\s\Z', flat[: token.start][-6:])
+        is_name = token.is_capital or behind
+        if (
+            is_name
+            and len(word) > 2
+            and word in reader.index.surnames
+            and word not in known_words()
+        ):
+            found.append(Element(token.start, token.end, 'value', word))
+    return found
+
+# %% ../../nbs/shop/32_values.ipynb #e38ae9bf
 def find_values(
     reader: ValueReader,
     text: str,  # Text of a wish
@@ -298,9 +325,10 @@ def find_values(
                 found.append(with_relation(reader, flat, element))
                 tokens[i : i + n] = [None] * n
             i += n
+    found += find_surnames(reader, flat, tokens)
     return sorted(found, key=lambda element: element.start)
 
-# %% ../../nbs/shop/32_values.ipynb #34ee37fe
+# %% ../../nbs/shop/32_values.ipynb #40913dd8
 def find_relations(
     reader: ValueReader,
     flat: str,  # Folded text, with what was read covered

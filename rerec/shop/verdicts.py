@@ -108,8 +108,12 @@ def wish_record(
     # those with a reason first: a limit that could not be used matters more than a word
     unused.sort(key=lambda part: not part['reason'])
     fitting = len(index.select(reading.conditions)) if reading.conditions else None
+    others = set(reading.named) - set(reading.disliked) - set(reading.asked)
+    items = [('like', row) for row in reading.named if row in others]
+    items += [('not', row) for row in reading.disliked]
+    understood = [f'{word} {index.catalogue.items[row]}' for word, row in items]
     return dict(
-        understood=[condition_text(condition) for condition in reading.conditions],
+        understood=understood + [condition_text(condition) for condition in reading.conditions],
         fitting=fitting,
         unused=unused[:MOST_UNUSED],
         more_unused=len(unused[MOST_UNUSED:]),

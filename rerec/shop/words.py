@@ -63,7 +63,8 @@ def any_of(
     "Write a pattern for whole words, the longest first; a space may be a hyphen."
     parts = []
     for word in sorted(words, key=lambda w: (-len(w), w)):
-        before = r'(?<![^\W_])' if word[0].isalpha() else ''
+        # a word may stand behind a digit: 30min
+        before = r'(?<![^\W\d_])' if word[0].isalpha() else ''
         after = r'(?![^\W_])' if word[-1].isalpha() else ''
         parts.append(before + re.escape(word).replace(r'\ ', r'[\s-]+') + after)
     return f'(?:{"|".join(parts)})' if parts else '(?!)'
@@ -134,4 +135,4 @@ def known_words() -> frozenset[str]:  # Plain words
     for meaning, words in wish_words().items():
         if meaning.split(':')[0] not in ('topic', 'relation', 'role', 'vague'):
             known.update(*(plain_words(word).split() for word in words))
-    return frozenset(known - vague_words())
+    return frozenset(word for word in known - vague_words() if not word.isdigit())
