@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['OPPOSITE', 'negation_patterns', 'is_in_name', 'find_negations', 'listed_elements', 'find_rejected', 'flip_numbers']
 
-# %% ../../nbs/shop/33_negation.ipynb #08c66d42
+# %% ../../nbs/shop/33_negation.ipynb #5934e78b
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
@@ -49,11 +50,11 @@ def is_in_name(
     "Check for a capital inside a sentence beside another one, as in Dr. No and No Way Out."
     if not text[found.start()].isupper() or text.isupper():
         return False
-    before = text[: found.start()]
+    before = text[max(0, found.start() - 20) : found.start()]
     if re.search(r'(?:Dr|Mr|Ms|St)\.? \Z', before):
         return True
-    opens = re.search(r'(?:\A|[.!?\n:])\W*\Z', before)
-    behind = re.match(r'\s+(\w)', text[found.end() :])
+    opens = not before or re.search(r'[.!?\n:]\W*\Z', before)
+    behind = re.match(r'\s+(\w)', text[found.end() : found.end() + 20])
     return not opens and (not behind or behind[1].isupper())
 
 # %% ../../nbs/shop/33_negation.ipynb #5c96001e
@@ -63,14 +64,13 @@ def find_negations(
 ) -> list[tuple[int, int, int]]:  # Where the word begins and ends, and how far it reaches
     "Find words of negation that negate."
     patterns = negation_patterns()
-    harmless = [m.span() for m in patterns['harmless'].finditer(flat)]
+    harmless = {i for m in patterns['harmless'].finditer(flat) for i in range(*m.span())}
+    stops = [m.start() for m in patterns['stop'].finditer(flat)] + [len(flat)]
     found = []
     for m in patterns['no'].finditer(flat):
-        is_harmless = any(start <= m.start() < end for start, end in harmless)
-        if not is_harmless and not is_in_name(text, m):
-            colon = re.compile(r'[\s:]*').match(flat, m.end())
-            stop = patterns['stop'].search(flat, colon.end())
-            found.append((*m.span(), stop.start() if stop else len(flat)))
+        if m.start() not in harmless and not is_in_name(text, m):
+            end = m.end() + len(flat[m.end() :][:3]) - len(flat[m.end() :][:3].lstrip(' :'))
+            found.append((*m.span(), stops[bisect_left(stops, end)]))
     return found
 
 # %% ../../nbs/shop/33_negation.ipynb #8fdcd74e

@@ -19,7 +19,17 @@ from ..base.spellings import normal_form
 from .amounts import Amount, amount_patterns, find_amounts, find_years, kind_of
 from .conditions import Condition, FactIndex
 from .quantities import CAPACITIES, Quantity
-from .words import any_of, as_word, cover, fold, singular, wish_words, words_of
+from rerec.shop.words import (
+    READ,
+    any_of,
+    as_word,
+    cover,
+    fold,
+    last_word,
+    singular,
+    wish_words,
+    words_of,
+)
 
 # %% ../../nbs/shop/31_numbers.ipynb #bbefbf3f
 @cache
@@ -108,9 +118,9 @@ class NumberReader:
         self.before = words_of(*FLIPPED, 'about', 'exactly', 'quantity', 'no', *WEAK)
         self.behind = words_of('or_less', 'or_more', 'unit', 'quantity', 'filler')
         self.around = {*self.before, *self.behind, *words_of('or', 'stop', 'no')}
-        left, right = any_of([*self.before, *self.names]), any_of([*self.behind, *self.names])
+        self.left = {*self.before, *self.names}
+        right = any_of([*self.behind, *self.names])
         less = any_of(words_of('or_less', 'or_more'))
-        self.left = re.compile(rf'({left})[\s-]*["(]?\Z')
         self.right = re.compile(rf'[\s-]{{0,2}}({right})|,\s({less})')
         # in "2 players, max 45 minutes" max belongs to the number behind it
         self.next = re.compile(rf'\s*(?:{amount_patterns()["number"].pattern})')
@@ -130,9 +140,8 @@ def add_left(
         kind = cues.kind or groups[strong[0]]
         is_older = word in ('older than', 'alter als')
         return replace(cues, end=at, compare=strong[0], kind=kind, is_older=is_older)
-    is_for = (
-        'for' in cues.groups and not cues.compare
-    )  # what comes before "for 2" is of something else
+    # what stands before "for 2" is said of something else
+    is_for = 'for' in cues.groups and not cues.compare
     if word in reader.names and not cues.quantity:
         return None if is_for else replace(cues, end=at, quantity=reader.names[word])
     if 'quantity' in groups and not cues.kind:
@@ -153,11 +162,11 @@ def left_cues(
     "Read the words before a number, from the number to the left."
     cues, at = Cues(start), start
     for _ in range(10):
-        found = reader.left.search(flat, max(0, at - 40), at)
-        more = found and add_left(reader, cues, as_word(found[1]), found.start())
+        found = last_word(reader.left, flat, at, ' \t:=-"(')
+        more = found and add_left(reader, cues, *found)
         if not more:
             break
-        cues, at = more, found.start()
+        cues, at = more, found[1]
         if cues.is_negated:
             break
     return cues
@@ -239,7 +248,7 @@ def guess_kind(
         return 'year'
     if is_year or not is_bare(reader, flat, amount.end):
         return ''
-    if not compare and 'for' in left.groups and amount.low < 30:
+    if compare not in FLIPPED and 'for' in left.groups and amount.low < 30:
         return 'people'
     if compare == 'at_least' and amount.low <= 18:
         return 'age'
@@ -416,13 +425,16 @@ def read_numbers(
     "Read all numbers of a wish."
     amounts, spans = numbers_in(flat, this_year)
     amounts = with_shared_units(reader, flat, amounts)
+    covered = cover(flat, spans)
     conditions, unused = [], []
     for amount in amounts:
-        found = read_number(reader, text, cover(flat, spans), amount)
+        found = read_number(reader, text, covered, amount)
+        if not found:
+            continue
         if isinstance(found, Unused):
             unused.append(found)
-            spans.append((found.start, found.end))
-        elif found:
+        else:
             conditions += found
-            spans.append((found[0].start, found[0].end))
+        last = found if isinstance(found, Unused) else found[0]
+        covered = covered[: last.start] + READ * (last.end - last.start) + covered[last.end :]
     return conditions, unused

@@ -152,10 +152,10 @@ def rejected_parts(
     chatter = {plain_words(word) for word in wish_words()['chatter']}
     # "non-fiction" is more than a noun
     silent = known_words() - chatter - (set(wish_words()['noun']) - ITEM_NOUNS)
+    tokens = [t for t in tokens_of(text, flat) if t and t.plain not in silent]
     parts = []
     for start, reach in empty:
-        inside = [t for t in tokens_of(text, flat) if t and start <= t.start < reach]
-        unknown = [t for t in inside if t.plain not in silent]
+        unknown = [t for t in tokens if start <= t.start < reach]
         if not unknown:
             continue
         end = unknown[0].end
