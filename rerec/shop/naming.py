@@ -97,7 +97,10 @@ def near_items(
                 return [Element(first, last, 'item', row=row)]
     return []
 
-# %% ../../nbs/shop/34_naming.ipynb #3c00c2ea
+# %% ../../nbs/shop/34_naming.ipynb #cbcc910b
+_THAN = re.compile(r'\s+(?:than|als|que|di|de|dan)\b')
+
+# %% ../../nbs/shop/34_naming.ipynb #7eb43cd0
 def comparison(
     numbers: NumberReader,
     text: str,  # Text of the wish
@@ -121,7 +124,7 @@ def comparison(
         )
     return found
 
-# %% ../../nbs/shop/34_naming.ipynb #5ae44966
+# %% ../../nbs/shop/34_naming.ipynb #033adddd
 def compare_items(
     numbers: NumberReader,
     text: str,  # Text of a wish
@@ -132,32 +135,33 @@ def compare_items(
     found = []
     for item in items:
         cues = left_cues(numbers, flat, item.start)
-        if cues.compare in ('below', 'above') and cues.kind:
+        # "after watching Heat" compares nothing
+        has_than = _THAN.search(flat, cues.end, item.start)
+        if cues.compare in ('below', 'above') and cues.kind and has_than:
             found.append(comparison(numbers, text, cues, item, (cues.end, item.end)))
     for more in re.finditer(any_of(words_of('more')), flat):
         kind = words_of('more')[as_word(more[0])]['more']
-        has_than = re.match(r'\s+(?:than|als|que|di|dan)\b', flat[more.end() :])
-        if items and not has_than:
+        if items and not _THAN.match(flat, more.end()):
             compare = 'above' if kind.startswith('-') else 'below'
             cues = Cues(more.start(), compare, kind.strip('-'))
             found.append(comparison(numbers, text, cues, items[0], more.span()))
     unused = [u for u in found if isinstance(u, Unused)]
     return [c for part in found if isinstance(part, list) for c in part], unused
 
-# %% ../../nbs/shop/34_naming.ipynb #d4ad49c1
+# %% ../../nbs/shop/34_naming.ipynb #f9d1d1f0
 _OF_TITLE = re.compile(
     r'(?:(?P<role>\w+)\s+(?:of|from|in|as|von|wie|de|di|van)\s+(?:the\s+|in\s+)?'
     r'|whoever\s+(?P<did>\w+)\s+(?:in\s+)?)\Z'
 )
 
-# %% ../../nbs/shop/34_naming.ipynb #44c43bbe
+# %% ../../nbs/shop/34_naming.ipynb #d96870a8
 @cache
 def all_roles() -> frozenset[str]:
     "Collect the beginnings of all words for roles."
     roles = [words for meaning, words in wish_words().items() if meaning.startswith('role:')]
     return frozenset(plain_words(word)[:STEM] for words in roles for word in words)
 
-# %% ../../nbs/shop/34_naming.ipynb #003d34f3
+# %% ../../nbs/shop/34_naming.ipynb #3d617058
 def find_via(
     values: ValueReader,
     flat: str,  # Folded text of a wish
@@ -176,7 +180,7 @@ def find_via(
             found.append(Element(left.start(), item.end, 'via', '', relation, item.row))
     return found
 
-# %% ../../nbs/shop/34_naming.ipynb #ee9cb3be
+# %% ../../nbs/shop/34_naming.ipynb #f9ac54c0
 ASKED = {  # Words of a question to kinds of quantities
     'how long|wie lange|duree|cuanto dura|quanto dura': ('minutes', 'pages'),
     'how much|cost|price|kostet|preis|combien coute|cuanto cuesta|quanto costa': ('money',),
@@ -187,7 +191,7 @@ ASKED = {  # Words of a question to kinds of quantities
     'rated|rating|score|how good|bewertung': ('rating',),
 }
 
-# %% ../../nbs/shop/34_naming.ipynb #94f216c0
+# %% ../../nbs/shop/34_naming.ipynb #3c73c09f
 def asked_relations(
     values: ValueReader,
     sentence: str,  # Folded text of a question
@@ -206,7 +210,7 @@ def asked_relations(
             found.append(relation)
     return list(dict.fromkeys(found))
 
-# %% ../../nbs/shop/34_naming.ipynb #9b387ebf
+# %% ../../nbs/shop/34_naming.ipynb #4cfc7103
 def find_questions(
     values: ValueReader,
     flat: str,  # Folded text of a wish

@@ -104,8 +104,15 @@ def find_rejected(
     elements: Sequence[Element],  # Elements of the wish, in order
 ) -> tuple[dict[Element, int | None], list[tuple[int, int]]]:
     "Map what is not wanted to where that begins (None: left out); and list negations of nothing."
-    rejected, empty = {}, []
+    rejected, empty, read = {}, [], set()
+    for element in elements:
+        behind = negation_patterns()['behind'].match(flat, element.end)
+        if behind and element.kind != 'via':
+            rejected[element] = element.start
+            read.update(range(*behind.span()))
     for start, end, reach in find_negations(text, flat):
+        if start in read:
+            continue
         groups = listed_elements(flat, [e for e in elements if end <= e.start < reach])
         if groups and flat[start:end] == 'non':
             groups[0] = groups[0][:1]  # a non-cooperative strategy game
@@ -115,10 +122,6 @@ def find_rejected(
             rejected.setdefault(group[-1], first)
         if not groups:
             empty.append((start, reach))
-    for element in elements:
-        behind = negation_patterns()['behind'].match(flat, element.end)
-        if behind and element.kind != 'via':
-            rejected.setdefault(element, element.start)
     return rejected, empty
 
 # %% ../../nbs/shop/33_negation.ipynb #c3ad356b
