@@ -66,7 +66,11 @@ def test_wheel_holds_what_it_needs(installed):
         if p.name not in ('__init__.py', '_modidx.py')
     }
     assert made == {module_file(n).relative_to(root) for n in pages}
-    for p in [*(root / 'rerec/mini').glob('*.csv'), *(root / 'rerec/probes').glob('*.jsonl')]:
+    for p in [
+        f
+        for kind in ('mini/*.csv', 'probes/*.jsonl', 'words/*.csv')
+        for f in (root / 'rerec').glob(kind)
+    ]:
         assert (installed / p.relative_to(root)).read_bytes() == p.read_bytes()
     assert not list(installed.rglob('*.ipynb'))
 
