@@ -92,14 +92,14 @@ def last_box(
             return Box(text.rindex('\\', begin, start), end, held)
     return None
 
-# %% ../../nbs/base/13_boxes.ipynb #1e08fe03
+# %% ../../nbs/base/13_boxes.ipynb #40e14c13
 TITLE_KEYS = (
     'title name movie film book game item movies films books games items titles final_answer '
-    'answer answers recommendations recommendation recommended results result picks list ranking output '
-    'response'
+    'answer answers recommendations recommendation recommended results result picks list ranking '
+    'output response'
 ).split()
 
-# %% ../../nbs/base/13_boxes.ipynb #d0eddc9c
+# %% ../../nbs/base/13_boxes.ipynb #5ca5ce38
 def _title_key(record):
     "Find the key of a record under which its titles stand, or None."
     for key in TITLE_KEYS:
@@ -109,7 +109,7 @@ def _title_key(record):
                 return name
     return None
 
-# %% ../../nbs/base/13_boxes.ipynb #0088729b
+# %% ../../nbs/base/13_boxes.ipynb #75f49df8
 def titles_in_json(
     value,  # What JSON holds: a text, a list, a record
 ) -> list[str]:  # Titles in their order, with the year of a record
@@ -131,7 +131,7 @@ def titles_in_json(
     parts = [v for k, v in value.items() if re.search(r'\d\W*$', str(k)) or not isinstance(v, str)]
     return [title for part in parts for title in titles_in_json(part)]
 
-# %% ../../nbs/base/13_boxes.ipynb #ff4d1703
+# %% ../../nbs/base/13_boxes.ipynb #476cae2c
 def _closed(text):
     "Close the quotes and brackets of JSON that was cut off."
     open_signs = []
@@ -145,7 +145,7 @@ def _closed(text):
             open_signs.pop()
     return text.rstrip(' ,\n') + '"' * quoted + ''.join(reversed(open_signs))
 
-# %% ../../nbs/base/13_boxes.ipynb #21f41494
+# %% ../../nbs/base/13_boxes.ipynb #d2c4b817
 def _read_json(text):
     "Read JSON, or a list of Python, at the start of a text: (value, length), or None."
     for part in (text, _closed(text)):
@@ -156,12 +156,12 @@ def _read_json(text):
         return ast.literal_eval(text[:end]), end
     return None
 
-# %% ../../nbs/base/13_boxes.ipynb #c1d7548d
+# %% ../../nbs/base/13_boxes.ipynb #ec72f725
 _JSON = re.compile(r'[\[{(]\s*["\'{\[]|(?<!\w)[\[{]\s*[\]}]')
 _NEXT = re.compile(r'[\s,;]*(?=[\[{])')
 _LONGEST = 30_000  # Characters of JSON that are read
 
-# %% ../../nbs/base/13_boxes.ipynb #db7a43b4
+# %% ../../nbs/base/13_boxes.ipynb #b08a033b
 def json_titles(
     text: str,  # Answer
     start: int = 0,  # First character that is searched

@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['LABEL_NOUNS', 'LABEL_WORDS', 'BULLET', 'FULL_STOP', 'is_label', 'label_end', 'trim', 'readings_of', 'look_up']
 
-# %% ../../nbs/base/18_entries.ipynb #9bf0d78c
+# %% ../../nbs/base/18_entries.ipynb #4ff45068
 import re
 from collections.abc import Collection
 
 from .titles import UNKNOWN, TitleIndex
 from .words import QUOTES, SMALL_WORDS, plain_words
 
-# %% ../../nbs/base/18_entries.ipynb #8b72cb93
+# %% ../../nbs/base/18_entries.ipynb #04429b3f
 LABEL_NOUNS = frozenset(
     """answer answers book books candidate choice choices film films game games item items list
     match matches movie movies novel novels option options output pick picks ranking
@@ -22,7 +22,7 @@ LABEL_NOUNS = frozenset(
     рекомендации""".split()
 )
 
-# %% ../../nbs/base/18_entries.ipynb #faccb2e7
+# %% ../../nbs/base/18_entries.ipynb #28ddbd32
 LABEL_WORDS = LABEL_NOUNS.union(
     SMALL_WORDS,
     """additional also are based below best certainly consider course end enjoy exact favorite
@@ -35,7 +35,7 @@ _ITEMS = frozenset(
     'books films games items movies novels picks recommendations results suggestions titles'.split()
 )
 
-# %% ../../nbs/base/18_entries.ipynb #733de63f
+# %% ../../nbs/base/18_entries.ipynb #9b056dd4
 def is_label(
     text: str,  # Text before a colon, or a line of its own
     every_word: bool = False,  # Whether a name in it, as of a director, makes it none
@@ -50,10 +50,10 @@ def is_label(
         return bool(LABEL_NOUNS.intersection(words)) or (leads and not every_word)
     return not every_word and (words[0] == 'for' or not _ITEMS.isdisjoint(words))
 
-# %% ../../nbs/base/18_entries.ipynb #789f14e7
+# %% ../../nbs/base/18_entries.ipynb #077b71c7
 _LABELLED = re.compile(r'[\s"“*_]*([^\n]{1,120}?)["”’*_]*\s*([:：]|\s(?:[-–—=→]|=>|->)\s)[\s"”*_]*')
 
-# %% ../../nbs/base/18_entries.ipynb #446ccbb8
+# %% ../../nbs/base/18_entries.ipynb #fabee36a
 def label_end(
     text: str,  # One entry of a list, or a line
 ) -> int:  # Number of characters that only announce what follows
@@ -71,7 +71,7 @@ def label_end(
         end = found.end()
     return end
 
-# %% ../../nbs/base/18_entries.ipynb #b791eefa
+# %% ../../nbs/base/18_entries.ipynb #a7c35e28
 BULLET = re.compile(
     r"""[\#>\s]*(?:
     [-*•–—+▪●✅✔☑➤►→]\ufe0f?\s+(?:\[[ x]\]\s+)?      # a sign, and perhaps a box to tick
@@ -84,7 +84,7 @@ BULLET = re.compile(
 _TAGS_BEFORE = re.compile(r'\s*(?:<[a-z]+>)+', re.I)
 _TAGS_BEHIND = re.compile(r'(?:</?[a-z]+>|<\|[^<>|]*\|>)+\Z', re.I)
 
-# %% ../../nbs/base/18_entries.ipynb #b543eb46
+# %% ../../nbs/base/18_entries.ipynb #f5948560
 def trim(
     text: str,  # Answer
     start: int,  # First character of an entry
@@ -102,7 +102,7 @@ def trim(
     end = start + begin + len(part)
     return end - len(title), end, title
 
-# %% ../../nbs/base/18_entries.ipynb #49459cdc
+# %% ../../nbs/base/18_entries.ipynb #c53c10ec
 _CUTS = re.compile(
     r"""["”’'*_]*(?:,?\s(?:(?:directed|written)\s)?by\s|,?\s?[(（\[](?!\d{4}[)\]）])|["”*]+[\s:,.])"""
 )
@@ -114,7 +114,7 @@ _ASIDE = re.compile(
 _REST_END = re.compile(rf'[,;!?]\s|{FULL_STOP}\.\s|\s[-–—]\s')
 _DATED = re.compile(r'(.{1,150}?)\s?[(\[（](\d{4})[)\]）]')
 
-# %% ../../nbs/base/18_entries.ipynb #2de2c214
+# %% ../../nbs/base/18_entries.ipynb #a45ff3b0
 _CUTS = re.compile(
     r"""["”’'*_]*(?:,?\s(?:(?:directed|written)\s)?by\s|,?\s?[(（\[](?!\d{4}[)\]）])|["”*]+[\s:,.])"""
 )
@@ -126,7 +126,7 @@ _ASIDE = re.compile(
 _REST_END = re.compile(rf'[,;!?]\s|{FULL_STOP}\.\s|\s[-–—]\s')
 _DATED = re.compile(r'(.{1,150}?)\s?[(\[（](\d{4})[)\]）]')
 
-# %% ../../nbs/base/18_entries.ipynb #b1e2e380
+# %% ../../nbs/base/18_entries.ipynb #a257ab75
 def _is_described(rest):
     "Check that words describe an item: one is small that no title writes small, or initials."
     rest = _CUTS.split(_REST_END.split(rest, maxsplit=1)[0], maxsplit=1)[0]
@@ -134,7 +134,7 @@ def _is_described(rest):
         plain_words(' '.join(rest.split()[:12])) or re.match(r'(?:[A-Z]\. ?)+[A-Z]\w', rest)
     )
 
-# %% ../../nbs/base/18_entries.ipynb #2fa72599
+# %% ../../nbs/base/18_entries.ipynb #228cb3f1
 def _ends_title(sign, rest, cut_dashes):
     "Check that a title ends at a sign; the sign is empty before *because* or *from 1984*."
     if sign in ('-', '–', '—') and cut_dashes:
@@ -144,7 +144,7 @@ def _ends_title(sign, rest, cut_dashes):
     # behind a comma or a full stop a sentence goes on
     return not sign or bool(plain_words(rest)) or rest.startswith('It ')
 
-# %% ../../nbs/base/18_entries.ipynb #7fd0c67d
+# %% ../../nbs/base/18_entries.ipynb #02ad8882
 def readings_of(
     entry: str,  # Text of an entry
     cut_dashes: bool = False,  # Whether a dash ends a title, whatever follows
@@ -165,7 +165,7 @@ def readings_of(
         readings.append(title if keeps_year else title + year)
     return readings
 
-# %% ../../nbs/base/18_entries.ipynb #50c8511e
+# %% ../../nbs/base/18_entries.ipynb #b16afb4c
 _LEAD = re.compile(
     r"""\W*(?:(?:(?:the|a)\s)?
     (?:film|movie|book|novel|game|title|item|option|candidate|number|no\.?|rank)\b\s?)?
@@ -176,7 +176,7 @@ _OWNED = re.compile(r"(?:[A-Z][\w.]* ){1,3}[A-Z][\w.]*['’]s (.+)")
 _YEAR_FIRST = re.compile(r"(?:the )?\d{4}(?:['’]s)? (?:film |version of )?(.+)")
 _YEAR_LAST = re.compile(r'(.+?),? (\d{4})')
 
-# %% ../../nbs/base/18_entries.ipynb #5b35ea27
+# %% ../../nbs/base/18_entries.ipynb #b404a241
 def _more_readings(entry, cut_dashes):
     "Read an entry without the words that lead to its title: the film Heat, Michael Mann's Heat."
     lead = _LEAD.match(entry).end()
@@ -187,10 +187,10 @@ def _more_readings(entry, cut_dashes):
     dated = _YEAR_LAST.fullmatch(entry)
     return readings + [f'{dated[1]} ({dated[2]})'] if dated else readings
 
-# %% ../../nbs/base/18_entries.ipynb #bee98b50
+# %% ../../nbs/base/18_entries.ipynb #80b4ec27
 _SAID_YEAR = re.compile(r'\b(?:1[89]|20)\d\d\b')
 
-# %% ../../nbs/base/18_entries.ipynb #cc7ec336
+# %% ../../nbs/base/18_entries.ipynb #38a9c7fa
 def _in_the_year(index, entry, title, row, among):
     "Choose between items of one title by a year that the rest of the entry says."
     if title.endswith(')'):
@@ -201,10 +201,10 @@ def _in_the_year(index, entry, title, row, among):
             return other
     return row
 
-# %% ../../nbs/base/18_entries.ipynb #ecfb4b3e
+# %% ../../nbs/base/18_entries.ipynb #9e78cbe1
 _SUBTITLED = re.compile(r'(.+?)(?:: | [-–—] )[^,;]+ \((\d{4})\)')
 
-# %% ../../nbs/base/18_entries.ipynb #9a0e1016
+# %% ../../nbs/base/18_entries.ipynb #52f1e5a8
 def _without_subtitle(index, title, among):
     "Find the row of a title whose subtitle the catalogue lacks; its very year must stand behind."
     found = _SUBTITLED.fullmatch(title)
@@ -213,7 +213,7 @@ def _without_subtitle(index, title, among):
     row = index.resolve_answer(f'{found[1]} ({found[2]})', among, slips=False)
     return row if row != UNKNOWN and index.years[row] == int(found[2]) else UNKNOWN
 
-# %% ../../nbs/base/18_entries.ipynb #9d845b93
+# %% ../../nbs/base/18_entries.ipynb #c16dc59d
 def look_up(
     entry: str,  # Text of an entry
     index: TitleIndex,  # Titles of the catalogue

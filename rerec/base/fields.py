@@ -6,17 +6,17 @@
 __all__ = ['MAX_RANKED', 'separator_spans', 'numbered_spans', 'joined_fields', 'dated_fields', 'quoted_fields', 'comma_fields',
            'line_fields']
 
-# %% ../../nbs/base/20_fields.ipynb #9b0b90a9
+# %% ../../nbs/base/20_fields.ipynb #96542b24
 import re
 from collections.abc import Callable, Sequence
 
 from .entries import label_end, trim
 from .words import is_sentence, plain_words, quoted_spans
 
-# %% ../../nbs/base/20_fields.ipynb #4595731c
+# %% ../../nbs/base/20_fields.ipynb #69985b2f
 MAX_RANKED = 100  # Titles of a list that are read; longer lists are noise
 
-# %% ../../nbs/base/20_fields.ipynb #de0bcb11
+# %% ../../nbs/base/20_fields.ipynb #4c5eff0a
 _SEPARATOR = re.compile(
     r"""[*_`]{0,2}(?:
     (?:\]\s?)?\\?[\[{(【<]\s*[/\\|]?\s*SEP(?:ARATOR)?\s*[/\\|]?\s*[\]})】>]
@@ -33,7 +33,7 @@ _SPOKEN = re.compile(
     re.I,
 )
 
-# %% ../../nbs/base/20_fields.ipynb #d203f42d
+# %% ../../nbs/base/20_fields.ipynb #efd2deb0
 def separator_spans(
     text: str,  # Answer
     start: int,  # First character that is read
@@ -45,7 +45,7 @@ def separator_spans(
     kept = [(a, b) for a, b in spans if not any(c <= a and b <= d for c, d in spoken)]
     return kept[:MAX_RANKED]
 
-# %% ../../nbs/base/20_fields.ipynb #d0041dfe
+# %% ../../nbs/base/20_fields.ipynb #6c9beb8d
 _NUMBER = re.compile(
     r"""(?:(?<=[\s(\["“*_.,;:>、。])|\A)[*_]{0,2}(?P<open>[(\[\#]|No\.\s?)?(?P<n>\d{1,2})
         (?P<close>\\?[.)\]:、．）º]{1,2}(?!\d)|\s-(?=\s)|(?<=\#\d)(?=\s))[*_]{0,2}\s*(?=\S)
@@ -57,7 +57,7 @@ _NUMBER = re.compile(
 )
 _ORDINALS = 'first second third fourth fifth'.split()
 
-# %% ../../nbs/base/20_fields.ipynb #3fa0bcc9
+# %% ../../nbs/base/20_fields.ipynb #395e2a6e
 def _number(found):
     "Read a mark of a numbered list: its number and its style."
     if found['n']:
@@ -72,7 +72,7 @@ def _number(found):
     word = found['word'].lower()
     return (int(word[0]) if word[0].isdigit() else _ORDINALS.index(word) + 1), 'word'
 
-# %% ../../nbs/base/20_fields.ipynb #a97a6187
+# %% ../../nbs/base/20_fields.ipynb #d122719e
 def numbered_spans(
     text: str,  # Answer
     start: int,  # First character of a line
@@ -93,10 +93,10 @@ def numbered_spans(
             return [(start + d, start + e) for (_, d), e in zip(chain, ends)]
     return []
 
-# %% ../../nbs/base/20_fields.ipynb #0c446489
+# %% ../../nbs/base/20_fields.ipynb #7e2ed17c
 _JOINED = 4  # Fields that may be one title together
 
-# %% ../../nbs/base/20_fields.ipynb #dc2b7f58
+# %% ../../nbs/base/20_fields.ipynb #05974f7b
 def joined_fields(
     text: str,  # Answer
     cuts: Sequence[tuple[int, int]],  # Start and end of the separators, and of both ends
@@ -116,7 +116,7 @@ def joined_fields(
         i = j
     return fields
 
-# %% ../../nbs/base/20_fields.ipynb #bfbb244a
+# %% ../../nbs/base/20_fields.ipynb #bbd40439
 _CAPITAL = r'(?=["“‘\'*_¡¿(\[]*[^\W_a-z])'
 _COMMA = re.compile(
     rf'["”’*_]*\s*(?:[,、，|/•·→&]|\s>\s|//|\t)\s*(?:(?:and|or|then|und)\s+)?{_CAPITAL}'
@@ -132,7 +132,7 @@ _AFTER_YEAR = re.compile(
     rf'["”’*_]*\s*(?:[,;、，|/•·→&.]|\s?[-–—]\s|and\b|or\b|)\s*(?:and\s+|or\s+)?{_CAPITAL}'
 )
 
-# %% ../../nbs/base/20_fields.ipynb #250f158c
+# %% ../../nbs/base/20_fields.ipynb #0c04a91e
 def dated_fields(
     text: str,  # Answer
     start: int,  # First character of a line
@@ -152,7 +152,7 @@ def dated_fields(
     cuts.append((end, end))
     return [(a, b) for (_, a), (b, _) in zip(cuts, cuts[1:])]
 
-# %% ../../nbs/base/20_fields.ipynb #840d628c
+# %% ../../nbs/base/20_fields.ipynb #b1f5fd8b
 def quoted_fields(
     text: str,  # Answer
     start: int,  # First character of a line
@@ -166,7 +166,7 @@ def quoted_fields(
         return []
     return [(start + a, start + b) for a, b in quoted]
 
-# %% ../../nbs/base/20_fields.ipynb #f88f24a8
+# %% ../../nbs/base/20_fields.ipynb #033bbd8f
 def comma_fields(
     text: str,  # Answer
     start: int,  # First character of a line
@@ -199,11 +199,11 @@ def comma_fields(
     is_list = (half and (commas or len(names) > 2)) or (commas and len(names) > 4)
     return fields if is_list and not any(map(plain_words, names)) else []
 
-# %% ../../nbs/base/20_fields.ipynb #12e95bac
+# %% ../../nbs/base/20_fields.ipynb #b7fa5227
 # Signs between titles of a line, the surest first
 _SIGNS = (r'\|{1,2}', r'\t', r'\s[•·]\s', r'\s(?:→|>|//)\s', r'[;；\n]')
 
-# %% ../../nbs/base/20_fields.ipynb #509c5acc
+# %% ../../nbs/base/20_fields.ipynb #01ae31f2
 def line_fields(
     text: str,  # Answer
     start: int,  # First character of a line

@@ -6,13 +6,13 @@
 __all__ = ['FUNCTION_WORDS', 'SMALL_WORDS', 'OPENERS', 'QUOTES', 'HAS_QUOTES', 'plain_words', 'content_words', 'is_prose',
            'has_verb', 'is_sentence', 'quoted_spans']
 
-# %% ../../nbs/base/16_words.ipynb #51fb05f7
+# %% ../../nbs/base/16_words.ipynb #ef2c00f1
 import re
 from collections.abc import Sequence
 
 from .spellings import ARTICLES
 
-# %% ../../nbs/base/16_words.ipynb #c2131616
+# %% ../../nbs/base/16_words.ipynb #14cdb45c
 FUNCTION_WORDS = frozenset(
     """a about after all an and any are as at bad be been before being big but by did do down for
     from get go good had has he her here him how i if in is it just last me more most much my no
@@ -21,7 +21,7 @@ FUNCTION_WORDS = frozenset(
     yes yet you your""".split()
 )
 
-# %% ../../nbs/base/16_words.ipynb #d7e21b94
+# %% ../../nbs/base/16_words.ipynb #f199b3d3
 # Articles, prepositions and conjunctions, which titles write small
 SMALL_WORDS = frozenset(
     """about after against among and as at before between beyond but by down du during et for from
@@ -29,7 +29,7 @@ SMALL_WORDS = frozenset(
     upon van versus via von vs when with within without y yet zu""".split()
 ).union(ARTICLES)
 
-# %% ../../nbs/base/16_words.ipynb #e194f6fc
+# %% ../../nbs/base/16_words.ipynb #baafcbb6
 OPENERS = FUNCTION_WORDS.difference(
     """a all an big down go good just last long more most my no once one only out over the two
     under up your""".split()
@@ -41,10 +41,10 @@ OPENERS = FUNCTION_WORDS.difference(
     would""".split()
 )
 
-# %% ../../nbs/base/16_words.ipynb #d1bada2c
+# %% ../../nbs/base/16_words.ipynb #2e181939
 _MARKS = '.,;:!?"“”‘’\'()[]*_…'
 
-# %% ../../nbs/base/16_words.ipynb #f0d5959f
+# %% ../../nbs/base/16_words.ipynb #bc7b1180
 def plain_words(
     text: str,  # Part of a text
 ) -> list[str]:  # Words in small letters, except for those that titles write small
@@ -52,14 +52,14 @@ def plain_words(
     small = (word.strip(_MARKS) for word in text.split() if word.islower())
     return [word for word in small if word and word not in SMALL_WORDS and not word[0].isdigit()]
 
-# %% ../../nbs/base/16_words.ipynb #7a9cb154
+# %% ../../nbs/base/16_words.ipynb #9140838e
 def content_words(
     words: Sequence[str],  # Words of a normal form
 ) -> list[str]:  # Words that are neither function words nor articles
     "Find the words that carry a title."
     return [word for word in words if word not in FUNCTION_WORDS and word not in ARTICLES]
 
-# %% ../../nbs/base/16_words.ipynb #b04f89bf
+# %% ../../nbs/base/16_words.ipynb #815c1699
 def is_prose(
     text: str,  # Line or entry
 ) -> bool:
@@ -68,41 +68,43 @@ def is_prose(
     small = sum(word[0].islower() for word in words)
     return len(words) > 24 or (small > 0.45 * len(words) and len(words) > 7)
 
-# %% ../../nbs/base/16_words.ipynb #be91c9dd
+# %% ../../nbs/base/16_words.ipynb #c9c7458b
 _CLAUSE = re.compile(
     r"\b(?:I|I'm|I'd|you|we|he|she|they|is|are|was|were|has|have|had|would|can|cannot|could|does|do"
     r'|did)\b'
 )
 
-# %% ../../nbs/base/16_words.ipynb #6fc2f12d
+# %% ../../nbs/base/16_words.ipynb #ee5591d8
 def has_verb(
     text: str,  # Line or entry
 ) -> bool:
     "Check that one of the commonest verbs or pronouns of a sentence is in a text."
     return bool(_CLAUSE.search(text))
 
-# %% ../../nbs/base/16_words.ipynb #45491e99
+# %% ../../nbs/base/16_words.ipynb #bf5bf966
 def is_sentence(
     text: str,  # Line or entry
 ) -> bool:
     "Check that a text is a sentence, or a part of one with a verb."
     return is_prose(text) or bool(plain_words(text) and has_verb(text))
 
-# %% ../../nbs/base/16_words.ipynb #9df6b1f7
+# %% ../../nbs/base/16_words.ipynb #31b5489f
 # Quotes of all kinds: Heat is "Heat", „Heat“, «Heat» or 《Heat》
 QUOTES = '"“”„‟«»‹›\'‘’‚`「」『』《》〈〉'
 _QUOTED = re.compile(
-    r"""(?<![\w"])"(?=\S)(?P<a>[^"\n]{1,200}?)(?<=\S)"(?!\w) | [“„](?P<b>[^„“”\n]{1,200})[”“]
-    | [«‹]\s?(?P<c>[^«»‹›\n]{1,200}?)\s?[»›] | [「『《〈](?P<d>[^「」『』《》〈〉\n]{1,200})[」』》〉]
+    r"""(?=["“„«‹「『《〈'‘*_`])(?:
+    (?<![\w"])"(?=\S)(?P<a>[^"\n]{1,200}?)(?<=\S)"(?!\w) | [“„](?P<b>[^„“”\n]{1,200})[”“]
+    | [«‹]\s?(?P<c>[^«»‹›\n]{1,200}?)\s?[»›]
+    | [「『《〈](?P<d>[^「」『』《》〈〉\n]{1,200})[」』》〉]
     | (?<![\w'’])['‘](?=\S)(?P<e>(?:[^'‘’\n]|(?<=\w)['’](?=\w)){1,200})(?<=\S)['’](?!\w)
     | (?<![\w*])\*{1,3}(?=[^\s*])(?P<f>[^*\n]{1,200})(?<=\S)\*{1,3}(?![\w*])
     | (?<![\w_])_{1,2}(?=[^\s_])(?P<g>[^_\n]{1,200})(?<=\S)_{1,2}(?![\w_])
-    | `(?P<h>[^`\n]{1,200})`""",
+    | `(?P<h>[^`\n]{1,200})`)""",
     re.X,
 )
 HAS_QUOTES = re.compile('["“„«‹「『《〈*_`\'‘]')
 
-# %% ../../nbs/base/16_words.ipynb #08bdd434
+# %% ../../nbs/base/16_words.ipynb #c785cf9c
 def quoted_spans(
     text: str,  # Text, line by line
 ) -> list[tuple[int, int]]:  # Start and end of each, without the marks, in order
