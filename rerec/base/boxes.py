@@ -92,14 +92,14 @@ def last_box(
             return Box(text.rindex('\\', begin, start), end, held)
     return None
 
-# %% ../../nbs/base/13_boxes.ipynb #40e14c13
+# %% ../../nbs/base/13_boxes.ipynb #2580181f
 TITLE_KEYS = (
     'title name movie film book game item movies films books games items titles final_answer '
     'answer answers recommendations recommendation recommended results result picks list ranking '
     'output response'
 ).split()
 
-# %% ../../nbs/base/13_boxes.ipynb #5ca5ce38
+# %% ../../nbs/base/13_boxes.ipynb #bdc0b6c7
 def _title_key(record):
     "Find the key of a record under which its titles stand, or None."
     for key in TITLE_KEYS:
@@ -109,29 +109,30 @@ def _title_key(record):
                 return name
     return None
 
-# %% ../../nbs/base/13_boxes.ipynb #75f49df8
+# %% ../../nbs/base/13_boxes.ipynb #7d92faf4
 def titles_in_json(
     value,  # What JSON holds: a text, a list, a record
+    levels: int = 20,  # Lists in lists that are read
 ) -> list[str]:  # Titles in their order, with the year of a record
     "Find the titles in JSON, whatever it calls them."
     if isinstance(value, str):
         return [value]
-    if isinstance(value, list | tuple):
-        return [title for part in value for title in titles_in_json(part)]
-    if not isinstance(value, dict):
+    if isinstance(value, list | tuple) and levels:
+        return [title for part in value for title in titles_in_json(part, levels - 1)]
+    if not isinstance(value, dict) or not levels:
         return []
     key = _title_key(value)
     if key is not None:
-        titles = titles_in_json(value[key])
+        titles = titles_in_json(value[key], levels - 1)
         year = str(value.get('year', ''))
         if len(titles) == 1 and re.fullmatch(r'\d{4}', year) and year not in titles[0]:
             return [f'{titles[0]} ({year})']
         return titles
     # places as keys, {"1": "Heat"}, or a list under a name of its own
     parts = [v for k, v in value.items() if re.search(r'\d\W*$', str(k)) or not isinstance(v, str)]
-    return [title for part in parts for title in titles_in_json(part)]
+    return [title for part in parts for title in titles_in_json(part, levels - 1)]
 
-# %% ../../nbs/base/13_boxes.ipynb #476cae2c
+# %% ../../nbs/base/13_boxes.ipynb #4b8a7da9
 def _closed(text):
     "Close the quotes and brackets of JSON that was cut off."
     open_signs = []
@@ -145,39 +146,45 @@ def _closed(text):
             open_signs.pop()
     return text.rstrip(' ,\n') + '"' * quoted + ''.join(reversed(open_signs))
 
-# %% ../../nbs/base/13_boxes.ipynb #d2c4b817
+# %% ../../nbs/base/13_boxes.ipynb #3ff6d681
 def _read_json(text):
     "Read JSON, or a list of Python, at the start of a text: (value, length), or None."
-    for part in (text, _closed(text)):
-        with suppress(ValueError, RecursionError):
-            return json.JSONDecoder(strict=False).raw_decode(part)
+    decoder = json.JSONDecoder(strict=False)
+    with suppress(ValueError, RecursionError):
+        return decoder.raw_decode(text)
+    with suppress(ValueError, RecursionError):
+        return decoder.raw_decode(_closed(text))
     end = max(text.rfind(sign) for sign in '])}') + 1
     with suppress(ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return ast.literal_eval(text[:end]), end
     return None
 
-# %% ../../nbs/base/13_boxes.ipynb #ec72f725
+# %% ../../nbs/base/13_boxes.ipynb #46aef680
 _JSON = re.compile(r'[\[{(]\s*["\'{\[]|(?<!\w)[\[{]\s*[\]}]')
 _NEXT = re.compile(r'[\s,;]*(?=[\[{])')
 _LONGEST = 30_000  # Characters of JSON that are read
+_VALUES = 200  # Values in a row that are read
 
-# %% ../../nbs/base/13_boxes.ipynb #b08a033b
+# %% ../../nbs/base/13_boxes.ipynb #c8efc2cf
 def json_titles(
     text: str,  # Answer
     start: int = 0,  # First character that is searched
     end: int | None = None,  # One past the last
 ) -> tuple[int, list[str]] | None:  # Where JSON begins, and its titles; None if there is none
     "Read the titles of an answer that is JSON, one value or several."
-    found = _JSON.search(text, start, len(text) if end is None else end)
+    end = len(text) if end is None else end
+    found = _JSON.search(text, start, end)
     if not found:
         return None
     begin = place = found.start()
     titles = None
-    while place is not None:
-        read = _read_json(text[place:end][:_LONGEST])
+    for _ in range(_VALUES):
+        read = _read_json(text[place : min(end, place + _LONGEST)])
         if read is None or not isinstance(read[0], list | tuple | dict):
             break
         titles = (titles or []) + titles_in_json(read[0])
-        following = _NEXT.match(text, place + read[1], len(text) if end is None else end)
-        place = following.end() if following else None
+        following = _NEXT.match(text, place + read[1], end)
+        if not following:
+            break
+        place = following.end()
     return None if titles is None else (begin, titles)

@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['LABEL_NOUNS', 'LABEL_WORDS', 'BULLET', 'FULL_STOP', 'is_label', 'label_end', 'trim', 'readings_of', 'look_up']
 
-# %% ../../nbs/base/18_entries.ipynb #4ff45068
+# %% ../../nbs/base/18_entries.ipynb #75aaf0a1
 import re
 from collections.abc import Collection
 
 from .titles import UNKNOWN, TitleIndex
 from .words import QUOTES, SMALL_WORDS, plain_words
 
-# %% ../../nbs/base/18_entries.ipynb #04429b3f
+# %% ../../nbs/base/18_entries.ipynb #ce7af2af
 LABEL_NOUNS = frozenset(
     """answer answers book books candidate choice choices film films game games item items list
     match matches movie movies novel novels option options output pick picks ranking
@@ -22,7 +22,7 @@ LABEL_NOUNS = frozenset(
     рекомендации""".split()
 )
 
-# %% ../../nbs/base/18_entries.ipynb #28ddbd32
+# %% ../../nbs/base/18_entries.ipynb #ef13f488
 LABEL_WORDS = LABEL_NOUNS.union(
     SMALL_WORDS,
     """additional also are based below best certainly consider course end enjoy exact favorite
@@ -35,7 +35,7 @@ _ITEMS = frozenset(
     'books films games items movies novels picks recommendations results suggestions titles'.split()
 )
 
-# %% ../../nbs/base/18_entries.ipynb #9b056dd4
+# %% ../../nbs/base/18_entries.ipynb #745df535
 def is_label(
     text: str,  # Text before a colon, or a line of its own
     every_word: bool = False,  # Whether a name in it, as of a director, makes it none
@@ -50,10 +50,12 @@ def is_label(
         return bool(LABEL_NOUNS.intersection(words)) or (leads and not every_word)
     return not every_word and (words[0] == 'for' or not _ITEMS.isdisjoint(words))
 
-# %% ../../nbs/base/18_entries.ipynb #077b71c7
-_LABELLED = re.compile(r'[\s"“*_]*([^\n]{1,120}?)["”’*_]*\s*([:：]|\s(?:[-–—=→]|=>|->)\s)[\s"”*_]*')
+# %% ../../nbs/base/18_entries.ipynb #9521ced2
+_LABELLED = re.compile(
+    r'[\s"“*_]*+([^\n]{1,120}?)["”’*_]*+\s*+([:：]|(?<=\s)(?:[-–—=→]|=>|->)\s)[\s"”*_]*'
+)
 
-# %% ../../nbs/base/18_entries.ipynb #fabee36a
+# %% ../../nbs/base/18_entries.ipynb #661f7e1b
 def label_end(
     text: str,  # One entry of a list, or a line
 ) -> int:  # Number of characters that only announce what follows
@@ -71,7 +73,7 @@ def label_end(
         end = found.end()
     return end
 
-# %% ../../nbs/base/18_entries.ipynb #a7c35e28
+# %% ../../nbs/base/18_entries.ipynb #d7c91185
 BULLET = re.compile(
     r"""[\#>\s]*(?:
     [-*•–—+▪●✅✔☑➤►→]\ufe0f?\s+(?:\[[ x]\]\s+)?      # a sign, and perhaps a box to tick
@@ -84,7 +86,7 @@ BULLET = re.compile(
 _TAGS_BEFORE = re.compile(r'\s*(?:<[a-z]+>)+', re.I)
 _TAGS_BEHIND = re.compile(r'(?:</?[a-z]+>|<\|[^<>|]*\|>)+\Z', re.I)
 
-# %% ../../nbs/base/18_entries.ipynb #f5948560
+# %% ../../nbs/base/18_entries.ipynb #c195a9b7
 def trim(
     text: str,  # Answer
     start: int,  # First character of an entry
@@ -96,13 +98,15 @@ def trim(
     begin = bullet.end() if bullet else 0
     tags = _TAGS_BEFORE.match(part, begin)
     begin = tags.end() if tags else begin
-    part = _TAGS_BEHIND.sub('', part[begin:].rstrip(f' \t\r\n{QUOTES}*_[],;|'))
+    part = part[begin:].rstrip(f' \t\r\n{QUOTES}*_[],;|')
+    if part.endswith('>'):
+        part = part[:-100] + _TAGS_BEHIND.sub('', part[-100:])
     part = part.rstrip(' "“”*_`')
     title = part.lstrip(f' \t\r\n{QUOTES}*_[]-•–|#>')
     end = start + begin + len(part)
     return end - len(title), end, title
 
-# %% ../../nbs/base/18_entries.ipynb #c53c10ec
+# %% ../../nbs/base/18_entries.ipynb #fc768f22
 _CUTS = re.compile(
     r"""["”’'*_]*(?:,?\s(?:(?:directed|written)\s)?by\s|,?\s?[(（\[](?!\d{4}[)\]）])|["”*]+[\s:,.])"""
 )
@@ -114,7 +118,7 @@ _ASIDE = re.compile(
 _REST_END = re.compile(rf'[,;!?]\s|{FULL_STOP}\.\s|\s[-–—]\s')
 _DATED = re.compile(r'(.{1,150}?)\s?[(\[（](\d{4})[)\]）]')
 
-# %% ../../nbs/base/18_entries.ipynb #a45ff3b0
+# %% ../../nbs/base/18_entries.ipynb #f8dfb0ec
 _CUTS = re.compile(
     r"""["”’'*_]*(?:,?\s(?:(?:directed|written)\s)?by\s|,?\s?[(（\[](?!\d{4}[)\]）])|["”*]+[\s:,.])"""
 )
@@ -126,7 +130,7 @@ _ASIDE = re.compile(
 _REST_END = re.compile(rf'[,;!?]\s|{FULL_STOP}\.\s|\s[-–—]\s')
 _DATED = re.compile(r'(.{1,150}?)\s?[(\[（](\d{4})[)\]）]')
 
-# %% ../../nbs/base/18_entries.ipynb #a257ab75
+# %% ../../nbs/base/18_entries.ipynb #a410ed7b
 def _is_described(rest):
     "Check that words describe an item: one is small that no title writes small, or initials."
     rest = _CUTS.split(_REST_END.split(rest, maxsplit=1)[0], maxsplit=1)[0]
@@ -134,7 +138,7 @@ def _is_described(rest):
         plain_words(' '.join(rest.split()[:12])) or re.match(r'(?:[A-Z]\. ?)+[A-Z]\w', rest)
     )
 
-# %% ../../nbs/base/18_entries.ipynb #228cb3f1
+# %% ../../nbs/base/18_entries.ipynb #83279f21
 def _ends_title(sign, rest, cut_dashes):
     "Check that a title ends at a sign; the sign is empty before *because* or *from 1984*."
     if sign in ('-', '–', '—') and cut_dashes:
@@ -144,7 +148,7 @@ def _ends_title(sign, rest, cut_dashes):
     # behind a comma or a full stop a sentence goes on
     return not sign or bool(plain_words(rest)) or rest.startswith('It ')
 
-# %% ../../nbs/base/18_entries.ipynb #02ad8882
+# %% ../../nbs/base/18_entries.ipynb #08d25d4c
 def readings_of(
     entry: str,  # Text of an entry
     cut_dashes: bool = False,  # Whether a dash ends a title, whatever follows
@@ -165,7 +169,7 @@ def readings_of(
         readings.append(title if keeps_year else title + year)
     return readings
 
-# %% ../../nbs/base/18_entries.ipynb #b16afb4c
+# %% ../../nbs/base/18_entries.ipynb #1bc125ab
 _LEAD = re.compile(
     r"""\W*(?:(?:(?:the|a)\s)?
     (?:film|movie|book|novel|game|title|item|option|candidate|number|no\.?|rank)\b\s?)?
@@ -176,7 +180,7 @@ _OWNED = re.compile(r"(?:[A-Z][\w.]* ){1,3}[A-Z][\w.]*['’]s (.+)")
 _YEAR_FIRST = re.compile(r"(?:the )?\d{4}(?:['’]s)? (?:film |version of )?(.+)")
 _YEAR_LAST = re.compile(r'(.+?),? (\d{4})')
 
-# %% ../../nbs/base/18_entries.ipynb #b404a241
+# %% ../../nbs/base/18_entries.ipynb #30e90722
 def _more_readings(entry, cut_dashes):
     "Read an entry without the words that lead to its title: the film Heat, Michael Mann's Heat."
     lead = _LEAD.match(entry).end()
@@ -187,10 +191,10 @@ def _more_readings(entry, cut_dashes):
     dated = _YEAR_LAST.fullmatch(entry)
     return readings + [f'{dated[1]} ({dated[2]})'] if dated else readings
 
-# %% ../../nbs/base/18_entries.ipynb #80b4ec27
+# %% ../../nbs/base/18_entries.ipynb #cde12736
 _SAID_YEAR = re.compile(r'\b(?:1[89]|20)\d\d\b')
 
-# %% ../../nbs/base/18_entries.ipynb #38a9c7fa
+# %% ../../nbs/base/18_entries.ipynb #96b2bbad
 def _in_the_year(index, entry, title, row, among):
     "Choose between items of one title by a year that the rest of the entry says."
     if title.endswith(')'):
@@ -201,10 +205,10 @@ def _in_the_year(index, entry, title, row, among):
             return other
     return row
 
-# %% ../../nbs/base/18_entries.ipynb #9e78cbe1
+# %% ../../nbs/base/18_entries.ipynb #cf1260a5
 _SUBTITLED = re.compile(r'(.+?)(?:: | [-–—] )[^,;]+ \((\d{4})\)')
 
-# %% ../../nbs/base/18_entries.ipynb #52f1e5a8
+# %% ../../nbs/base/18_entries.ipynb #34063b18
 def _without_subtitle(index, title, among):
     "Find the row of a title whose subtitle the catalogue lacks; its very year must stand behind."
     found = _SUBTITLED.fullmatch(title)
@@ -213,7 +217,7 @@ def _without_subtitle(index, title, among):
     row = index.resolve_answer(f'{found[1]} ({found[2]})', among, slips=False)
     return row if row != UNKNOWN and index.years[row] == int(found[2]) else UNKNOWN
 
-# %% ../../nbs/base/18_entries.ipynb #c16dc59d
+# %% ../../nbs/base/18_entries.ipynb #179e6936
 def look_up(
     entry: str,  # Text of an entry
     index: TitleIndex,  # Titles of the catalogue

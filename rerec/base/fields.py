@@ -6,17 +6,17 @@
 __all__ = ['MAX_RANKED', 'separator_spans', 'numbered_spans', 'joined_fields', 'dated_fields', 'quoted_fields', 'comma_fields',
            'line_fields']
 
-# %% ../../nbs/base/20_fields.ipynb #96542b24
+# %% ../../nbs/base/20_fields.ipynb #7c31c633
 import re
 from collections.abc import Callable, Sequence
 
 from .entries import label_end, trim
 from .words import is_sentence, plain_words, quoted_spans
 
-# %% ../../nbs/base/20_fields.ipynb #69985b2f
+# %% ../../nbs/base/20_fields.ipynb #cd3e601c
 MAX_RANKED = 100  # Titles of a list that are read; longer lists are noise
 
-# %% ../../nbs/base/20_fields.ipynb #4c5eff0a
+# %% ../../nbs/base/20_fields.ipynb #32dcf2b1
 _SEPARATOR = re.compile(
     r"""[*_`]{0,2}(?:
     (?:\]\s?)?\\?[\[{(【<]\s*[/\\|]?\s*SEP(?:ARATOR)?\s*[/\\|]?\s*[\]})】>]
@@ -33,7 +33,7 @@ _SPOKEN = re.compile(
     re.I,
 )
 
-# %% ../../nbs/base/20_fields.ipynb #efd2deb0
+# %% ../../nbs/base/20_fields.ipynb #ec40e98e
 def separator_spans(
     text: str,  # Answer
     start: int,  # First character that is read
@@ -45,7 +45,7 @@ def separator_spans(
     kept = [(a, b) for a, b in spans if not any(c <= a and b <= d for c, d in spoken)]
     return kept[:MAX_RANKED]
 
-# %% ../../nbs/base/20_fields.ipynb #6c9beb8d
+# %% ../../nbs/base/20_fields.ipynb #ab878ed4
 _NUMBER = re.compile(
     r"""(?:(?<=[\s(\["“*_.,;:>、。])|\A)[*_]{0,2}(?P<open>[(\[\#]|No\.\s?)?(?P<n>\d{1,2})
         (?P<close>\\?[.)\]:、．）º]{1,2}(?!\d)|\s-(?=\s)|(?<=\#\d)(?=\s))[*_]{0,2}\s*(?=\S)
@@ -57,7 +57,7 @@ _NUMBER = re.compile(
 )
 _ORDINALS = 'first second third fourth fifth'.split()
 
-# %% ../../nbs/base/20_fields.ipynb #395e2a6e
+# %% ../../nbs/base/20_fields.ipynb #9c945ab4
 def _number(found):
     "Read a mark of a numbered list: its number and its style."
     if found['n']:
@@ -72,7 +72,7 @@ def _number(found):
     word = found['word'].lower()
     return (int(word[0]) if word[0].isdigit() else _ORDINALS.index(word) + 1), 'word'
 
-# %% ../../nbs/base/20_fields.ipynb #d122719e
+# %% ../../nbs/base/20_fields.ipynb #9f833a44
 def numbered_spans(
     text: str,  # Answer
     start: int,  # First character of a line
@@ -80,23 +80,26 @@ def numbered_spans(
 ) -> list[tuple[int, int]]:  # Start and end of each entry; none if no numbers count up
     "Split a line at numbers that count up: `1. Heat 2. Alien`."
     part = text[start:end]
-    marks = [(*_number(m), m.start(), m.end()) for m in _NUMBER.finditer(part)]
-    for i, (first, style, a, b) in enumerate(marks):
-        if first != 1 and part[:a].strip(' *_"“'):
-            continue
-        chain = [(a, b)]
-        for number, other, c, d in marks[i + 1 :]:
-            if number == first + len(chain) and other == style:
-                chain.append((c, d))
-        if len(chain) > 1:
-            ends = [c for c, _ in chain[1:]] + [len(part)]
-            return [(start + d, start + e) for (_, d), e in zip(chain, ends)]
-    return []
+    opening = len(part) - len(part.lstrip(' *_"“'))
+    chains, waiting = [], {}  # waiting: the style and the number that come next, to their chain
+    for mark in _NUMBER.finditer(part):
+        number, style = _number(mark)
+        chain = waiting.pop((style, number), None)
+        if chain is None:
+            if number != 1 and mark.start() > opening:
+                continue
+            chain = []
+            chains.append(chain)
+        chain.append(mark.span())
+        waiting.setdefault((style, number + 1), chain)
+    chain = next((chain for chain in chains if len(chain) > 1), [])
+    ends = [a for a, _ in chain[1:]] + [len(part)]
+    return [(start + b, start + c) for (_, b), c in zip(chain, ends)]
 
-# %% ../../nbs/base/20_fields.ipynb #7e2ed17c
+# %% ../../nbs/base/20_fields.ipynb #124026b9
 _JOINED = 4  # Fields that may be one title together
 
-# %% ../../nbs/base/20_fields.ipynb #05974f7b
+# %% ../../nbs/base/20_fields.ipynb #80b062e7
 def joined_fields(
     text: str,  # Answer
     cuts: Sequence[tuple[int, int]],  # Start and end of the separators, and of both ends
@@ -116,11 +119,12 @@ def joined_fields(
         i = j
     return fields
 
-# %% ../../nbs/base/20_fields.ipynb #bbd40439
+# %% ../../nbs/base/20_fields.ipynb #8834a7d7
 _CAPITAL = r'(?=["“‘\'*_¡¿(\[]*[^\W_a-z])'
 _COMMA = re.compile(
-    rf'["”’*_]*\s*(?:[,、，|/•·→&]|\s>\s|//|\t)\s*(?:(?:and|or|then|und)\s+)?{_CAPITAL}'
-    rf'|["”’*_]*\s+(?:and|or|und|et|y|then)\s+(?:then\s+)?{_CAPITAL}'
+    rf'(?<!["”’*_\s])["”’*_]*+\s*+(?:'
+    rf'(?:[,、，|/•·→&]|(?<=\s)>\s|//|(?<=\t))\s*(?:(?:and|or|then|und)\s+)?{_CAPITAL}'
+    rf'|(?<=\s)(?:and|or|und|et|y|then)\s+(?:then\s+)?{_CAPITAL})'
 )
 _AND = re.compile(r'\W*(?:\w+|&)(?: then)?\W*')
 _NO_NAME = re.compile(r'(?:\W|\b(?:and|or|then|und|et|y)\b)*')
@@ -132,7 +136,7 @@ _AFTER_YEAR = re.compile(
     rf'["”’*_]*\s*(?:[,;、，|/•·→&.]|\s?[-–—]\s|and\b|or\b|)\s*(?:and\s+|or\s+)?{_CAPITAL}'
 )
 
-# %% ../../nbs/base/20_fields.ipynb #0c04a91e
+# %% ../../nbs/base/20_fields.ipynb #8f7055d3
 def dated_fields(
     text: str,  # Answer
     start: int,  # First character of a line
@@ -152,7 +156,7 @@ def dated_fields(
     cuts.append((end, end))
     return [(a, b) for (_, a), (b, _) in zip(cuts, cuts[1:])]
 
-# %% ../../nbs/base/20_fields.ipynb #b1f5fd8b
+# %% ../../nbs/base/20_fields.ipynb #15dc9ad3
 def quoted_fields(
     text: str,  # Answer
     start: int,  # First character of a line
@@ -166,7 +170,7 @@ def quoted_fields(
         return []
     return [(start + a, start + b) for a, b in quoted]
 
-# %% ../../nbs/base/20_fields.ipynb #033bbd8f
+# %% ../../nbs/base/20_fields.ipynb #a975ffd4
 def comma_fields(
     text: str,  # Answer
     start: int,  # First character of a line
@@ -199,11 +203,11 @@ def comma_fields(
     is_list = (half and (commas or len(names) > 2)) or (commas and len(names) > 4)
     return fields if is_list and not any(map(plain_words, names)) else []
 
-# %% ../../nbs/base/20_fields.ipynb #b7fa5227
+# %% ../../nbs/base/20_fields.ipynb #20ec0b6f
 # Signs between titles of a line, the surest first
 _SIGNS = (r'\|{1,2}', r'\t', r'\s[•·]\s', r'\s(?:→|>|//)\s', r'[;；\n]')
 
-# %% ../../nbs/base/20_fields.ipynb #01ae31f2
+# %% ../../nbs/base/20_fields.ipynb #398fb0ca
 def line_fields(
     text: str,  # Answer
     start: int,  # First character of a line

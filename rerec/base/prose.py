@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['titles_in', 'recommended', 'entry_items']
 
-# %% ../../nbs/base/19_prose.ipynb #3ac2cef3
+# %% ../../nbs/base/19_prose.ipynb #487bcac9
 import re
 from collections.abc import Collection
 
@@ -13,7 +13,7 @@ from .entries import FULL_STOP, is_label, label_end, look_up, trim
 from .titles import UNKNOWN, TitleIndex
 from .words import OPENERS, has_verb, is_sentence, plain_words, quoted_spans
 
-# %% ../../nbs/base/19_prose.ipynb #77967120
+# %% ../../nbs/base/19_prose.ipynb #ebe11f0b
 _REFUSAL = re.compile(
     r"""\b[Uu]nfortunately\b | \b[Ss]orry(?=[,.!;]|\ but) | \bsorry\b | \b[Aa]polog
     | \b(?:some|any|a|be|of)\ (?:misunderstanding|confusion)
@@ -31,7 +31,7 @@ _REFUSAL = re.compile(
     re.X,
 )
 
-# %% ../../nbs/base/19_prose.ipynb #594f33cd
+# %% ../../nbs/base/19_prose.ipynb #8b25bc11
 _OFFER = re.compile(
     r"""\b(?:recommend(?!ation)\w*|enjoy|try|consider|suggest|watch|check\ out|go\ with|instead|
     interest|(?:might|may|would|will)\ (?:also\ )?(?:like|love|appreciate)|here\ are)\b""",
@@ -49,7 +49,7 @@ _NOT_MEANT = re.compile(
     re.X,
 )
 
-# %% ../../nbs/base/19_prose.ipynb #9fad5906
+# %% ../../nbs/base/19_prose.ipynb #df5c0864
 _OFFER = re.compile(
     r"""\b(?:recommend(?!ation)\w*|enjoy|try|consider|suggest|watch|check\ out|go\ with|instead|
     interest|(?:might|may|would|will)\ (?:also\ )?(?:like|love|appreciate)|here\ are)\b""",
@@ -67,7 +67,7 @@ _NOT_MEANT = re.compile(
     re.X,
 )
 
-# %% ../../nbs/base/19_prose.ipynb #9502228e
+# %% ../../nbs/base/19_prose.ipynb #fab65cb1
 _CONTEXT = re.compile(
     r"""\b(?:you(?:'ve|\ have|r)?|the\ user(?:\ has)?)\ (?:also\ |already\ |really\ )?
     (?:lik|lov|enjoy|mention|watch|seen|read|play|said|list|history|favou?rite
@@ -81,7 +81,7 @@ _QUESTION = re.compile(
 )
 _SENTENCE_END = re.compile(rf"""{FULL_STOP}[.!?]["”'’)*]*(?=\s)|\n""")
 
-# %% ../../nbs/base/19_prose.ipynb #3588a7c5
+# %% ../../nbs/base/19_prose.ipynb #7efa055f
 def _sentences(text):
     "Split prose into sentences, but not inside quotes."
     quoted = quoted_spans(text)
@@ -92,14 +92,14 @@ def _sentences(text):
             start = found.end()
     yield text[start:].strip()
 
-# %% ../../nbs/base/19_prose.ipynb #38643949
+# %% ../../nbs/base/19_prose.ipynb #a193603d
 def _without_quotes(text):
     "Blank what stands in quotes, whose words are a title's."
     for a, b in quoted_spans(text):
         text = text[:a] + ' ' * (b - a) + text[b:]
     return text
 
-# %% ../../nbs/base/19_prose.ipynb #a7241d08
+# %% ../../nbs/base/19_prose.ipynb #379b075e
 def _meant_part(sentence):
     "Blank the clauses whose titles are not recommended."
     quoted = quoted_spans(sentence)
@@ -109,7 +109,7 @@ def _meant_part(sentence):
             sentence = sentence[: found.start()] + blank + sentence[found.end() :]
     return sentence
 
-# %% ../../nbs/base/19_prose.ipynb #de51d583
+# %% ../../nbs/base/19_prose.ipynb #962fad3a
 def _offered_part(sentence, behind_only=False):
     "Find the part of a sentence that recommends, behind its verb; '' if it has no such verb."
     found = _OFFER.search(sentence)
@@ -120,7 +120,7 @@ def _offered_part(sentence, behind_only=False):
         return behind
     return behind if re.search('[A-Z"“*_]', behind) else sentence
 
-# %% ../../nbs/base/19_prose.ipynb #46ee8de2
+# %% ../../nbs/base/19_prose.ipynb #2f69642a
 def _recommending_part(sentence, refused):
     "Find the part of a sentence that recommends, and whether it refuses."
     if _QUESTION.match(sentence):
@@ -143,14 +143,17 @@ def _recommending_part(sentence, refused):
         return (meant if re.match(r'\W*[A-Z]', meant) else ''), True
     return ('' if refused or _CONTEXT.search(meant) else meant), refused
 
-# %% ../../nbs/base/19_prose.ipynb #3805eb45
+# %% ../../nbs/base/19_prose.ipynb #15bb00d1
 _DATED_NAME = re.compile(
     r"""(?<![\w'’-])[A-Z0-9][\w'’.&:-]*,?\ (?:(?:[A-Z0-9][\w'’.&:-]*|[-–&]|of|the|in|on|to|for|with
     |at|from|and|a|an|or|de|la|le|vs\.),?\ ){0,12}[(\[](?:1[89]|20)\d\d[)\]]""",
     re.X,
 )
 
-# %% ../../nbs/base/19_prose.ipynb #cd631a3a
+# %% ../../nbs/base/19_prose.ipynb #20a9d201
+_NAMES = 200  # Names in quotes or with a year that are read in a sentence
+
+# %% ../../nbs/base/19_prose.ipynb #fc3c7f31
 def titles_in(
     text: str,  # Part of a sentence
     index: TitleIndex,  # Titles of the catalogue
@@ -159,7 +162,7 @@ def titles_in(
     "Find the titles of a sentence in their order, known and unknown ones."
     spans = [(m.start, m.end, m.items[0]) for m in index.find(text, among)]
     others = [*quoted_spans(text), *(m.span() for m in _DATED_NAME.finditer(text))]
-    for a, b in sorted(others):
+    for a, b in sorted(others)[:_NAMES]:
         name = text[a:b].strip(' ,.;:!?')
         taken = any(a < end and start < b for start, end, _ in spans)
         if taken or name[:1] != name[:1].upper() or plain_words(name.split(' (')[0]):
@@ -168,7 +171,7 @@ def titles_in(
             spans.append((a, b, index.resolve_answer(name, among)))
     return [(row, text[a:b].strip(' ,.;:')) for a, b, row in sorted(spans)]
 
-# %% ../../nbs/base/19_prose.ipynb #8d28beb8
+# %% ../../nbs/base/19_prose.ipynb #24311659
 def recommended(
     text: str,  # Prose
     index: TitleIndex,  # Titles of the catalogue
@@ -187,7 +190,7 @@ def recommended(
             titles.setdefault(title.lower() if row == UNKNOWN else row, (row, title))
     return list(titles.values())
 
-# %% ../../nbs/base/19_prose.ipynb #96e15765
+# %% ../../nbs/base/19_prose.ipynb #ff206d6d
 _NOTHING = re.compile(
     r"""\W*(?:
     (?i:none|no|nothing|n/?a|nil|null|unknown|empty|(?:not\ )?(?:found|available|applicable))
@@ -198,15 +201,15 @@ _NOTHING = re.compile(
     re.X,
 )
 
-# %% ../../nbs/base/19_prose.ipynb #1d544dd6
-_SIGNS = re.compile(r'[\s"”*_:=–—-]+\Z')
+# %% ../../nbs/base/19_prose.ipynb #679bcb3c
+_SIGNS = ' \t\n"”*_:=–—-'  # Behind a label
 _GIVES_UP = re.compile(
     r'\b(?:recommend|suggest|offer) (?:nothing|none)\b|\bunsuitable\b'
     r'|\A\W*(?:[Uu]nable to|[Nn]o suitable)\b'
 )
 _SAYS_NOT = re.compile(r'\A\W*Not\b|\bnot\b|\brather than\b|\binstead of\b|\bover\b')
 
-# %% ../../nbs/base/19_prose.ipynb #942e501f
+# %% ../../nbs/base/19_prose.ipynb #be66384d
 def _unknown_items(entry, title, index, among, listed):
     "Read an entry that is no known title: an unknown one, or a sentence that may name some."
     refuses = _REFUSAL.search(entry)
@@ -222,7 +225,7 @@ def _unknown_items(entry, title, index, among, listed):
     sentence = has_verb(entry) if listed and len(entry.split()) < 25 else is_sentence(entry)
     return named if named or refuses or ends or sentence else [(UNKNOWN, title)]
 
-# %% ../../nbs/base/19_prose.ipynb #4f6d4468
+# %% ../../nbs/base/19_prose.ipynb #b4120ef2
 def entry_items(
     entry: str,  # Text of an entry
     index: TitleIndex,  # Titles of the catalogue
@@ -231,12 +234,14 @@ def entry_items(
     cut_dashes: bool = False,  # Whether a dash ends a title, whatever follows
 ) -> list[tuple[int, str]]:  # Row, or UNKNOWN, and title
     "Find what one entry recommends: one title, those of its sentences, or nothing."
-    row = index.resolve_answer(entry, among, slips=False) if entry else UNKNOWN
-    if row != UNKNOWN:
-        return [(row, entry)]
-    label = label_end(entry)
-    if label and index.resolve_answer(_SIGNS.sub('', entry[:label]), slips=False) == UNKNOWN:
-        return entry_items(trim(entry, label, len(entry))[2], index, among, listed, cut_dashes)
+    for _ in range(4):  # labels in a row: Sure! My picks: Films: Heat
+        row = index.resolve_answer(entry, among, slips=False) if entry else UNKNOWN
+        if row != UNKNOWN:
+            return [(row, entry)]
+        label = label_end(entry)
+        if not label or index.holds(entry[:label].rstrip(_SIGNS)):
+            break
+        entry = trim(entry, label, len(entry))[2]
     if not re.search(r'\w', entry) or entry.endswith((':', '：')) or _NOTHING.fullmatch(entry):
         return []
     asks = _QUESTION.match(entry) and plain_words(entry)
