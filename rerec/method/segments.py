@@ -156,7 +156,6 @@ def dialect(
         return 'sentencepiece'
     return 'metaspace' if 'Metaspace' in decoder or '▁' in decoder else 'words'
 
-
 # %% ../../nbs/method/04_segments.ipynb #58a9e447
 _SINGLE_BYTE = re.compile('<0x([0-9A-F]{2})>', re.I)
 
