@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['LABEL_NOUNS', 'LABEL_WORDS', 'BULLET', 'FULL_STOP', 'is_label', 'label_end', 'trim', 'readings_of', 'look_up']
 
-# %% ../../nbs/base/18_entries.ipynb #75aaf0a1
+# %% ../../nbs/base/18_entries.ipynb #8f4ae266
 import re
 from collections.abc import Collection
 
 from .titles import UNKNOWN, TitleIndex
 from .words import QUOTES, SMALL_WORDS, plain_words
 
-# %% ../../nbs/base/18_entries.ipynb #ce7af2af
+# %% ../../nbs/base/18_entries.ipynb #2e1639f0
 LABEL_NOUNS = frozenset(
     """answer answers book books candidate choice choices film films game games item items list
     match matches movie movies novel novels option options output pick picks ranking
@@ -22,7 +22,7 @@ LABEL_NOUNS = frozenset(
     рекомендации""".split()
 )
 
-# %% ../../nbs/base/18_entries.ipynb #ef13f488
+# %% ../../nbs/base/18_entries.ipynb #f1220a15
 LABEL_WORDS = LABEL_NOUNS.union(
     SMALL_WORDS,
     """additional also are based below best certainly consider course end enjoy exact favorite
@@ -35,7 +35,7 @@ _ITEMS = frozenset(
     'books films games items movies novels picks recommendations results suggestions titles'.split()
 )
 
-# %% ../../nbs/base/18_entries.ipynb #745df535
+# %% ../../nbs/base/18_entries.ipynb #96406ebc
 def is_label(
     text: str,  # Text before a colon, or a line of its own
     every_word: bool = False,  # Whether a name in it, as of a director, makes it none
@@ -50,12 +50,12 @@ def is_label(
         return bool(LABEL_NOUNS.intersection(words)) or (leads and not every_word)
     return not every_word and (words[0] == 'for' or not _ITEMS.isdisjoint(words))
 
-# %% ../../nbs/base/18_entries.ipynb #9521ced2
+# %% ../../nbs/base/18_entries.ipynb #f7fd1419
 _LABELLED = re.compile(
     r'[\s"“*_]*+([^\n]{1,120}?)["”’*_]*+\s*+([:：]|(?<=\s)(?:[-–—=→]|=>|->)\s)[\s"”*_]*'
 )
 
-# %% ../../nbs/base/18_entries.ipynb #661f7e1b
+# %% ../../nbs/base/18_entries.ipynb #bb08dddf
 def label_end(
     text: str,  # One entry of a list, or a line
 ) -> int:  # Number of characters that only announce what follows
@@ -73,7 +73,7 @@ def label_end(
         end = found.end()
     return end
 
-# %% ../../nbs/base/18_entries.ipynb #d7c91185
+# %% ../../nbs/base/18_entries.ipynb #f0cbd487
 BULLET = re.compile(
     r"""[\#>\s]*(?:
     [-*•–—+▪●✅✔☑➤►→]\ufe0f?\s+(?:\[[ x]\]\s+)?      # a sign, and perhaps a box to tick
@@ -86,7 +86,7 @@ BULLET = re.compile(
 _TAGS_BEFORE = re.compile(r'\s*(?:<[a-z]+>)+', re.I)
 _TAGS_BEHIND = re.compile(r'(?:</?[a-z]+>|<\|[^<>|]*\|>)+\Z', re.I)
 
-# %% ../../nbs/base/18_entries.ipynb #c195a9b7
+# %% ../../nbs/base/18_entries.ipynb #755bee4e
 def trim(
     text: str,  # Answer
     start: int,  # First character of an entry
@@ -106,7 +106,7 @@ def trim(
     end = start + begin + len(part)
     return end - len(title), end, title
 
-# %% ../../nbs/base/18_entries.ipynb #fc768f22
+# %% ../../nbs/base/18_entries.ipynb #467e065d
 _CUTS = re.compile(
     r"""["”’'*_]*(?:,?\s(?:(?:directed|written)\s)?by\s|,?\s?[(（\[](?!\d{4}[)\]）])|["”*]+[\s:,.])"""
 )
@@ -118,7 +118,7 @@ _ASIDE = re.compile(
 _REST_END = re.compile(rf'[,;!?]\s|{FULL_STOP}\.\s|\s[-–—]\s')
 _DATED = re.compile(r'(.{1,150}?)\s?[(\[（](\d{4})[)\]）]')
 
-# %% ../../nbs/base/18_entries.ipynb #f8dfb0ec
+# %% ../../nbs/base/18_entries.ipynb #2a92dc9a
 _CUTS = re.compile(
     r"""["”’'*_]*(?:,?\s(?:(?:directed|written)\s)?by\s|,?\s?[(（\[](?!\d{4}[)\]）])|["”*]+[\s:,.])"""
 )
@@ -130,7 +130,7 @@ _ASIDE = re.compile(
 _REST_END = re.compile(rf'[,;!?]\s|{FULL_STOP}\.\s|\s[-–—]\s')
 _DATED = re.compile(r'(.{1,150}?)\s?[(\[（](\d{4})[)\]）]')
 
-# %% ../../nbs/base/18_entries.ipynb #a410ed7b
+# %% ../../nbs/base/18_entries.ipynb #72a70ebb
 def _is_described(rest):
     "Check that words describe an item: one is small that no title writes small, or initials."
     rest = _CUTS.split(_REST_END.split(rest, maxsplit=1)[0], maxsplit=1)[0]
@@ -138,7 +138,7 @@ def _is_described(rest):
         plain_words(' '.join(rest.split()[:12])) or re.match(r'(?:[A-Z]\. ?)+[A-Z]\w', rest)
     )
 
-# %% ../../nbs/base/18_entries.ipynb #83279f21
+# %% ../../nbs/base/18_entries.ipynb #dba11eca
 def _ends_title(sign, rest, cut_dashes):
     "Check that a title ends at a sign; the sign is empty before *because* or *from 1984*."
     if sign in ('-', '–', '—') and cut_dashes:
@@ -148,7 +148,7 @@ def _ends_title(sign, rest, cut_dashes):
     # behind a comma or a full stop a sentence goes on
     return not sign or bool(plain_words(rest)) or rest.startswith('It ')
 
-# %% ../../nbs/base/18_entries.ipynb #08d25d4c
+# %% ../../nbs/base/18_entries.ipynb #75d2aaf3
 def readings_of(
     entry: str,  # Text of an entry
     cut_dashes: bool = False,  # Whether a dash ends a title, whatever follows
@@ -169,7 +169,7 @@ def readings_of(
         readings.append(title if keeps_year else title + year)
     return readings
 
-# %% ../../nbs/base/18_entries.ipynb #1bc125ab
+# %% ../../nbs/base/18_entries.ipynb #69811426
 _LEAD = re.compile(
     r"""\W*(?:(?:(?:the|a)\s)?
     (?:film|movie|book|novel|game|title|item|option|candidate|number|no\.?|rank)\b\s?)?
@@ -180,7 +180,7 @@ _OWNED = re.compile(r"(?:[A-Z][\w.]* ){1,3}[A-Z][\w.]*['’]s (.+)")
 _YEAR_FIRST = re.compile(r"(?:the )?\d{4}(?:['’]s)? (?:film |version of )?(.+)")
 _YEAR_LAST = re.compile(r'(.+?),? (\d{4})')
 
-# %% ../../nbs/base/18_entries.ipynb #30e90722
+# %% ../../nbs/base/18_entries.ipynb #f15cce3f
 def _more_readings(entry, cut_dashes):
     "Read an entry without the words that lead to its title: the film Heat, Michael Mann's Heat."
     lead = _LEAD.match(entry).end()
@@ -191,10 +191,10 @@ def _more_readings(entry, cut_dashes):
     dated = _YEAR_LAST.fullmatch(entry)
     return readings + [f'{dated[1]} ({dated[2]})'] if dated else readings
 
-# %% ../../nbs/base/18_entries.ipynb #cde12736
+# %% ../../nbs/base/18_entries.ipynb #b891289a
 _SAID_YEAR = re.compile(r'\b(?:1[89]|20)\d\d\b')
 
-# %% ../../nbs/base/18_entries.ipynb #96b2bbad
+# %% ../../nbs/base/18_entries.ipynb #6b998de0
 def _in_the_year(index, entry, title, row, among):
     "Choose between items of one title by a year that the rest of the entry says."
     if title.endswith(')'):
@@ -205,10 +205,10 @@ def _in_the_year(index, entry, title, row, among):
             return other
     return row
 
-# %% ../../nbs/base/18_entries.ipynb #cf1260a5
+# %% ../../nbs/base/18_entries.ipynb #7ee15ba1
 _SUBTITLED = re.compile(r'(.+?)(?:: | [-–—] )[^,;]+ \((\d{4})\)')
 
-# %% ../../nbs/base/18_entries.ipynb #34063b18
+# %% ../../nbs/base/18_entries.ipynb #511ff780
 def _without_subtitle(index, title, among):
     "Find the row of a title whose subtitle the catalogue lacks; its very year must stand behind."
     found = _SUBTITLED.fullmatch(title)
@@ -217,7 +217,7 @@ def _without_subtitle(index, title, among):
     row = index.resolve_answer(f'{found[1]} ({found[2]})', among, slips=False)
     return row if row != UNKNOWN and index.years[row] == int(found[2]) else UNKNOWN
 
-# %% ../../nbs/base/18_entries.ipynb #179e6936
+# %% ../../nbs/base/18_entries.ipynb #4b0e5b32
 def look_up(
     entry: str,  # Text of an entry
     index: TitleIndex,  # Titles of the catalogue

@@ -6,17 +6,17 @@
 __all__ = ['MAX_RANKED', 'separator_spans', 'numbered_spans', 'joined_fields', 'dated_fields', 'quoted_fields', 'comma_fields',
            'line_fields']
 
-# %% ../../nbs/base/20_fields.ipynb #7c31c633
+# %% ../../nbs/base/20_fields.ipynb #ac80ceae
 import re
 from collections.abc import Callable, Sequence
 
 from .entries import label_end, trim
 from .words import is_sentence, plain_words, quoted_spans
 
-# %% ../../nbs/base/20_fields.ipynb #cd3e601c
+# %% ../../nbs/base/20_fields.ipynb #ae6ee471
 MAX_RANKED = 100  # Titles of a list that are read; longer lists are noise
 
-# %% ../../nbs/base/20_fields.ipynb #32dcf2b1
+# %% ../../nbs/base/20_fields.ipynb #87e7658b
 _SEPARATOR = re.compile(
     r"""[*_`]{0,2}(?:
     (?:\]\s?)?\\?[\[{(【<]\s*[/\\|]?\s*SEP(?:ARATOR)?\s*[/\\|]?\s*[\]})】>]
@@ -33,7 +33,7 @@ _SPOKEN = re.compile(
     re.I,
 )
 
-# %% ../../nbs/base/20_fields.ipynb #ec40e98e
+# %% ../../nbs/base/20_fields.ipynb #3d62b0c2
 def separator_spans(
     text: str,  # Answer
     start: int,  # First character that is read
@@ -45,7 +45,7 @@ def separator_spans(
     kept = [(a, b) for a, b in spans if not any(c <= a and b <= d for c, d in spoken)]
     return kept[:MAX_RANKED]
 
-# %% ../../nbs/base/20_fields.ipynb #ab878ed4
+# %% ../../nbs/base/20_fields.ipynb #04ba1641
 _NUMBER = re.compile(
     r"""(?:(?<=[\s(\["“*_.,;:>、。])|\A)[*_]{0,2}(?P<open>[(\[\#]|No\.\s?)?(?P<n>\d{1,2})
         (?P<close>\\?[.)\]:、．）º]{1,2}(?!\d)|\s-(?=\s)|(?<=\#\d)(?=\s))[*_]{0,2}\s*(?=\S)
@@ -57,7 +57,7 @@ _NUMBER = re.compile(
 )
 _ORDINALS = 'first second third fourth fifth'.split()
 
-# %% ../../nbs/base/20_fields.ipynb #9c945ab4
+# %% ../../nbs/base/20_fields.ipynb #baa19d3a
 def _number(found):
     "Read a mark of a numbered list: its number and its style."
     if found['n']:
@@ -72,7 +72,7 @@ def _number(found):
     word = found['word'].lower()
     return (int(word[0]) if word[0].isdigit() else _ORDINALS.index(word) + 1), 'word'
 
-# %% ../../nbs/base/20_fields.ipynb #9f833a44
+# %% ../../nbs/base/20_fields.ipynb #64556620
 def numbered_spans(
     text: str,  # Answer
     start: int,  # First character of a line
@@ -96,10 +96,10 @@ def numbered_spans(
     ends = [a for a, _ in chain[1:]] + [len(part)]
     return [(start + b, start + c) for (_, b), c in zip(chain, ends)]
 
-# %% ../../nbs/base/20_fields.ipynb #124026b9
+# %% ../../nbs/base/20_fields.ipynb #38b72876
 _JOINED = 4  # Fields that may be one title together
 
-# %% ../../nbs/base/20_fields.ipynb #80b062e7
+# %% ../../nbs/base/20_fields.ipynb #262b83d9
 def joined_fields(
     text: str,  # Answer
     cuts: Sequence[tuple[int, int]],  # Start and end of the separators, and of both ends
@@ -119,7 +119,7 @@ def joined_fields(
         i = j
     return fields
 
-# %% ../../nbs/base/20_fields.ipynb #8834a7d7
+# %% ../../nbs/base/20_fields.ipynb #74f80ed8
 _CAPITAL = r'(?=["“‘\'*_¡¿(\[]*[^\W_a-z])'
 _COMMA = re.compile(
     rf'(?<!["”’*_\s])["”’*_]*+\s*+(?:'
@@ -136,7 +136,7 @@ _AFTER_YEAR = re.compile(
     rf'["”’*_]*\s*(?:[,;、，|/•·→&.]|\s?[-–—]\s|and\b|or\b|)\s*(?:and\s+|or\s+)?{_CAPITAL}'
 )
 
-# %% ../../nbs/base/20_fields.ipynb #8f7055d3
+# %% ../../nbs/base/20_fields.ipynb #3338b1f6
 def dated_fields(
     text: str,  # Answer
     start: int,  # First character of a line
@@ -156,7 +156,7 @@ def dated_fields(
     cuts.append((end, end))
     return [(a, b) for (_, a), (b, _) in zip(cuts, cuts[1:])]
 
-# %% ../../nbs/base/20_fields.ipynb #15dc9ad3
+# %% ../../nbs/base/20_fields.ipynb #351b2f49
 def quoted_fields(
     text: str,  # Answer
     start: int,  # First character of a line
@@ -170,7 +170,7 @@ def quoted_fields(
         return []
     return [(start + a, start + b) for a, b in quoted]
 
-# %% ../../nbs/base/20_fields.ipynb #a975ffd4
+# %% ../../nbs/base/20_fields.ipynb #9e6dce70
 def comma_fields(
     text: str,  # Answer
     start: int,  # First character of a line
@@ -203,11 +203,11 @@ def comma_fields(
     is_list = (half and (commas or len(names) > 2)) or (commas and len(names) > 4)
     return fields if is_list and not any(map(plain_words, names)) else []
 
-# %% ../../nbs/base/20_fields.ipynb #20ec0b6f
+# %% ../../nbs/base/20_fields.ipynb #9046e753
 # Signs between titles of a line, the surest first
 _SIGNS = (r'\|{1,2}', r'\t', r'\s[•·]\s', r'\s(?:→|>|//)\s', r'[;；\n]')
 
-# %% ../../nbs/base/20_fields.ipynb #398fb0ca
+# %% ../../nbs/base/20_fields.ipynb #c06be3be
 def line_fields(
     text: str,  # Answer
     start: int,  # First character of a line

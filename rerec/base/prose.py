@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['titles_in', 'recommended', 'entry_items']
 
-# %% ../../nbs/base/19_prose.ipynb #487bcac9
+# %% ../../nbs/base/19_prose.ipynb #0f79e282
 import re
 from collections.abc import Collection
 
@@ -13,7 +13,7 @@ from .entries import FULL_STOP, is_label, label_end, look_up, trim
 from .titles import UNKNOWN, TitleIndex
 from .words import OPENERS, has_verb, is_sentence, plain_words, quoted_spans
 
-# %% ../../nbs/base/19_prose.ipynb #ebe11f0b
+# %% ../../nbs/base/19_prose.ipynb #8741e81b
 _REFUSAL = re.compile(
     r"""\b[Uu]nfortunately\b | \b[Ss]orry(?=[,.!;]|\ but) | \bsorry\b | \b[Aa]polog
     | \b(?:some|any|a|be|of)\ (?:misunderstanding|confusion)
@@ -31,10 +31,11 @@ _REFUSAL = re.compile(
     re.X,
 )
 
-# %% ../../nbs/base/19_prose.ipynb #8b25bc11
+# %% ../../nbs/base/19_prose.ipynb #d6f8bdad
 _OFFER = re.compile(
-    r"""\b(?:recommend(?!ation)\w*|enjoy|try|consider|suggest|watch|check\ out|go\ with|instead|
-    interest|(?:might|may|would|will)\ (?:also\ )?(?:like|love|appreciate)|here\ are)\b""",
+    r"""\b(?:recommend(?!ation)\w*|enjoy|try|consider|suggest|watch|check\ out|go\ with|instead
+    |interest|(?:might|may|would|will)\ (?:also\ )?(?:like|love|appreciate)|here\ are
+    |(?:be|is)\ (?:the|a|an|my|your)\ (?:[a-z]+\ )?(?:option|choice|match|bet|pick|fit))\b""",
     re.I | re.X,
 )
 # Clauses whose titles are not recommended: if you liked Alien; unlike Alien, ...; not Alien
@@ -49,10 +50,11 @@ _NOT_MEANT = re.compile(
     re.X,
 )
 
-# %% ../../nbs/base/19_prose.ipynb #df5c0864
+# %% ../../nbs/base/19_prose.ipynb #60a0bd34
 _OFFER = re.compile(
-    r"""\b(?:recommend(?!ation)\w*|enjoy|try|consider|suggest|watch|check\ out|go\ with|instead|
-    interest|(?:might|may|would|will)\ (?:also\ )?(?:like|love|appreciate)|here\ are)\b""",
+    r"""\b(?:recommend(?!ation)\w*|enjoy|try|consider|suggest|watch|check\ out|go\ with|instead
+    |interest|(?:might|may|would|will)\ (?:also\ )?(?:like|love|appreciate)|here\ are
+    |(?:be|is)\ (?:the|a|an|my|your)\ (?:[a-z]+\ )?(?:option|choice|match|bet|pick|fit))\b""",
     re.I | re.X,
 )
 # Clauses whose titles are not recommended: if you liked Alien; unlike Alien, ...; not Alien
@@ -67,7 +69,7 @@ _NOT_MEANT = re.compile(
     re.X,
 )
 
-# %% ../../nbs/base/19_prose.ipynb #fab65cb1
+# %% ../../nbs/base/19_prose.ipynb #e9032e64
 _CONTEXT = re.compile(
     r"""\b(?:you(?:'ve|\ have|r)?|the\ user(?:\ has)?)\ (?:also\ |already\ |really\ )?
     (?:lik|lov|enjoy|mention|watch|seen|read|play|said|list|history|favou?rite
@@ -81,7 +83,7 @@ _QUESTION = re.compile(
 )
 _SENTENCE_END = re.compile(rf"""{FULL_STOP}[.!?]["”'’)*]*(?=\s)|\n""")
 
-# %% ../../nbs/base/19_prose.ipynb #7efa055f
+# %% ../../nbs/base/19_prose.ipynb #3ebcea37
 def _sentences(text):
     "Split prose into sentences, but not inside quotes."
     quoted = quoted_spans(text)
@@ -92,14 +94,14 @@ def _sentences(text):
             start = found.end()
     yield text[start:].strip()
 
-# %% ../../nbs/base/19_prose.ipynb #a193603d
+# %% ../../nbs/base/19_prose.ipynb #9f82584a
 def _without_quotes(text):
     "Blank what stands in quotes, whose words are a title's."
     for a, b in quoted_spans(text):
         text = text[:a] + ' ' * (b - a) + text[b:]
     return text
 
-# %% ../../nbs/base/19_prose.ipynb #379b075e
+# %% ../../nbs/base/19_prose.ipynb #dc4086c3
 def _meant_part(sentence):
     "Blank the clauses whose titles are not recommended."
     quoted = quoted_spans(sentence)
@@ -109,7 +111,7 @@ def _meant_part(sentence):
             sentence = sentence[: found.start()] + blank + sentence[found.end() :]
     return sentence
 
-# %% ../../nbs/base/19_prose.ipynb #962fad3a
+# %% ../../nbs/base/19_prose.ipynb #62501fc2
 def _offered_part(sentence, behind_only=False):
     "Find the part of a sentence that recommends, behind its verb; '' if it has no such verb."
     found = _OFFER.search(sentence)
@@ -120,7 +122,7 @@ def _offered_part(sentence, behind_only=False):
         return behind
     return behind if re.search('[A-Z"“*_]', behind) else sentence
 
-# %% ../../nbs/base/19_prose.ipynb #2f69642a
+# %% ../../nbs/base/19_prose.ipynb #41967170
 def _recommending_part(sentence, refused):
     "Find the part of a sentence that recommends, and whether it refuses."
     if _QUESTION.match(sentence):
@@ -143,17 +145,17 @@ def _recommending_part(sentence, refused):
         return (meant if re.match(r'\W*[A-Z]', meant) else ''), True
     return ('' if refused or _CONTEXT.search(meant) else meant), refused
 
-# %% ../../nbs/base/19_prose.ipynb #15bb00d1
+# %% ../../nbs/base/19_prose.ipynb #0aad7360
 _DATED_NAME = re.compile(
     r"""(?<![\w'’-])[A-Z0-9][\w'’.&:-]*,?\ (?:(?:[A-Z0-9][\w'’.&:-]*|[-–&]|of|the|in|on|to|for|with
     |at|from|and|a|an|or|de|la|le|vs\.),?\ ){0,12}[(\[](?:1[89]|20)\d\d[)\]]""",
     re.X,
 )
 
-# %% ../../nbs/base/19_prose.ipynb #20a9d201
+# %% ../../nbs/base/19_prose.ipynb #73367cfd
 _NAMES = 200  # Names in quotes or with a year that are read in a sentence
 
-# %% ../../nbs/base/19_prose.ipynb #fc3c7f31
+# %% ../../nbs/base/19_prose.ipynb #7f8b6539
 def titles_in(
     text: str,  # Part of a sentence
     index: TitleIndex,  # Titles of the catalogue
@@ -171,7 +173,7 @@ def titles_in(
             spans.append((a, b, index.resolve_answer(name, among)))
     return [(row, text[a:b].strip(' ,.;:')) for a, b, row in sorted(spans)]
 
-# %% ../../nbs/base/19_prose.ipynb #24311659
+# %% ../../nbs/base/19_prose.ipynb #45b11a72
 def recommended(
     text: str,  # Prose
     index: TitleIndex,  # Titles of the catalogue
@@ -190,7 +192,7 @@ def recommended(
             titles.setdefault(title.lower() if row == UNKNOWN else row, (row, title))
     return list(titles.values())
 
-# %% ../../nbs/base/19_prose.ipynb #ff206d6d
+# %% ../../nbs/base/19_prose.ipynb #d0220bd6
 _NOTHING = re.compile(
     r"""\W*(?:
     (?i:none|no|nothing|n/?a|nil|null|unknown|empty|(?:not\ )?(?:found|available|applicable))
@@ -201,7 +203,7 @@ _NOTHING = re.compile(
     re.X,
 )
 
-# %% ../../nbs/base/19_prose.ipynb #679bcb3c
+# %% ../../nbs/base/19_prose.ipynb #5ce959f0
 _SIGNS = ' \t\n"”*_:=–—-'  # Behind a label
 _GIVES_UP = re.compile(
     r'\b(?:recommend|suggest|offer) (?:nothing|none)\b|\bunsuitable\b'
@@ -209,7 +211,7 @@ _GIVES_UP = re.compile(
 )
 _SAYS_NOT = re.compile(r'\A\W*Not\b|\bnot\b|\brather than\b|\binstead of\b|\bover\b')
 
-# %% ../../nbs/base/19_prose.ipynb #be66384d
+# %% ../../nbs/base/19_prose.ipynb #219f25a4
 def _unknown_items(entry, title, index, among, listed):
     "Read an entry that is no known title: an unknown one, or a sentence that may name some."
     refuses = _REFUSAL.search(entry)
@@ -225,7 +227,7 @@ def _unknown_items(entry, title, index, among, listed):
     sentence = has_verb(entry) if listed and len(entry.split()) < 25 else is_sentence(entry)
     return named if named or refuses or ends or sentence else [(UNKNOWN, title)]
 
-# %% ../../nbs/base/19_prose.ipynb #b4120ef2
+# %% ../../nbs/base/19_prose.ipynb #84915fcf
 def entry_items(
     entry: str,  # Text of an entry
     index: TitleIndex,  # Titles of the catalogue

@@ -135,7 +135,7 @@ class TitleIndex:
         rows, certainty = self._search(title[:LONGEST], 'slips' if slips else 1)
         return _choose(rows, certainty, among or ())
 
-# %% ../../nbs/base/04_titles.ipynb #8c5e67d5
+# %% ../../nbs/base/04_titles.ipynb #5c7416c6
 _YEAR_AFTER = re.compile(
     r'[\s"”’\'*_]{0,4}[(\[（](?:[^()\[\]\n]{0,40}?[\s,])?(\d{4})\b[^()\[\]\n]{0,30}[)\]）]'
     r'|,? (\d{4})\b'
@@ -147,7 +147,7 @@ _YEAR_BEFORE = re.compile(
     r'\b(\d{4})(?:[\'’]s| film| movie| version of| remake of)? ["“*_\']{0,3}\Z'
 )
 
-# %% ../../nbs/base/04_titles.ipynb #877eaf44
+# %% ../../nbs/base/04_titles.ipynb #4512a9e3
 def _year_beside(text, start, end, several):
     "Find the year beside a title: (year or None, whether in brackets, end of the brackets)."
     found = _YEAR_AFTER.match(text, end)
@@ -158,20 +158,20 @@ def _year_beside(text, start, end, several):
         said = _YEAR_SAID.match(text, end) or _YEAR_BEFORE.search(text, max(0, start - 30), start)
     return (int(said[1]) if said else None), False, end
 
-# %% ../../nbs/base/04_titles.ipynb #40083d3a
+# %% ../../nbs/base/04_titles.ipynb #763ce79d
 _GAP = re.compile(r'([.!?;])["”*_]*\s|\n\s*(?:\n|[-*\d])')
 _SUBTITLE = re.compile(
     r"(?:: | - )(?:[A-Z0-9][\w'’-]* |(?:of|the|and|a|an|in|to|for|with|on|at|de|la) ){1,9}"
     r'\((\d{4})\)'
 )
 
-# %% ../../nbs/base/04_titles.ipynb #2a284db8
+# %% ../../nbs/base/04_titles.ipynb #28badd9a
 def _is_torn(index, written, rows):
     "Check whether a sentence or a line ends inside the words, but in no title."
     gap = _GAP.search(written)
     return bool(gap) and not any((gap[1] or '\n') in index.items[row].title for row in rows)
 
-# %% ../../nbs/base/04_titles.ipynb #98b9de55
+# %% ../../nbs/base/04_titles.ipynb #d08d4f5d
 def _meaning(index, around, form, start, end, among):
     "Find the rows that a hit names (none if it is no title), and its end with the year behind."
     text = around.text
@@ -218,7 +218,7 @@ def _hits(index, words, forms):
         hits.append((number, bisect_right(begins, start) - 1, bisect_right(begins, end - 1) - 1))
     return hits
 
-# %% ../../nbs/base/04_titles.ipynb #82062ab3
+# %% ../../nbs/base/04_titles.ipynb #71a68a95
 def _surroundings(index, text, found):
     "Note where titles stand: those with a capital and more than function words."
     spans = []
@@ -229,10 +229,10 @@ def _surroundings(index, text, found):
                 spans.append((start, end))
     return Surroundings(text, spans)
 
-# %% ../../nbs/base/04_titles.ipynb #80534ae4
+# %% ../../nbs/base/04_titles.ipynb #0b8ce993
 _SIGNS = re.compile('[!?+#]*')
 
-# %% ../../nbs/base/04_titles.ipynb #0f660a68
+# %% ../../nbs/base/04_titles.ipynb #71f0fa91
 def _find(index, text, among):
     "Find the mentions of a text, left to right, never overlapping."
     words, forms = _words(text)
@@ -278,17 +278,17 @@ def _near_forms(index, form, near):
     alike = process.extract(form, index.names, scorer=fuzz.ratio, score_cutoff=100 * near, limit=8)
     return spaced + [other for other, *_ in alike if _same_title(form, other)]
 
-# %% ../../nbs/base/04_titles.ipynb #90c59291
+# %% ../../nbs/base/04_titles.ipynb #68b5540b
 def _certainty(index, form, rows, year):
     "Say how sure a title without its article is: 'bare' if one word is all that is left."
     if len(content_words(form.split())) > 1 or len(form.split()) > 2:
         return 'sure'
     return 'sure' if year and any(index.years[row] == year for row in rows) else 'bare'
 
-# %% ../../nbs/base/04_titles.ipynb #2b1eee31
+# %% ../../nbs/base/04_titles.ipynb #87ac91de
 _YEAR_IN_BRACKETS = re.compile(r'[(\[][^()\[\]]*\b((?:1[89]|20)\d\d)\b[^()\[\]]*[)\]]')
 
-# %% ../../nbs/base/04_titles.ipynb #89ab8e93
+# %% ../../nbs/base/04_titles.ipynb #39824d33
 def _search(index, title, near):
     "Find the rows a written title may mean, and how sure that is: sure, short or bare."
     name, year = split_year(title.strip(f' \t\r\n{QUOTES}*_[]'))
