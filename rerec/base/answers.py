@@ -63,13 +63,13 @@ class _Part(NamedTuple):
     end: int  # One past the last character of the answer
     announced: bool  # Whether a mark such as Answer: precedes it
 
-# %% ../../nbs/base/05_answers.ipynb #6d0a16f6
+# %% ../../nbs/base/05_answers.ipynb #667912f2
 # Tokens that end an answer, and what a model writes that goes on with the next prompt
 _STOP = re.compile(r'(?:\s*(?:</?s>|<\|[^<>|\n]{1,20}\|>|<(?:eos|end_of_turn|/?bos)>))+\s*\Z')
 _NEXT_PROMPT = re.compile(r'\n(?:Query|Question|Request|User)\s?:')
 _HISTORY = re.compile(r'(?:[a-z]+:)?\[\s?["\'][^\n]*\Z')
 
-# %% ../../nbs/base/05_answers.ipynb #fe8464cd
+# %% ../../nbs/base/05_answers.ipynb #b3d86fcd
 def _answer_end(text, begin):
     "Find where a model ends its answer or goes on with another prompt."
     if text.endswith(('>', '> ', '>\n')):
@@ -81,16 +81,16 @@ def _answer_end(text, begin):
     history = _HISTORY.search(text[: following.start()], begin)
     return history.start() if history else len(text)
 
-# %% ../../nbs/base/05_answers.ipynb #dea6ac0b
+# %% ../../nbs/base/05_answers.ipynb #8d87b15e
 @lru_cache(maxsize=8)
 def _title_marks(index):
     "Check whether a title of the catalogue has a mark in it, which is rare."
     return any(_MARK.search(item.title) for item in index.items)
 
-# %% ../../nbs/base/05_answers.ipynb #326a2fe3
+# %% ../../nbs/base/05_answers.ipynb #b9a2ed10
 _FIELD_END = re.compile(r'\n|\[ ?SEP ?\]|["“”*]*,')
 
-# %% ../../nbs/base/05_answers.ipynb #d69a09a9
+# %% ../../nbs/base/05_answers.ipynb #d9f21313
 def _in_title(text, marks, begin, end, is_title):
     "Check whether the last mark belongs to a title, as in *The Answer: A Novel*."
     mark = marks[-1]
@@ -100,7 +100,7 @@ def _in_title(text, marks, begin, end, is_title):
     start, stop = cuts[-1] if cuts else before, behind.start() if behind else end
     return is_title(trim(text, start, stop)[2].strip('["{'))
 
-# %% ../../nbs/base/05_answers.ipynb #6fea9d36
+# %% ../../nbs/base/05_answers.ipynb #0da18acc
 def _answer_part(text, index):
     "Find the part of a text that is its answer."
     begin = _thought_end(text)
@@ -116,14 +116,14 @@ def _answer_part(text, index):
         return _Part(marks[-1].start(), marks[-1].end(), end, True)
     return _Part(begin, begin, end, False)
 
-# %% ../../nbs/base/05_answers.ipynb #3e1935c7
+# %% ../../nbs/base/05_answers.ipynb #2c3e4777
 def _answer(start, pairs):
     "Make an answer of (row, title) pairs."
     rows = tuple(row for row, _ in pairs[:MAX_RANKED])
     titles = tuple(title for _, title in pairs[:MAX_RANKED])
     return Answer(start, rows, titles)
 
-# %% ../../nbs/base/05_answers.ipynb #bac66aa9
+# %% ../../nbs/base/05_answers.ipynb #155cb7e9
 def _whole_title(text, part, is_title):
     "Find the span of an answer that is one known title: it is looked for before a text is cut."
     lines = line_spans(text, part.start, part.end)
@@ -138,7 +138,7 @@ def _whole_title(text, part, is_title):
     start = text.index(written, lines[0][0])
     return start, start + len(written)
 
-# %% ../../nbs/base/05_answers.ipynb #a5162e0c
+# %% ../../nbs/base/05_answers.ipynb #576077eb
 def _json_pairs(text, part, index, among, is_title):
     "Read an answer that is JSON: its (row, title) pairs and its first character, or None."
     before = separator_spans(text, part.start, part.end)
@@ -155,10 +155,10 @@ def _json_pairs(text, part, index, among, is_title):
             pairs += entry_items(entry, index, among, listed=True)
     return pairs, found[0]
 
-# %% ../../nbs/base/05_answers.ipynb #175f8090
+# %% ../../nbs/base/05_answers.ipynb #97d1d5f8
 _DASH = re.compile(r'\S\s[-–—]\s[^\W_a-z]')
 
-# %% ../../nbs/base/05_answers.ipynb #c86553db
+# %% ../../nbs/base/05_answers.ipynb #b56f3f4b
 def _read(text, part, index, among):
     "Read a part of an answer: its (row, title) pairs, and where a list begins, or None."
     is_title = index.holds
@@ -178,7 +178,8 @@ def _read(text, part, index, among):
     for a, b in spans:
         start, _, entry = trim(text, a, b)
         written = text[a:b].strip(' ,;')
-        if BULLET.match(written) and is_title(written):  # the number belongs to the title
+        # a number may belong to the title
+        if BULLET.match(written) and is_title(written) and not is_title(entry):
             entry = written
         listed = len(spans) > 1 or part.announced or bool(BULLET.match(text, *spans[0]))
         items = entry_items(entry, index, among, listed, 2 * dashes > len(spans) > 1)
@@ -187,7 +188,7 @@ def _read(text, part, index, among):
         pairs += items
     return pairs, first if len(spans) > 1 else None
 
-# %% ../../nbs/base/05_answers.ipynb #3df36332
+# %% ../../nbs/base/05_answers.ipynb #8fb83658
 def _written_answer(text, part, index, among):
     "Read an answer without a box: where it begins, and its list."
     pairs, first = _read(text, part, index, among)

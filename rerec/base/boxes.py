@@ -92,14 +92,14 @@ def last_box(
             return Box(text.rindex('\\', begin, start), end, held)
     return None
 
-# %% ../../nbs/base/13_boxes.ipynb #3ea697a8
+# %% ../../nbs/base/13_boxes.ipynb #2bfef871
 TITLE_KEYS = (
     'title name movie film book game item movies films books games items titles final_answer '
     'answer answers recommendations recommendation recommended results result picks list ranking '
     'output response'
 ).split()
 
-# %% ../../nbs/base/13_boxes.ipynb #6f2fad9d
+# %% ../../nbs/base/13_boxes.ipynb #50dd36bf
 def _title_key(record):
     "Find the key of a record under which its titles stand, or None."
     for key in TITLE_KEYS:
@@ -109,7 +109,7 @@ def _title_key(record):
                 return name
     return None
 
-# %% ../../nbs/base/13_boxes.ipynb #d197371d
+# %% ../../nbs/base/13_boxes.ipynb #9a9d055f
 def titles_in_json(
     value,  # What JSON holds: a text, a list, a record
     levels: int = 20,  # Lists in lists that are read
@@ -132,7 +132,7 @@ def titles_in_json(
     parts = [v for k, v in value.items() if re.search(r'\d\W*$', str(k)) or not isinstance(v, str)]
     return [title for part in parts for title in titles_in_json(part, levels - 1)]
 
-# %% ../../nbs/base/13_boxes.ipynb #a1739f40
+# %% ../../nbs/base/13_boxes.ipynb #b078bbe6
 def _closed(text):
     "Close the quotes and brackets of JSON that was cut off."
     open_signs = []
@@ -146,7 +146,7 @@ def _closed(text):
             open_signs.pop()
     return text.rstrip(' ,\n') + '"' * quoted + ''.join(reversed(open_signs))
 
-# %% ../../nbs/base/13_boxes.ipynb #51df60a5
+# %% ../../nbs/base/13_boxes.ipynb #38278cff
 def _read_json(text):
     "Read JSON, or a list of Python, at the start of a text: (value, length), or None."
     decoder = json.JSONDecoder(strict=False)
@@ -159,13 +159,13 @@ def _read_json(text):
         return ast.literal_eval(text[:end]), end
     return None
 
-# %% ../../nbs/base/13_boxes.ipynb #b99d7737
+# %% ../../nbs/base/13_boxes.ipynb #efdba662
 _JSON = re.compile(r'[\[{(]\s*["\'{\[]|(?<!\w)[\[{]\s*[\]}]')
 _NEXT = re.compile(r'[\s,;]*(?=[\[{])')
 _LONGEST = 30_000  # Characters of JSON that are read
 _VALUES = 200  # Values in a row that are read
 
-# %% ../../nbs/base/13_boxes.ipynb #0bc32d5d
+# %% ../../nbs/base/13_boxes.ipynb #2e9048eb
 def json_titles(
     text: str,  # Answer
     start: int = 0,  # First character that is searched

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['DELIMITER', 'Hit', 'Surroundings', 'names_title']
 
-# %% ../../nbs/base/17_contexts.ipynb #3b2fb596
+# %% ../../nbs/base/17_contexts.ipynb #18492148
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from rerec.base.words import (
     quoted_spans,
 )
 
-# %% ../../nbs/base/17_contexts.ipynb #f82a6fab
+# %% ../../nbs/base/17_contexts.ipynb #37f5fe15
 class Hit(NamedTuple):
     "Locate words that are a title of the catalogue."
 
@@ -31,10 +31,10 @@ class Hit(NamedTuple):
     dated: bool  # Whether the year of the item stands beside them
     offered: bool = False  # Whether the item is a candidate
 
-# %% ../../nbs/base/17_contexts.ipynb #8e627da9
+# %% ../../nbs/base/17_contexts.ipynb #56e286bd
 DELIMITER = re.compile(r'[\n\t;|]|\[ ?/?SEP ?\]|</?\w+/?>', re.I)
 
-# %% ../../nbs/base/17_contexts.ipynb #c1e2da18
+# %% ../../nbs/base/17_contexts.ipynb #aadd6b63
 class Surroundings:
     "Hold a text, and where titles of the catalogue begin and end in it."
 
@@ -69,7 +69,7 @@ class Surroundings:
             self._quotes[begin] = [(begin + a, begin + b) for a, b in spans]
         return self._quotes[begin]
 
-# %% ../../nbs/base/17_contexts.ipynb #718bc0e8
+# %% ../../nbs/base/17_contexts.ipynb #037e43ad
 # Between two titles of a sentence: an ending quote, a bracket, a comma or an and, a quote
 _BETWEEN = re.compile(
     r"""["”’'»*_`]*(?:\s?[(\[][^()\[\]\n]{0,40}[)\]])?["”’'»*_`]*
@@ -79,20 +79,20 @@ _BETWEEN = re.compile(
     re.X,
 )
 
-# %% ../../nbs/base/17_contexts.ipynb #1e721f8a
+# %% ../../nbs/base/17_contexts.ipynb #84b43ab4
 def _title_before(around, hit):
     "Check that another title stands right before, with at most a comma or an *and* between."
     i = bisect_left(around.ends, hit.start) - 1
     near = i >= 0 and hit.start - around.ends[i] < 60
     return near and bool(_BETWEEN.fullmatch(around.text, around.ends[i], hit.start))
 
-# %% ../../nbs/base/17_contexts.ipynb #9b9c935f
+# %% ../../nbs/base/17_contexts.ipynb #cf115824
 def _title_behind(around, hit):
     "Check that another title stands right behind."
     found = _BETWEEN.match(around.text, hit.end)
     return bool(found) and found.end() in around.starts
 
-# %% ../../nbs/base/17_contexts.ipynb #d9224aab
+# %% ../../nbs/base/17_contexts.ipynb #fa3590e8
 _BULLET = re.compile(r'[^\w\n]*(?:\(?#?\d{1,3}[.):\]]+[^\w\n]*)?')
 _OPENING = ' \t"“”‘’\'«»*_`([{「『《〈…'
 _LABEL = re.compile(
@@ -102,12 +102,12 @@ _LABEL = re.compile(
 )
 _CJK = re.compile(r'[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]')
 
-# %% ../../nbs/base/17_contexts.ipynb #7dfb2c35
+# %% ../../nbs/base/17_contexts.ipynb #5af60e73
 def _forgives_article(hit, word):
     "Check that a word is an article that may stand before a title that has none."
     return word.lower() in ARTICLES and (hit.dated or len(content_words(hit.words)) > 1)
 
-# %% ../../nbs/base/17_contexts.ipynb #736aff49
+# %% ../../nbs/base/17_contexts.ipynb #0e2734f6
 def _begins(around, begin, hit):
     "Check that no part of a name stands between `begin` and a hit."
     if begin == hit.start:
@@ -128,7 +128,7 @@ def _begins(around, begin, hit):
         return True
     return _title_before(around, hit) or _forgives_article(hit, before)
 
-# %% ../../nbs/base/17_contexts.ipynb #97624b96
+# %% ../../nbs/base/17_contexts.ipynb #26b933ee
 _DONE = re.compile(r"""[\s.,!?…"”’'»*_`)\]」』》〉]*\Z""")
 _CUT = re.compile(
     r"""["”’'»*_]*(?:[.!?…]+["”’'*_]*\s|[)\]]*,?\s?[(\[（]|,?\s(?:(?:directed|written)\s)?by\s)"""
@@ -137,7 +137,7 @@ _ASIDE = re.compile(r"""["”’'»*_]*(?:\s[-–—]\s|\s?:\s|,\s)""")
 
 _FIRST_PART = re.compile(r'(?:[^,.;!?()]|(?<=\b[A-Z])\.)*')
 
-# %% ../../nbs/base/17_contexts.ipynb #73aa4ec1
+# %% ../../nbs/base/17_contexts.ipynb #1461efe6
 def _ends(around, hit, finish):
     "Check that no part of a name stands between a hit and `finish`."
     after = around.text[hit.end : finish]
@@ -150,7 +150,7 @@ def _ends(around, hit, finish):
         return True
     return _title_behind(around, hit)
 
-# %% ../../nbs/base/17_contexts.ipynb #38f04999
+# %% ../../nbs/base/17_contexts.ipynb #56111b37
 def _holders(around, hit):
     "Find what may hold a hit as a whole: the quotes around it, and its field of a list."
     for begin, end in around.quotes(hit.start):
@@ -158,10 +158,10 @@ def _holders(around, hit):
             yield begin, end
     yield around.field(hit.start, hit.end)
 
-# %% ../../nbs/base/17_contexts.ipynb #ec419758
+# %% ../../nbs/base/17_contexts.ipynb #f359a306
 _NAME_END = re.compile(r'\s[-–—]\s|:\s|\s[(\[]|\sby\s')
 
-# %% ../../nbs/base/17_contexts.ipynb #d6b2fe4b
+# %% ../../nbs/base/17_contexts.ipynb #1f01f05b
 def _is_part(around, hit, begin, end):
     "Check whether a holder is a name of which the hit is only a part."
     text = around.text
@@ -171,13 +171,13 @@ def _is_part(around, hit, begin, end):
     name = text[hit.start : aside.start() if aside else end]
     return not plain_words(name) and name[0].isascii()
 
-# %% ../../nbs/base/17_contexts.ipynb #a4f99b3d
+# %% ../../nbs/base/17_contexts.ipynb #0b13ae1c
 def _opens_sentence(text, place):
     "Check that a sentence, a line or a field begins at a place."
     before = text[max(0, place - 30) : place].rstrip(' \t"“*_\'‘(')
     return not before or before[-1] in '.!?\n:;•—–-]>|'
 
-# %% ../../nbs/base/17_contexts.ipynb #63e698f1
+# %% ../../nbs/base/17_contexts.ipynb #90ca7a10
 def _ends_a_name(around, hit):
     "Check whether the words before make it the end of a longer name (White Heat, Return to Oz)."
     text = around.text
@@ -206,7 +206,7 @@ def _ends_a_name(around, hit):
     opens = word.lower() in OPENERS and _opens_sentence(text, hit.start - 1 - len(word))
     return not (opens or _forgives_article(hit, word) or _title_before(around, hit))
 
-# %% ../../nbs/base/17_contexts.ipynb #eff86bfd
+# %% ../../nbs/base/17_contexts.ipynb #aa4afec4
 _SEQUEL = re.compile(
     r' (?:(?:Part|Episode|Vol(?:ume)?\.?|Chapter) )?'
     r'(?:\d{1,4}|I{2,3}|IV|VI{0,3}|IX|X)\b(?![-%])',
@@ -224,7 +224,7 @@ _BEHIND = re.compile(
     r"| (?P<word>[^\W\d_][\w’']*)|(?P<colon> ?: ?)(?=[^\W\d_a-z])"
 )
 
-# %% ../../nbs/base/17_contexts.ipynb #49b14fd2
+# %% ../../nbs/base/17_contexts.ipynb #169f883e
 def _begins_a_name(around, hit):
     "Check whether the words behind make it the beginning of a longer name (Heat Wave, Heat 2)."
     text, right = around.text, around.text[hit.end : hit.end + 90]
@@ -248,7 +248,7 @@ def _begins_a_name(around, hit):
     subtitle = re.match(r'[^.,;!?()\n"”*]*', right[found.end() :])[0]
     return not plain_words(subtitle) or not _opens_sentence(text, hit.start)
 
-# %% ../../nbs/base/17_contexts.ipynb #a06fff02
+# %% ../../nbs/base/17_contexts.ipynb #26e3e8de
 _CUE = re.compile(
     r"""\b(?:(?:lik|lov|enjoy|watch|saw|see[ns]?|read|play|recommend|suggest|prefer|ador)\w*
     |film|movie|book|game|novel|series|called|titled|similar\sto|such\sas|than)\s
@@ -258,7 +258,7 @@ _CUE = re.compile(
 _BOUNDARY = re.compile(r'["”*_\']*(?:\Z|[.,;!?)\n]|\s(?:and|or|but|because|with|so|then)\b)')
 _INDEFINITE = re.compile(r'\b(?:an?|some|any|this|that|my|your|his|her) \Z')
 
-# %% ../../nbs/base/17_contexts.ipynb #da170157
+# %% ../../nbs/base/17_contexts.ipynb #eb7e0575
 def _small_title(around, hit):
     "Check that words in small letters are a title: something is liked or watched."
     left = around.text[max(0, hit.start - 40) : hit.start]
@@ -272,7 +272,7 @@ def _small_title(around, hit):
     led = opens or _CUE.search(left) or _title_before(around, hit)
     return bool(led and _BOUNDARY.match(around.text, hit.end))
 
-# %% ../../nbs/base/17_contexts.ipynb #aec5bde1
+# %% ../../nbs/base/17_contexts.ipynb #b2d99b5f
 def _is_spelled_as_title(around, hit):
     "Check that words in running prose have the capitals of a title."
     written = around.text[hit.start : hit.end]
@@ -291,25 +291,25 @@ def _is_spelled_as_title(around, hit):
     opens = _opens_sentence(around.text, hit.start)
     return not opens and around.text[hit.end : hit.end + 1] not in ("'", '’')
 
-# %% ../../nbs/base/17_contexts.ipynb #7c3da53a
+# %% ../../nbs/base/17_contexts.ipynb #ba5d6877
 _ROLE = re.compile(
     r'(?:\b(?:play|star|role|cast|appear|credit|voice|portray)\w*\b[^.\n]{0,40}|\(\d{4}\))'
     r' as (?:an? |the )?\Z',
     re.I,
 )
 
-# %% ../../nbs/base/17_contexts.ipynb #0d219d06
+# %% ../../nbs/base/17_contexts.ipynb #3925892f
 def _is_alone(around, begin, end, hit):
     "Check that a holder holds nothing but the hit, behind a colon perhaps."
     begin = max(begin, around.text.rfind(':', begin, hit.start) + 1)
     before = _BULLET.fullmatch(around.text, begin, hit.start)
     return bool(before and _DONE.match(around.text[hit.end : end]))
 
-# %% ../../nbs/base/17_contexts.ipynb #442ee87f
+# %% ../../nbs/base/17_contexts.ipynb #09e7a67b
 _INITIAL = re.compile(r'\.? ?[A-Z][\w.]|\. [A-Z]')  # Behind the M of M. Jones
 _CLEAR_BEHIND = re.compile(rf'[,;.!?]|\Z| (?!{_SMALL}\b|vs\b|versus\b)[a-z]')
 
-# %% ../../nbs/base/17_contexts.ipynb #70c5e44f
+# %% ../../nbs/base/17_contexts.ipynb #bcd5f561
 def _is_clear(around, hit):
     "Check what needs no closer look: a capital in a sentence, between a small word and an end."
     text = around.text
@@ -324,7 +324,7 @@ def _is_clear(around, hit):
         return False
     return bool(plain_words(text[around.field(hit.start, hit.end)[0] : hit.start]))
 
-# %% ../../nbs/base/17_contexts.ipynb #39107e8c
+# %% ../../nbs/base/17_contexts.ipynb #16b76f13
 def names_title(
     around: Surroundings,  # Text with all words that are titles
     hit: Hit,  # Words that may be meant as a title

@@ -5,14 +5,15 @@
 # %% auto #0
 __all__ = ['LABEL_NOUNS', 'LABEL_WORDS', 'BULLET', 'FULL_STOP', 'is_label', 'label_end', 'trim', 'readings_of', 'look_up']
 
-# %% ../../nbs/base/18_entries.ipynb #8f4ae266
+# %% ../../nbs/base/18_entries.ipynb #13c22f55
 import re
 from collections.abc import Collection
 
+from .spellings import ARTICLES
 from .titles import UNKNOWN, TitleIndex
 from .words import QUOTES, SMALL_WORDS, plain_words
 
-# %% ../../nbs/base/18_entries.ipynb #2e1639f0
+# %% ../../nbs/base/18_entries.ipynb #971fff57
 LABEL_NOUNS = frozenset(
     """answer answers book books candidate choice choices film films game games item items list
     match matches movie movies novel novels option options output pick picks ranking
@@ -22,7 +23,7 @@ LABEL_NOUNS = frozenset(
     рекомендации""".split()
 )
 
-# %% ../../nbs/base/18_entries.ipynb #f1220a15
+# %% ../../nbs/base/18_entries.ipynb #d6b75dbd
 LABEL_WORDS = LABEL_NOUNS.union(
     SMALL_WORDS,
     """additional also are based below best certainly consider course end enjoy exact favorite
@@ -35,7 +36,7 @@ _ITEMS = frozenset(
     'books films games items movies novels picks recommendations results suggestions titles'.split()
 )
 
-# %% ../../nbs/base/18_entries.ipynb #96406ebc
+# %% ../../nbs/base/18_entries.ipynb #21b28ad4
 def is_label(
     text: str,  # Text before a colon, or a line of its own
     every_word: bool = False,  # Whether a name in it, as of a director, makes it none
@@ -48,14 +49,21 @@ def is_label(
     if LABEL_WORDS.issuperset(words):
         leads = words[0] in ('for', 'here', 'i', 'my', 'these', 'top', 'try', 'you')
         return bool(LABEL_NOUNS.intersection(words)) or (leads and not every_word)
-    return not every_word and (words[0] == 'for' or not _ITEMS.isdisjoint(words))
+    if every_word or (words[0] != 'for' and _ITEMS.isdisjoint(words)):
+        return False
+    # The Hunger Games: Catching Fire is a title
+    leads = words[0] in LABEL_WORDS and words[0] not in ARTICLES
+    return leads or 'Games' not in plain
 
-# %% ../../nbs/base/18_entries.ipynb #f7fd1419
+# %% ../../nbs/base/18_entries.ipynb #4e5f63ef
 _LABELLED = re.compile(
     r'[\s"“*_]*+([^\n]{1,120}?)["”’*_]*+\s*+([:：]|(?<=\s)(?:[-–—=→]|=>|->)\s)[\s"”*_]*'
 )
 
-# %% ../../nbs/base/18_entries.ipynb #bb08dddf
+
+_YEAR = re.compile(r'[(\[]\d{4}[)\]]')
+
+# %% ../../nbs/base/18_entries.ipynb #186c5079
 def label_end(
     text: str,  # One entry of a list, or a line
 ) -> int:  # Number of characters that only announce what follows
@@ -67,13 +75,14 @@ def label_end(
             break
         # a sentence may come before the label: Sure! Here are two films
         head = re.split(r'[.!?]\s', found[1])[-1]
-        in_quotes = found[1].count('"') % 2 or found[1].count('*') % 2
-        if in_quotes or not is_label(head, every_word=found[2] not in ':：'):
+        in_list = ';' in head or _YEAR.search(head)  # a title of a list, and no label
+        in_quotes = len(re.findall(r'["“”]|\*+', found[1])) % 2
+        if in_list or in_quotes or not is_label(head, every_word=found[2] not in ':：'):
             break
         end = found.end()
     return end
 
-# %% ../../nbs/base/18_entries.ipynb #f0cbd487
+# %% ../../nbs/base/18_entries.ipynb #b74a7451
 BULLET = re.compile(
     r"""[\#>\s]*(?:
     [-*•–—+▪●✅✔☑➤►→]\ufe0f?\s+(?:\[[ x]\]\s+)?      # a sign, and perhaps a box to tick
@@ -86,7 +95,7 @@ BULLET = re.compile(
 _TAGS_BEFORE = re.compile(r'\s*(?:<[a-z]+>)+', re.I)
 _TAGS_BEHIND = re.compile(r'(?:</?[a-z]+>|<\|[^<>|]*\|>)+\Z', re.I)
 
-# %% ../../nbs/base/18_entries.ipynb #755bee4e
+# %% ../../nbs/base/18_entries.ipynb #c913cb5c
 def trim(
     text: str,  # Answer
     start: int,  # First character of an entry
@@ -106,7 +115,7 @@ def trim(
     end = start + begin + len(part)
     return end - len(title), end, title
 
-# %% ../../nbs/base/18_entries.ipynb #467e065d
+# %% ../../nbs/base/18_entries.ipynb #aed1a143
 _CUTS = re.compile(
     r"""["”’'*_]*(?:,?\s(?:(?:directed|written)\s)?by\s|,?\s?[(（\[](?!\d{4}[)\]）])|["”*]+[\s:,.])"""
 )
@@ -118,7 +127,7 @@ _ASIDE = re.compile(
 _REST_END = re.compile(rf'[,;!?]\s|{FULL_STOP}\.\s|\s[-–—]\s')
 _DATED = re.compile(r'(.{1,150}?)\s?[(\[（](\d{4})[)\]）]')
 
-# %% ../../nbs/base/18_entries.ipynb #2a92dc9a
+# %% ../../nbs/base/18_entries.ipynb #aed1a143
 _CUTS = re.compile(
     r"""["”’'*_]*(?:,?\s(?:(?:directed|written)\s)?by\s|,?\s?[(（\[](?!\d{4}[)\]）])|["”*]+[\s:,.])"""
 )
@@ -130,7 +139,7 @@ _ASIDE = re.compile(
 _REST_END = re.compile(rf'[,;!?]\s|{FULL_STOP}\.\s|\s[-–—]\s')
 _DATED = re.compile(r'(.{1,150}?)\s?[(\[（](\d{4})[)\]）]')
 
-# %% ../../nbs/base/18_entries.ipynb #72a70ebb
+# %% ../../nbs/base/18_entries.ipynb #b55c8b18
 def _is_described(rest):
     "Check that words describe an item: one is small that no title writes small, or initials."
     rest = _CUTS.split(_REST_END.split(rest, maxsplit=1)[0], maxsplit=1)[0]
@@ -138,7 +147,7 @@ def _is_described(rest):
         plain_words(' '.join(rest.split()[:12])) or re.match(r'(?:[A-Z]\. ?)+[A-Z]\w', rest)
     )
 
-# %% ../../nbs/base/18_entries.ipynb #dba11eca
+# %% ../../nbs/base/18_entries.ipynb #ebb37702
 def _ends_title(sign, rest, cut_dashes):
     "Check that a title ends at a sign; the sign is empty before *because* or *from 1984*."
     if sign in ('-', '–', '—') and cut_dashes:
@@ -148,7 +157,7 @@ def _ends_title(sign, rest, cut_dashes):
     # behind a comma or a full stop a sentence goes on
     return not sign or bool(plain_words(rest)) or rest.startswith('It ')
 
-# %% ../../nbs/base/18_entries.ipynb #75d2aaf3
+# %% ../../nbs/base/18_entries.ipynb #4a2ef4b1
 def readings_of(
     entry: str,  # Text of an entry
     cut_dashes: bool = False,  # Whether a dash ends a title, whatever follows
@@ -169,7 +178,7 @@ def readings_of(
         readings.append(title if keeps_year else title + year)
     return readings
 
-# %% ../../nbs/base/18_entries.ipynb #69811426
+# %% ../../nbs/base/18_entries.ipynb #e1d1aa38
 _LEAD = re.compile(
     r"""\W*(?:(?:(?:the|a)\s)?
     (?:film|movie|book|novel|game|title|item|option|candidate|number|no\.?|rank)\b\s?)?
@@ -180,7 +189,7 @@ _OWNED = re.compile(r"(?:[A-Z][\w.]* ){1,3}[A-Z][\w.]*['’]s (.+)")
 _YEAR_FIRST = re.compile(r"(?:the )?\d{4}(?:['’]s)? (?:film |version of )?(.+)")
 _YEAR_LAST = re.compile(r'(.+?),? (\d{4})')
 
-# %% ../../nbs/base/18_entries.ipynb #f15cce3f
+# %% ../../nbs/base/18_entries.ipynb #b4aeae06
 def _more_readings(entry, cut_dashes):
     "Read an entry without the words that lead to its title: the film Heat, Michael Mann's Heat."
     lead = _LEAD.match(entry).end()
@@ -191,10 +200,10 @@ def _more_readings(entry, cut_dashes):
     dated = _YEAR_LAST.fullmatch(entry)
     return readings + [f'{dated[1]} ({dated[2]})'] if dated else readings
 
-# %% ../../nbs/base/18_entries.ipynb #b891289a
+# %% ../../nbs/base/18_entries.ipynb #8e60c2d9
 _SAID_YEAR = re.compile(r'\b(?:1[89]|20)\d\d\b')
 
-# %% ../../nbs/base/18_entries.ipynb #6b998de0
+# %% ../../nbs/base/18_entries.ipynb #520b2687
 def _in_the_year(index, entry, title, row, among):
     "Choose between items of one title by a year that the rest of the entry says."
     if title.endswith(')'):
@@ -205,10 +214,10 @@ def _in_the_year(index, entry, title, row, among):
             return other
     return row
 
-# %% ../../nbs/base/18_entries.ipynb #7ee15ba1
+# %% ../../nbs/base/18_entries.ipynb #8626731d
 _SUBTITLED = re.compile(r'(.+?)(?:: | [-–—] )[^,;]+ \((\d{4})\)')
 
-# %% ../../nbs/base/18_entries.ipynb #511ff780
+# %% ../../nbs/base/18_entries.ipynb #d828e46f
 def _without_subtitle(index, title, among):
     "Find the row of a title whose subtitle the catalogue lacks; its very year must stand behind."
     found = _SUBTITLED.fullmatch(title)
@@ -217,7 +226,7 @@ def _without_subtitle(index, title, among):
     row = index.resolve_answer(f'{found[1]} ({found[2]})', among, slips=False)
     return row if row != UNKNOWN and index.years[row] == int(found[2]) else UNKNOWN
 
-# %% ../../nbs/base/18_entries.ipynb #4b0e5b32
+# %% ../../nbs/base/18_entries.ipynb #4cb45588
 def look_up(
     entry: str,  # Text of an entry
     index: TitleIndex,  # Titles of the catalogue

@@ -6,24 +6,24 @@
 __all__ = ['MAX_RANKED', 'separator_spans', 'numbered_spans', 'joined_fields', 'dated_fields', 'quoted_fields', 'comma_fields',
            'line_fields']
 
-# %% ../../nbs/base/20_fields.ipynb #ac80ceae
+# %% ../../nbs/base/20_fields.ipynb #39721057
 import re
 from collections.abc import Callable, Sequence
 
 from .entries import label_end, trim
 from .words import is_sentence, plain_words, quoted_spans
 
-# %% ../../nbs/base/20_fields.ipynb #ae6ee471
+# %% ../../nbs/base/20_fields.ipynb #801ad615
 MAX_RANKED = 100  # Titles of a list that are read; longer lists are noise
 
-# %% ../../nbs/base/20_fields.ipynb #87e7658b
+# %% ../../nbs/base/20_fields.ipynb #6db063a3
 _SEPARATOR = re.compile(
     r"""[*_`]{0,2}(?:
     (?:\]\s?)?\\?[\[{(【<]\s*[/\\|]?\s*SEP(?:ARATOR)?\s*[/\\|]?\s*[\]})】>]
     | \[SE?\] | (?<=\s)SEP(?=\s)
     | (?<=\S)\s?\[\s?\](?=\s?\S) | \]\s?,?\s?\[
     | </?(?:item|movie|film|book|game|title|li|ul|ol|p|br|name|entry|div)\b[^<>]{0,40}>)
-    [*_`]{0,2}[,.;:]?(?:\s*(?:and|or)(?=\s))?""",
+    [*_`]{0,2}[,.;:]?(?:\s*(?-i:and|or)(?=\s))?""",
     re.I | re.X,
 )
 # A heading that speaks of the separator: (separated by [SEP])
@@ -33,7 +33,7 @@ _SPOKEN = re.compile(
     re.I,
 )
 
-# %% ../../nbs/base/20_fields.ipynb #3d62b0c2
+# %% ../../nbs/base/20_fields.ipynb #4ea84619
 def separator_spans(
     text: str,  # Answer
     start: int,  # First character that is read
@@ -45,7 +45,7 @@ def separator_spans(
     kept = [(a, b) for a, b in spans if not any(c <= a and b <= d for c, d in spoken)]
     return kept[:MAX_RANKED]
 
-# %% ../../nbs/base/20_fields.ipynb #04ba1641
+# %% ../../nbs/base/20_fields.ipynb #5cd7fee1
 _NUMBER = re.compile(
     r"""(?:(?<=[\s(\["“*_.,;:>、。])|\A)[*_]{0,2}(?P<open>[(\[\#]|No\.\s?)?(?P<n>\d{1,2})
         (?P<close>\\?[.)\]:、．）º]{1,2}(?!\d)|\s-(?=\s)|(?<=\#\d)(?=\s))[*_]{0,2}\s*(?=\S)
@@ -57,7 +57,7 @@ _NUMBER = re.compile(
 )
 _ORDINALS = 'first second third fourth fifth'.split()
 
-# %% ../../nbs/base/20_fields.ipynb #baa19d3a
+# %% ../../nbs/base/20_fields.ipynb #05b51ba6
 def _number(found):
     "Read a mark of a numbered list: its number and its style."
     if found['n']:
@@ -72,7 +72,13 @@ def _number(found):
     word = found['word'].lower()
     return (int(word[0]) if word[0].isdigit() else _ORDINALS.index(word) + 1), 'word'
 
-# %% ../../nbs/base/20_fields.ipynb #64556620
+# %% ../../nbs/base/20_fields.ipynb #64c4e8ac
+def _ends_bracket(part, mark):
+    "Check that the bracket behind a number opened before it: (Fifty Shades, #1)."
+    closes = ')' in (mark['close'] or '') and mark['open'] != '('
+    return closes and part.rfind('(', 0, mark.start()) > part.rfind(')', 0, mark.start())
+
+# %% ../../nbs/base/20_fields.ipynb #09054551
 def numbered_spans(
     text: str,  # Answer
     start: int,  # First character of a line
@@ -83,6 +89,8 @@ def numbered_spans(
     opening = len(part) - len(part.lstrip(' *_"“'))
     chains, waiting = [], {}  # waiting: the style and the number that come next, to their chain
     for mark in _NUMBER.finditer(part):
+        if _ends_bracket(part, mark):
+            continue
         number, style = _number(mark)
         chain = waiting.pop((style, number), None)
         if chain is None:
@@ -96,10 +104,10 @@ def numbered_spans(
     ends = [a for a, _ in chain[1:]] + [len(part)]
     return [(start + b, start + c) for (_, b), c in zip(chain, ends)]
 
-# %% ../../nbs/base/20_fields.ipynb #38b72876
+# %% ../../nbs/base/20_fields.ipynb #23400a17
 _JOINED = 4  # Fields that may be one title together
 
-# %% ../../nbs/base/20_fields.ipynb #262b83d9
+# %% ../../nbs/base/20_fields.ipynb #31af67c9
 def joined_fields(
     text: str,  # Answer
     cuts: Sequence[tuple[int, int]],  # Start and end of the separators, and of both ends
@@ -119,7 +127,7 @@ def joined_fields(
         i = j
     return fields
 
-# %% ../../nbs/base/20_fields.ipynb #74f80ed8
+# %% ../../nbs/base/20_fields.ipynb #cf9fa101
 _CAPITAL = r'(?=["“‘\'*_¡¿(\[]*[^\W_a-z])'
 _COMMA = re.compile(
     rf'(?<!["”’*_\s])["”’*_]*+\s*+(?:'
@@ -136,7 +144,7 @@ _AFTER_YEAR = re.compile(
     rf'["”’*_]*\s*(?:[,;、，|/•·→&.]|\s?[-–—]\s|and\b|or\b|)\s*(?:and\s+|or\s+)?{_CAPITAL}'
 )
 
-# %% ../../nbs/base/20_fields.ipynb #3338b1f6
+# %% ../../nbs/base/20_fields.ipynb #ef9233cc
 def dated_fields(
     text: str,  # Answer
     start: int,  # First character of a line
@@ -156,7 +164,7 @@ def dated_fields(
     cuts.append((end, end))
     return [(a, b) for (_, a), (b, _) in zip(cuts, cuts[1:])]
 
-# %% ../../nbs/base/20_fields.ipynb #351b2f49
+# %% ../../nbs/base/20_fields.ipynb #66cdcab8
 def quoted_fields(
     text: str,  # Answer
     start: int,  # First character of a line
@@ -170,7 +178,7 @@ def quoted_fields(
         return []
     return [(start + a, start + b) for a, b in quoted]
 
-# %% ../../nbs/base/20_fields.ipynb #9e6dce70
+# %% ../../nbs/base/20_fields.ipynb #c3d070bd
 def comma_fields(
     text: str,  # Answer
     start: int,  # First character of a line
@@ -203,11 +211,26 @@ def comma_fields(
     is_list = (half and (commas or len(names) > 2)) or (commas and len(names) > 4)
     return fields if is_list and not any(map(plain_words, names)) else []
 
-# %% ../../nbs/base/20_fields.ipynb #9046e753
+# %% ../../nbs/base/20_fields.ipynb #357dad4f
 # Signs between titles of a line, the surest first
 _SIGNS = (r'\|{1,2}', r'\t', r'\s[•·]\s', r'\s(?:→|>|//)\s', r'[;；\n]')
 
-# %% ../../nbs/base/20_fields.ipynb #c06be3be
+# %% ../../nbs/base/20_fields.ipynb #81629bad
+_FIELD_END = re.compile(r'[,;|\t]')
+
+# %% ../../nbs/base/20_fields.ipynb #1c67cb7e
+def _label(part, is_title):
+    "Measure the label before a list: none if the colon belongs to a title, or stands behind one."
+    size = label_end(part)
+    if not size:
+        return 0
+    cuts = [m.end() for m in _FIELD_END.finditer(part, 0, size)]
+    behind = _FIELD_END.search(part, size)
+    cuts = [0, *cuts, behind.start() if behind else len(part)]
+    fields = [trim(part, a, b)[2].rstrip(',;') for a, b in zip(cuts, cuts[1:])]
+    return 0 if any(map(is_title, fields)) else size
+
+# %% ../../nbs/base/20_fields.ipynb #6c36d508
 def line_fields(
     text: str,  # Answer
     start: int,  # First character of a line
@@ -217,7 +240,10 @@ def line_fields(
     "Find the fields of a single line: between semicolons, behind years, or between commas."
     if is_title(trim(text, start, end)[2]):
         return [(start, end)]
-    start += label_end(text[start:end])
+    start += _label(text[start:end], is_title)
+    quoted = quoted_fields(text, start, end)
+    if quoted:
+        return quoted
     sign = next((sign for sign in _SIGNS if re.search(sign, text[start:end])), None)
     if sign:
         cuts = [m.span() for m in re.compile(sign).finditer(text, start, end)]
@@ -226,5 +252,5 @@ def line_fields(
         names = [trim(text, a, b)[2] for a, b in fields]
         if not any(is_sentence(name) and not is_title(name) for name in names):
             return fields
-    fields = quoted_fields(text, start, end) or dated_fields(text, start, end)
-    return fields or comma_fields(text, start, end, is_title) or [(start, end)]
+    fields = dated_fields(text, start, end) or comma_fields(text, start, end, is_title)
+    return fields or [(start, end)]

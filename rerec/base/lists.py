@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['line_spans', 'entry_spans']
 
-# %% ../../nbs/base/21_lists.ipynb #1d0a3131
+# %% ../../nbs/base/21_lists.ipynb #fd899e1d
 import re
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ from .entries import BULLET, LABEL_NOUNS, is_label, trim
 from .fields import MAX_RANKED, line_fields, numbered_spans, separator_spans
 from .words import is_prose, plain_words
 
-# %% ../../nbs/base/21_lists.ipynb #e1a7d119
+# %% ../../nbs/base/21_lists.ipynb #fdd4baf0
 def line_spans(
     text: str,  # Answer
     start: int,  # First character that is read
@@ -23,7 +23,7 @@ def line_spans(
     lines = re.finditer('[^\n]+', text[start:end])
     return [(start + m.start(), start + m.end()) for m in lines if not m[0].isspace()]
 
-# %% ../../nbs/base/21_lists.ipynb #dc51bdd6
+# %% ../../nbs/base/21_lists.ipynb #ff8ba57e
 _FURNITURE = re.compile(
     r"""(?:`{3,}|~{3,})\s*[\w+-]*|[-*_=#~─—\s]{3,}|[\[\](){},;|\s]+
     |(?=[^-]*-)[\s:|-]*\||</?[a-z][\w-]*(?:\s[^<>]*)?>""",
@@ -42,7 +42,7 @@ _WISH = re.compile(
 )
 _HEADING = re.compile(r'\s{0,3}#{1,6}\s+\S')
 
-# %% ../../nbs/base/21_lists.ipynb #bffd4a92
+# %% ../../nbs/base/21_lists.ipynb #7788607e
 def _useful_lines(text, lines, is_title):
     "Leave out lines that are no entry: fences, rules, headings, facts, good wishes."
     kept = []
@@ -64,7 +64,7 @@ def _useful_lines(text, lines, is_title):
     entries = entries or [(a, b) for a, b in headings if is_title(trim(text, a, b)[2])]
     return entries or [span for span in kept if span not in headings]
 
-# %% ../../nbs/base/21_lists.ipynb #1ae61813
+# %% ../../nbs/base/21_lists.ipynb #abc60f17
 def _bulleted(text, lines):
     "Keep the lines with a bullet or a number, without remarks that are indented below them."
     kept = []
@@ -81,11 +81,11 @@ def _bulleted(text, lines):
         depth = None if line.rstrip(' *_').endswith(':') else indent
     return kept
 
-# %% ../../nbs/base/21_lists.ipynb #522c84a7
+# %% ../../nbs/base/21_lists.ipynb #a1d31266
 _LETTERED = re.compile(r'\s*[*_]{0,2}([A-Za-z]|[IVXivx]{1,4})[.)]\s+')
 _COUNTS = ('a b c d e f g h i j'.split(), 'i ii iii iv v vi vii viii ix x'.split())
 
-# %% ../../nbs/base/21_lists.ipynb #390f3043
+# %% ../../nbs/base/21_lists.ipynb #ed7b85bf
 def _lettered(text, lines):
     "Find the entries of lines that count a), b), c) or I., II., III."
     marks = [_LETTERED.match(text[a:b]) for a, b in lines]
@@ -94,13 +94,13 @@ def _lettered(text, lines):
         return []
     return [(a + mark.end(), b) for (a, b), mark in zip(lines, marks) if mark]
 
-# %% ../../nbs/base/21_lists.ipynb #abdde49e
+# %% ../../nbs/base/21_lists.ipynb #3790e2b9
 def _cells(text, a, b, sign):
     "Find the cells of a row of a table: start and end of each that is not blank."
     found = re.finditer(r'"[^"\n]*"|[^,]+' if sign == ',' else r'[^|]+', text[a:b])
     return [(a + m.start(), a + m.end()) for m in found if not m[0].isspace()]
 
-# %% ../../nbs/base/21_lists.ipynb #91fc18ed
+# %% ../../nbs/base/21_lists.ipynb #8b4e2233
 def _table(text, lines):
     "Find the titles of a table with bars, or with commas below a heading or behind numbers."
     sign = '|' if all('|' in text[a:b] for a, b in lines) else ','
@@ -116,10 +116,10 @@ def _table(text, lines):
         rows = rows[1:]
     return [row[column] for row in rows if len(row) > max(column, 1)]
 
-# %% ../../nbs/base/21_lists.ipynb #1199f99e
+# %% ../../nbs/base/21_lists.ipynb #19bd8c39
 _BOLD = re.compile(r'\s*(\*\*|__)(?=\S).{1,120}?(?<=\S)\1[:：]?\s*')
 
-# %% ../../nbs/base/21_lists.ipynb #533a051c
+# %% ../../nbs/base/21_lists.ipynb #9365038a
 def _plain_lines(text, lines, is_title):
     "Find the entries of lines without marks, without remarks between them; None means prose."
     names = [trim(text, a, b)[2] for a, b in lines]
@@ -134,7 +134,7 @@ def _plain_lines(text, lines, is_title):
     certain = [i for i in entries if is_title(names[i]) or _BOLD.fullmatch(text[slice(*lines[i])])]
     return [lines[i] for i in entries] if 2 * len(certain) >= len(entries) > 0 else None
 
-# %% ../../nbs/base/21_lists.ipynb #923d4940
+# %% ../../nbs/base/21_lists.ipynb #7a01dde3
 def _chunk_entries(text, start, end, first, last, is_title):
     "Find the entries of a chunk: its bulleted lines, or else the line next to its separator."
     lines = _useful_lines(text, line_spans(text, start, end), is_title)
@@ -151,7 +151,7 @@ def _chunk_entries(text, start, end, first, last, is_title):
     begins = not last and (a, b) != entries[0] and re.search(r': [^:\n]+\Z', text[a:b])
     return [entries[0], (a, b)] if begins else entries[:1]
 
-# %% ../../nbs/base/21_lists.ipynb #06552f05
+# %% ../../nbs/base/21_lists.ipynb #021cbcaf
 def _separated(text, start, end, separators, is_title):
     "Find the entries of a list with separators, whose spans are given."
     starts = [start] + [b for _, b in separators]
@@ -161,13 +161,13 @@ def _separated(text, start, end, separators, is_title):
         spans += _chunk_entries(text, a, b, n == 0, n == len(separators), is_title)
     return spans
 
-# %% ../../nbs/base/21_lists.ipynb #9fe78e24
+# %% ../../nbs/base/21_lists.ipynb #d01a5f73
 def _first_line_only(text, lines, end):
     "Cut an announced answer, which ends with its paragraph: its lines, and its end."
     found = re.compile(r'\n[ \t\r]*\n').search(text, lines[0][0], end)
     return lines[:1], found.start() if found else end
 
-# %% ../../nbs/base/21_lists.ipynb #6a2357f9
+# %% ../../nbs/base/21_lists.ipynb #52bc84b8
 def entry_spans(
     text: str,  # Answer
     start: int,  # First character that is read

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['titles_in', 'recommended', 'entry_items']
 
-# %% ../../nbs/base/19_prose.ipynb #0f79e282
+# %% ../../nbs/base/19_prose.ipynb #3e49ccb4
 import re
 from collections.abc import Collection
 
@@ -13,7 +13,7 @@ from .entries import FULL_STOP, is_label, label_end, look_up, trim
 from .titles import UNKNOWN, TitleIndex
 from .words import OPENERS, has_verb, is_sentence, plain_words, quoted_spans
 
-# %% ../../nbs/base/19_prose.ipynb #8741e81b
+# %% ../../nbs/base/19_prose.ipynb #1dccd39e
 _REFUSAL = re.compile(
     r"""\b[Uu]nfortunately\b | \b[Ss]orry(?=[,.!;]|\ but) | \bsorry\b | \b[Aa]polog
     | \b(?:some|any|a|be|of)\ (?:misunderstanding|confusion)
@@ -31,7 +31,7 @@ _REFUSAL = re.compile(
     re.X,
 )
 
-# %% ../../nbs/base/19_prose.ipynb #d6f8bdad
+# %% ../../nbs/base/19_prose.ipynb #0bc3d85a
 _OFFER = re.compile(
     r"""\b(?:recommend(?!ation)\w*|enjoy|try|consider|suggest|watch|check\ out|go\ with|instead
     |interest|(?:might|may|would|will)\ (?:also\ )?(?:like|love|appreciate)|here\ are
@@ -50,7 +50,7 @@ _NOT_MEANT = re.compile(
     re.X,
 )
 
-# %% ../../nbs/base/19_prose.ipynb #60a0bd34
+# %% ../../nbs/base/19_prose.ipynb #0bc3d85a
 _OFFER = re.compile(
     r"""\b(?:recommend(?!ation)\w*|enjoy|try|consider|suggest|watch|check\ out|go\ with|instead
     |interest|(?:might|may|would|will)\ (?:also\ )?(?:like|love|appreciate)|here\ are
@@ -69,7 +69,7 @@ _NOT_MEANT = re.compile(
     re.X,
 )
 
-# %% ../../nbs/base/19_prose.ipynb #e9032e64
+# %% ../../nbs/base/19_prose.ipynb #e31bb660
 _CONTEXT = re.compile(
     r"""\b(?:you(?:'ve|\ have|r)?|the\ user(?:\ has)?)\ (?:also\ |already\ |really\ )?
     (?:lik|lov|enjoy|mention|watch|seen|read|play|said|list|history|favou?rite
@@ -83,7 +83,7 @@ _QUESTION = re.compile(
 )
 _SENTENCE_END = re.compile(rf"""{FULL_STOP}[.!?]["”'’)*]*(?=\s)|\n""")
 
-# %% ../../nbs/base/19_prose.ipynb #3ebcea37
+# %% ../../nbs/base/19_prose.ipynb #cfeb39d6
 def _sentences(text):
     "Split prose into sentences, but not inside quotes."
     quoted = quoted_spans(text)
@@ -94,14 +94,14 @@ def _sentences(text):
             start = found.end()
     yield text[start:].strip()
 
-# %% ../../nbs/base/19_prose.ipynb #9f82584a
+# %% ../../nbs/base/19_prose.ipynb #f004f445
 def _without_quotes(text):
     "Blank what stands in quotes, whose words are a title's."
     for a, b in quoted_spans(text):
         text = text[:a] + ' ' * (b - a) + text[b:]
     return text
 
-# %% ../../nbs/base/19_prose.ipynb #dc4086c3
+# %% ../../nbs/base/19_prose.ipynb #51d9838f
 def _meant_part(sentence):
     "Blank the clauses whose titles are not recommended."
     quoted = quoted_spans(sentence)
@@ -111,7 +111,7 @@ def _meant_part(sentence):
             sentence = sentence[: found.start()] + blank + sentence[found.end() :]
     return sentence
 
-# %% ../../nbs/base/19_prose.ipynb #62501fc2
+# %% ../../nbs/base/19_prose.ipynb #b781c93e
 def _offered_part(sentence, behind_only=False):
     "Find the part of a sentence that recommends, behind its verb; '' if it has no such verb."
     found = _OFFER.search(sentence)
@@ -122,7 +122,7 @@ def _offered_part(sentence, behind_only=False):
         return behind
     return behind if re.search('[A-Z"“*_]', behind) else sentence
 
-# %% ../../nbs/base/19_prose.ipynb #41967170
+# %% ../../nbs/base/19_prose.ipynb #e15035b9
 def _recommending_part(sentence, refused):
     "Find the part of a sentence that recommends, and whether it refuses."
     if _QUESTION.match(sentence):
@@ -145,17 +145,17 @@ def _recommending_part(sentence, refused):
         return (meant if re.match(r'\W*[A-Z]', meant) else ''), True
     return ('' if refused or _CONTEXT.search(meant) else meant), refused
 
-# %% ../../nbs/base/19_prose.ipynb #0aad7360
+# %% ../../nbs/base/19_prose.ipynb #8bb62b3f
 _DATED_NAME = re.compile(
     r"""(?<![\w'’-])[A-Z0-9][\w'’.&:-]*,?\ (?:(?:[A-Z0-9][\w'’.&:-]*|[-–&]|of|the|in|on|to|for|with
     |at|from|and|a|an|or|de|la|le|vs\.),?\ ){0,12}[(\[](?:1[89]|20)\d\d[)\]]""",
     re.X,
 )
 
-# %% ../../nbs/base/19_prose.ipynb #73367cfd
+# %% ../../nbs/base/19_prose.ipynb #bbd260e7
 _NAMES = 200  # Names in quotes or with a year that are read in a sentence
 
-# %% ../../nbs/base/19_prose.ipynb #7f8b6539
+# %% ../../nbs/base/19_prose.ipynb #eb85450d
 def titles_in(
     text: str,  # Part of a sentence
     index: TitleIndex,  # Titles of the catalogue
@@ -173,7 +173,7 @@ def titles_in(
             spans.append((a, b, index.resolve_answer(name, among)))
     return [(row, text[a:b].strip(' ,.;:')) for a, b, row in sorted(spans)]
 
-# %% ../../nbs/base/19_prose.ipynb #45b11a72
+# %% ../../nbs/base/19_prose.ipynb #bfe9f6b6
 def recommended(
     text: str,  # Prose
     index: TitleIndex,  # Titles of the catalogue
@@ -192,7 +192,7 @@ def recommended(
             titles.setdefault(title.lower() if row == UNKNOWN else row, (row, title))
     return list(titles.values())
 
-# %% ../../nbs/base/19_prose.ipynb #d0220bd6
+# %% ../../nbs/base/19_prose.ipynb #ef30ea0b
 _NOTHING = re.compile(
     r"""\W*(?:
     (?i:none|no|nothing|n/?a|nil|null|unknown|empty|(?:not\ )?(?:found|available|applicable))
@@ -203,7 +203,7 @@ _NOTHING = re.compile(
     re.X,
 )
 
-# %% ../../nbs/base/19_prose.ipynb #5ce959f0
+# %% ../../nbs/base/19_prose.ipynb #25aba02b
 _SIGNS = ' \t\n"”*_:=–—-'  # Behind a label
 _GIVES_UP = re.compile(
     r'\b(?:recommend|suggest|offer) (?:nothing|none)\b|\bunsuitable\b'
@@ -211,7 +211,7 @@ _GIVES_UP = re.compile(
 )
 _SAYS_NOT = re.compile(r'\A\W*Not\b|\bnot\b|\brather than\b|\binstead of\b|\bover\b')
 
-# %% ../../nbs/base/19_prose.ipynb #219f25a4
+# %% ../../nbs/base/19_prose.ipynb #fe84d413
 def _unknown_items(entry, title, index, among, listed):
     "Read an entry that is no known title: an unknown one, or a sentence that may name some."
     refuses = _REFUSAL.search(entry)
@@ -225,9 +225,12 @@ def _unknown_items(entry, title, index, among, listed):
     named = recommended(entry, index, among)
     ends = re.search(r'[.!?]["”]?\Z', entry)
     sentence = has_verb(entry) if listed and len(entry.split()) < 25 else is_sentence(entry)
+    if not sentence and not ends and not _OFFER.search(entry) and not refuses:
+        # an unknown title written small: The boy next door (2005)
+        named = [(row, name) for row, name in named if row != UNKNOWN]
     return named if named or refuses or ends or sentence else [(UNKNOWN, title)]
 
-# %% ../../nbs/base/19_prose.ipynb #84915fcf
+# %% ../../nbs/base/19_prose.ipynb #59842656
 def entry_items(
     entry: str,  # Text of an entry
     index: TitleIndex,  # Titles of the catalogue

@@ -17,27 +17,27 @@ from rapidfuzz.distance import OSA
 from .core import Item
 from .formats import split_year
 
-# %% ../../nbs/base/14_spellings.ipynb #ba6f4006
+# %% ../../nbs/base/14_spellings.ipynb #83d2d553
 # Scripts that put no space between words: each character is a word, with its Japanese voice mark
 _CJK = r'\u2e80-\u3098\u309b-\u9fff\uac00-\ud7af\uf900-\ufaff'
 _VOICED = '\u3099\u309a'
 # Characters that are a word of their own: superscript and fraction digits, and &
 _ALONE = r'\xb2\xb3\xb9\xbc-\xbe&'
 
-# %% ../../nbs/base/14_spellings.ipynb #d86e1b01
+# %% ../../nbs/base/14_spellings.ipynb #6bb75f3c
 # Accents of Latin, Greek and Cyrillic, and the vowel points that Hebrew and Arabic may leave out
 _ACCENTS = re.compile(
     r'[\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed'
     r'\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f]'
 )
 
-# %% ../../nbs/base/14_spellings.ipynb #f1a5f016
+# %% ../../nbs/base/14_spellings.ipynb #280f44f8
 def _marks():
     "List the combining marks of all scripts, which belong to the letter before them."
     marks = [chr(code) for code in range(0x300, 0x20000)]
     return ''.join(c for c in marks if unicodedata.category(c) in ('Mn', 'Mc') and c not in _VOICED)
 
-# %% ../../nbs/base/14_spellings.ipynb #440ef9ea
+# %% ../../nbs/base/14_spellings.ipynb #ac1f78a2
 _LETTER = rf'[^\W_{_CJK}{_ALONE}]'
 _JOINERS = r'\u200c\u200d'  # They only shape the letters beside them
 # A letter may be followed by + or #, as in C++ and C#, which are other words than C
@@ -76,20 +76,20 @@ def normal_form(
     "Fold away case, diacritics and punctuation."
     return ''.join(word_form(word) for word in WORD.findall(text))
 
-# %% ../../nbs/base/14_spellings.ipynb #5c63a3c7
+# %% ../../nbs/base/14_spellings.ipynb #6da29439
 def signs_form(
     text: str,  # Text without a letter, such as !!!
 ) -> str:  # Its signs between two spaces
     "Write the signs of a title that has no word."
     return f' {"".join(text.split())} '
 
-# %% ../../nbs/base/14_spellings.ipynb #301f2d63
+# %% ../../nbs/base/14_spellings.ipynb #40da0635
 _COUNTED = 'zero one two three four five six seven eight nine ten eleven twelve'.split()
 _NUMBERS = {word: str(number) for number, word in enumerate(_COUNTED)}
 # I, V and X alone are words and letters as well
 _NUMBERS |= dict(ii='2', iii='3', iv='4', vi='6', vii='7', viii='8', ix='9')
 
-# %% ../../nbs/base/14_spellings.ipynb #6f45b29f
+# %% ../../nbs/base/14_spellings.ipynb #26d309ee
 def joined_form(
     form: str,  # Normal form
 ) -> str:  # Letters and digits without a space
@@ -166,23 +166,24 @@ def surface_forms(
     short = {bare, re.split(': | - ', in_front)[0]}
     sure = {normal_form(spelling) for name in full for spelling in _spellings(name)} - {''}
     unsure = {normal_form(spelling) for name in short for spelling in _spellings(name)} - {''}
-    # a title without a letter, such as !!!, is known by its signs
-    return sure or {signs_form(title)}, unsure - sure
+    if not sure and title:  # a title without a letter, such as !!!, is known by its signs
+        sure = {signs_form(title)}
+    return sure, unsure - sure
 
-# %% ../../nbs/base/14_spellings.ipynb #4da7c42b
+# %% ../../nbs/base/14_spellings.ipynb #28e8128f
 def _unaccented(text):
     "Fold away case and accents, but no punctuation."
     letters = unicodedata.normalize('NFKD', text.casefold())
     return ''.join(c for c in letters if not unicodedata.combining(c))
 
-# %% ../../nbs/base/14_spellings.ipynb #fc359bae
+# %% ../../nbs/base/14_spellings.ipynb #817ad820
 def _writings(title):
     "Write a title as it is, then with its article moved, then without brackets."
     whole = split_year(' '.join(title.split()))[0]
     main = re.sub(r'\s*\([^()]*\)', '', whole).strip() or whole
     return [{whole}, set(article_forms(whole)[:2]), set(article_forms(main)[:2])]
 
-# %% ../../nbs/base/14_spellings.ipynb #ab8e5dfb
+# %% ../../nbs/base/14_spellings.ipynb #9b1cc565
 def closest_titles(
     titles: Sequence[str],  # Titles that share a normal form
     written: str,  # Title as a text has it, without a year
@@ -201,17 +202,17 @@ def closest_titles(
                 return found
     return list(range(len(titles)))
 
-# %% ../../nbs/base/14_spellings.ipynb #1448c947
+# %% ../../nbs/base/14_spellings.ipynb #3bdcdb9b
 _NUMBER = re.compile(r'\d+|i{2,3}|iv|vi{0,3}|ix|x')
 
-# %% ../../nbs/base/14_spellings.ipynb #384f776f
+# %% ../../nbs/base/14_spellings.ipynb #9b019562
 def title_words(
     form: str,  # Normal form
 ) -> list[str]:  # Words without articles
     "Split a normal form into the words that must agree."
     return [word for word in form.split() if word not in ARTICLES]
 
-# %% ../../nbs/base/14_spellings.ipynb #afd1b959
+# %% ../../nbs/base/14_spellings.ipynb #eaede533
 def same_numbers(
     a: Sequence[str],  # Words of a title
     b: Sequence[str],  # Words of another title
@@ -219,11 +220,11 @@ def same_numbers(
     "Check that two titles have the same numbers, so that neither is a sequel of the other."
     return sorted(filter(_NUMBER.fullmatch, a)) == sorted(filter(_NUMBER.fullmatch, b))
 
-# %% ../../nbs/base/14_spellings.ipynb #3faf83da
+# %% ../../nbs/base/14_spellings.ipynb #3cf68285
 _SHORTEST = 8  # Letters of a title of which a slip is forgiven
 _PLURAL = ('s', 'es')
 
-# %% ../../nbs/base/14_spellings.ipynb #bfe89873
+# %% ../../nbs/base/14_spellings.ipynb #fdf7cdaa
 class Slips:
     "Find the normal forms of which a written one is a slip of the pen."
 
@@ -258,12 +259,12 @@ class Slips:
             return False
         return all(a == b or a + 's' != b and b + 's' != a for a, b in zip(words, others))
 
-# %% ../../nbs/base/14_spellings.ipynb #2183b007
+# %% ../../nbs/base/14_spellings.ipynb #c6999a96
 def _initials(words):
     "Join the first letters of words, in which a slip is rare."
     return ''.join(word[0] for word in words)
 
-# %% ../../nbs/base/14_spellings.ipynb #6f3cfda1
+# %% ../../nbs/base/14_spellings.ipynb #81af6342
 def _starting_with(pairs, beginning):
     "Find the pairs whose letters go on after a beginning: (what is missing, form)."
     i = bisect_left(pairs, (beginning,))

@@ -135,9 +135,9 @@ class TitleIndex:
         rows, certainty = self._search(title[:LONGEST], 'slips' if slips else 1)
         return _choose(rows, certainty, among or ())
 
-# %% ../../nbs/base/04_titles.ipynb #5c7416c6
+# %% ../../nbs/base/04_titles.ipynb #09f7cf28
 _YEAR_AFTER = re.compile(
-    r'[\s"”’\'*_]{0,4}[(\[（](?:[^()\[\]\n]{0,40}?[\s,])?(\d{4})\b[^()\[\]\n]{0,30}[)\]）]'
+    r'[!?]{0,3}[\s"”’\'*_]{0,4}[(\[（](?:[^()\[\]\n]{0,40}?[\s,])?(\d{4})\b[^()\[\]\n]{0,30}[)\]）]'
     r'|,? (\d{4})\b'
 )
 _YEAR_SAID = re.compile(
@@ -147,7 +147,7 @@ _YEAR_BEFORE = re.compile(
     r'\b(\d{4})(?:[\'’]s| film| movie| version of| remake of)? ["“*_\']{0,3}\Z'
 )
 
-# %% ../../nbs/base/04_titles.ipynb #4512a9e3
+# %% ../../nbs/base/04_titles.ipynb #53e698d1
 def _year_beside(text, start, end, several):
     "Find the year beside a title: (year or None, whether in brackets, end of the brackets)."
     found = _YEAR_AFTER.match(text, end)
@@ -158,20 +158,20 @@ def _year_beside(text, start, end, several):
         said = _YEAR_SAID.match(text, end) or _YEAR_BEFORE.search(text, max(0, start - 30), start)
     return (int(said[1]) if said else None), False, end
 
-# %% ../../nbs/base/04_titles.ipynb #763ce79d
+# %% ../../nbs/base/04_titles.ipynb #6f9b4a23
 _GAP = re.compile(r'([.!?;])["”*_]*\s|\n\s*(?:\n|[-*\d])')
 _SUBTITLE = re.compile(
     r"(?:: | - )(?:[A-Z0-9][\w'’-]* |(?:of|the|and|a|an|in|to|for|with|on|at|de|la) ){1,9}"
     r'\((\d{4})\)'
 )
 
-# %% ../../nbs/base/04_titles.ipynb #28badd9a
+# %% ../../nbs/base/04_titles.ipynb #22ac7c79
 def _is_torn(index, written, rows):
     "Check whether a sentence or a line ends inside the words, but in no title."
     gap = _GAP.search(written)
     return bool(gap) and not any((gap[1] or '\n') in index.items[row].title for row in rows)
 
-# %% ../../nbs/base/04_titles.ipynb #d08d4f5d
+# %% ../../nbs/base/04_titles.ipynb #6c48022f
 def _meaning(index, around, form, start, end, among):
     "Find the rows that a hit names (none if it is no title), and its end with the year behind."
     text = around.text
@@ -218,7 +218,7 @@ def _hits(index, words, forms):
         hits.append((number, bisect_right(begins, start) - 1, bisect_right(begins, end - 1) - 1))
     return hits
 
-# %% ../../nbs/base/04_titles.ipynb #71a68a95
+# %% ../../nbs/base/04_titles.ipynb #bed796b0
 def _surroundings(index, text, found):
     "Note where titles stand: those with a capital and more than function words."
     spans = []
@@ -229,10 +229,10 @@ def _surroundings(index, text, found):
                 spans.append((start, end))
     return Surroundings(text, spans)
 
-# %% ../../nbs/base/04_titles.ipynb #0b8ce993
+# %% ../../nbs/base/04_titles.ipynb #a2811e52
 _SIGNS = re.compile('[!?+#]*')
 
-# %% ../../nbs/base/04_titles.ipynb #71f0fa91
+# %% ../../nbs/base/04_titles.ipynb #3132200b
 def _find(index, text, among):
     "Find the mentions of a text, left to right, never overlapping."
     words, forms = _words(text)
@@ -278,17 +278,17 @@ def _near_forms(index, form, near):
     alike = process.extract(form, index.names, scorer=fuzz.ratio, score_cutoff=100 * near, limit=8)
     return spaced + [other for other, *_ in alike if _same_title(form, other)]
 
-# %% ../../nbs/base/04_titles.ipynb #68b5540b
+# %% ../../nbs/base/04_titles.ipynb #e0bb47a1
 def _certainty(index, form, rows, year):
     "Say how sure a title without its article is: 'bare' if one word is all that is left."
     if len(content_words(form.split())) > 1 or len(form.split()) > 2:
         return 'sure'
     return 'sure' if year and any(index.years[row] == year for row in rows) else 'bare'
 
-# %% ../../nbs/base/04_titles.ipynb #87ac91de
+# %% ../../nbs/base/04_titles.ipynb #c33c3963
 _YEAR_IN_BRACKETS = re.compile(r'[(\[][^()\[\]]*\b((?:1[89]|20)\d\d)\b[^()\[\]]*[)\]]')
 
-# %% ../../nbs/base/04_titles.ipynb #39824d33
+# %% ../../nbs/base/04_titles.ipynb #f6468220
 def _search(index, title, near):
     "Find the rows a written title may mean, and how sure that is: sure, short or bare."
     name, year = split_year(title.strip(f' \t\r\n{QUOTES}*_[]'))

@@ -6,13 +6,13 @@
 __all__ = ['FUNCTION_WORDS', 'SMALL_WORDS', 'OPENERS', 'QUOTES', 'HAS_QUOTES', 'plain_words', 'content_words', 'is_prose',
            'has_verb', 'is_sentence', 'quoted_spans']
 
-# %% ../../nbs/base/16_words.ipynb #7222275f
+# %% ../../nbs/base/16_words.ipynb #d6b34617
 import re
 from collections.abc import Sequence
 
 from .spellings import ARTICLES
 
-# %% ../../nbs/base/16_words.ipynb #564ab393
+# %% ../../nbs/base/16_words.ipynb #a8f81df8
 FUNCTION_WORDS = frozenset(
     """a about after all an and any are as at bad be been before being big but by did do down for
     from get go good had has he her here him how i if in is it just last me more most much my no
@@ -21,15 +21,15 @@ FUNCTION_WORDS = frozenset(
     yes yet you your""".split()
 )
 
-# %% ../../nbs/base/16_words.ipynb #b6bf1c7f
+# %% ../../nbs/base/16_words.ipynb #c95d847f
 # Articles, prepositions and conjunctions, which titles write small
 SMALL_WORDS = frozenset(
     """about after against among and as at before between beyond but by down du during et for from
     für in into like near nor of off on onto or over per since than through to und under until up
-    upon van versus via von vs when with within without y yet zu""".split()
+    upon v v. van versus via von vs when with within without y yet zu""".split()
 ).union(ARTICLES)
 
-# %% ../../nbs/base/16_words.ipynb #91f4e9cb
+# %% ../../nbs/base/16_words.ipynb #382429c8
 OPENERS = FUNCTION_WORDS.difference(
     """a all an big down go good just last long more most my no once one only out over the two
     under up your""".split()
@@ -41,10 +41,10 @@ OPENERS = FUNCTION_WORDS.difference(
     would""".split()
 )
 
-# %% ../../nbs/base/16_words.ipynb #0321ecf9
+# %% ../../nbs/base/16_words.ipynb #247260c3
 _MARKS = '.,;:!?"“”‘’\'()[]*_…'
 
-# %% ../../nbs/base/16_words.ipynb #d54818ff
+# %% ../../nbs/base/16_words.ipynb #e728af76
 def plain_words(
     text: str,  # Part of a text
 ) -> list[str]:  # Words in small letters, except for those that titles write small
@@ -52,14 +52,14 @@ def plain_words(
     small = (word.strip(_MARKS) for word in text.split() if word.islower())
     return [word for word in small if word and word not in SMALL_WORDS and not word[0].isdigit()]
 
-# %% ../../nbs/base/16_words.ipynb #95324384
+# %% ../../nbs/base/16_words.ipynb #ddaaffde
 def content_words(
     words: Sequence[str],  # Words of a normal form
 ) -> list[str]:  # Words that are neither function words nor articles
     "Find the words that carry a title."
     return [word for word in words if word not in FUNCTION_WORDS and word not in ARTICLES]
 
-# %% ../../nbs/base/16_words.ipynb #9f9a275e
+# %% ../../nbs/base/16_words.ipynb #4f556696
 def is_prose(
     text: str,  # Line or entry
 ) -> bool:
@@ -68,27 +68,27 @@ def is_prose(
     small = sum(word[0].islower() for word in words)
     return len(words) > 24 or (small > 0.45 * len(words) and len(words) > 7)
 
-# %% ../../nbs/base/16_words.ipynb #50f9db57
+# %% ../../nbs/base/16_words.ipynb #2ce51388
 _CLAUSE = re.compile(
     r"\b(?:I|I'm|I'd|you|we|he|she|they|is|are|was|were|has|have|had|would|can|cannot|could|does|do"
     r'|did)\b'
 )
 
-# %% ../../nbs/base/16_words.ipynb #194b834e
+# %% ../../nbs/base/16_words.ipynb #a71f6dd4
 def has_verb(
     text: str,  # Line or entry
 ) -> bool:
     "Check that one of the commonest verbs or pronouns of a sentence is in a text."
     return bool(_CLAUSE.search(text))
 
-# %% ../../nbs/base/16_words.ipynb #cf02cbc9
+# %% ../../nbs/base/16_words.ipynb #eec9c703
 def is_sentence(
     text: str,  # Line or entry
 ) -> bool:
     "Check that a text is a sentence, or a part of one with a verb."
     return is_prose(text) or bool(plain_words(text) and has_verb(text))
 
-# %% ../../nbs/base/16_words.ipynb #7d26383d
+# %% ../../nbs/base/16_words.ipynb #c8b5bd6a
 # Quotes of all kinds: Heat is "Heat", „Heat“, «Heat» or 《Heat》
 QUOTES = '"“”„‟«»‹›\'‘’‚`「」『』《》〈〉'
 _QUOTED = re.compile(
@@ -104,7 +104,7 @@ _QUOTED = re.compile(
 )
 HAS_QUOTES = re.compile('["“„«‹「『《〈*_`\'‘]')
 
-# %% ../../nbs/base/16_words.ipynb #bad2051f
+# %% ../../nbs/base/16_words.ipynb #08220e88
 def quoted_spans(
     text: str,  # Text, line by line
 ) -> list[tuple[int, int]]:  # Start and end of each, without the marks, in order
