@@ -125,6 +125,15 @@ class TitleIndex:
         rows, certainty = self._search(title[:LONGEST], cutoff)
         return _choose(rows, 'short' if certainty == 'bare' else certainty, among or ())
 
+    def meanings(self, title: str) -> tuple[int, ...]:  # Rows; more than one to be asked about
+        "Find the rows that a written title may mean: Dune of 1984 and of 2021."
+        dated = re.fullmatch(r'(.+?),? (\d{4})', title[:LONGEST].strip())
+        exact = [title, f'{dated[1]} ({dated[2]})'] if dated else [title]
+        # letter by letter first, then with a typing error
+        searches = [(written, near) for near in (1, 0.8) for written in exact]
+        found = (self._search(written[:LONGEST], near)[0] for written, near in searches)
+        return tuple(next(filter(None, found), ()))
+
     def holds(self, title: str) -> bool:
         "Check that a text is a title of the catalogue, letter by letter."
         rows, certainty = self._search(title[:LONGEST], 1) if len(title) < LONGEST else ((), '')

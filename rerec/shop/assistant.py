@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['shared_facts', 'reasons', 'co_liked', 'role', 'item_lines', 'item_record', 'recommendation_text', 'Recommendation',
-           'rows_of', 'row_of_user', 'as_wish', 'titles_in', 'read_wishes', 'Assistant', 'earned']
+           'ask_back', 'row_of', 'rows_of', 'row_of_user', 'as_wish', 'titles_in', 'read_wishes', 'Assistant', 'earned']
 
 # %% ../../nbs/shop/10_assistant.ipynb #d602ec62
 import html
@@ -17,7 +17,7 @@ from pathlib import Path
 from fastcore.basics import patch
 
 from ..base.answers import Answer, neutralise, parse_answer
-from ..base.core import DataError, Query
+from ..base.core import DataError, Item, Query
 from ..base.generation import generate_answers
 from ..base.rows import read_rows
 from ..base.titles import UNKNOWN
@@ -186,20 +186,43 @@ def _repr_html_(self: Recommendation) -> str:  # HTML; titles and the model's te
     said = html.escape(record['reasoning']).replace('\n', '<br>')
     return f'{head}<ol>{"".join(lines)}</ol><p><i>{said}</i></p>'
 
-# %% ../../nbs/shop/10_assistant.ipynb #65f1b668
+# %% ../../nbs/shop/10_assistant.ipynb #87feaa92
+def ask_back(
+    title: str,  # Title as people write it
+    items: Sequence[Item],  # Items that it may mean
+):
+    "Raise a `DataError` that lists the items; those of one name and year by their ids."
+    names = [str(item) for item in items]
+    if len(set(names)) < len(names):
+        names = [item.id for item in items]
+    choices = ', '.join(map(repr, names[:8]))
+    raise DataError(f'{len(items)} items are called {title!r}', remedy=f'write one of {choices}')
+
+# %% ../../nbs/shop/10_assistant.ipynb #a020228b
+def row_of(
+    data: DataSet,  # Data set with the titles of items
+    title: str,  # Title as people write it, or the id of an item
+) -> int:
+    "Find an item; `DataError` for an unknown one, and for a title with several meanings."
+    items = data.catalogue.items
+    rows = data.titles.meanings(title)
+    named = [row for row in range(len(items)) if items[row].id == title.strip()]
+    if len(rows) != 1 and len(named) == 1:
+        rows = named
+    if not rows:
+        remedy = 'write it as in the table of items'
+        raise DataError(f'no item is called {title!r}', remedy=remedy)
+    if len(rows) > 1:
+        ask_back(title, [items[row] for row in rows])
+    return rows[0]
+
+# %% ../../nbs/shop/10_assistant.ipynb #148dd8a7
 def rows_of(
     data: DataSet,  # Data set with the titles of items
     titles: Sequence[str],  # Titles as people write them
 ) -> tuple[int, ...]:  # Rows of items, each once
     "Find items by their titles; `DataError` for an unknown one."
-    found = []
-    for title in titles:
-        i = data.titles.resolve(title)
-        if i == UNKNOWN:
-            remedy = 'write it as in the table of items'
-            raise DataError(f'no item is called {title!r}', remedy=remedy)
-        found.append(i)
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(row_of(data, title) for title in titles))
 
 # %% ../../nbs/shop/10_assistant.ipynb #b3da8f11
 def row_of_user(

@@ -35,7 +35,8 @@ from ..base.answers import neutralise
 from ..base.core import DataError, Query
 from ..base.data import query_keys
 from ..base.spellings import normal_form
-from ..base.titles import FUNCTION_WORDS, TitleIndex
+from ..base.titles import TitleIndex
+from ..base.words import FUNCTION_WORDS
 from ..run.needs import Drawer, Need, name_of
 from ..run.wording import PHRASES, faults, phrases
 
