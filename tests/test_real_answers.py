@@ -84,11 +84,14 @@ def test_agreement_with_the_official_lists(outputs, answers):
         67: 'sixth title, official list ends at five',
         185: 'entry without a title',
         203: 'official title lost its first letters',
+        228: 'official list holds None',
         254: 'remarks taken as titles',
+        324: 'official list holds a refusal',
         367: 'official list holds the introduction',
+        408: 'official list has one title for five between commas',
         425: 'official title holds its heading',
     }
-    assert different.keys() == known.keys(), different  # 480 of 487 agree
+    assert different.keys() == known.keys(), different  # 477 of 487 agree
 
 
 def test_a_known_title_is_found_wherever_the_official_item_is_one(indexes, outputs, answers):

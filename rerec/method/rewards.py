@@ -125,16 +125,18 @@ def dual_graph_terms(
 
 # %% ../../nbs/method/03_rewards.ipynb #af1e8bd7
 def completion_text(
-    completion: str | Sequence[dict],  # Completion as a string, or as chat messages
+    completion: str | Sequence[dict] | dict | None,  # Text, chat messages, or one of them
 ) -> str:  # '' if the assistant said nothing
     "Extract the text of a completion; of several messages, that of the assistant's last."
-    if isinstance(completion, str):
-        return completion
-    replies = [m.get('content') for m in completion if m.get('role', 'assistant') == 'assistant']
+    if completion is None or isinstance(completion, str):
+        return completion or ''
+    messages = [completion] if isinstance(completion, dict) else completion
+    replies = [m.get('content') for m in messages if m.get('role', 'assistant') == 'assistant']
     last = replies[-1] if replies and replies[-1] else ''
     if isinstance(last, str):
         return last
-    return ''.join(part.get('text', '') for part in last)
+    parts = [part if isinstance(part, str) else part.get('text') for part in last]
+    return ''.join(filter(None, parts))
 
 # %% ../../nbs/method/03_rewards.ipynb #5e770102
 class AnswerReader:

@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['BORDER', 'CUTS', 'Segment', 'sentence_spans', 'segment', 'segments_naming', 'byte_letters', 'dialect', 'piece_bytes',
-           'token_bytes', 'byte_widths', 'batch_starts', 'token_starts', 'token_segments', 'wrong_segments',
+           'token_bytes', 'Spelling', 'byte_widths', 'batch_starts', 'token_starts', 'token_segments', 'wrong_segments',
            'ShownAnswer', 'show_answer']
 
 # %% ../../nbs/method/04_segments.ipynb #cbebbd75
+import codecs
 import html
 import json
 import re
@@ -15,7 +16,7 @@ from bisect import bisect_right
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import accumulate
+from itertools import accumulate, groupby
 from typing import NamedTuple
 
 import numpy as np
@@ -135,18 +136,28 @@ def byte_letters() -> dict[str, int]:  # Byte of each of 256 letters
     odd = [b for b in range(256) if b not in plain]
     return {chr(b): b for b in plain} | {chr(256 + i): b for i, b in enumerate(odd)}
 
+# %% ../../nbs/method/04_segments.ipynb #b3cf5139
+def _decoder(tokenizer):
+    "Write the settings of a tokenizer's decoder as JSON."
+    settings = json.loads(tokenizer.backend_tokenizer.to_str())
+    return json.dumps(settings.get('decoder') or {}, ensure_ascii=False)
+
 # %% ../../nbs/method/04_segments.ipynb #b65513ff
 def dialect(
     tokenizer,  # Fast tokenizer of transformers
-) -> str:  # 'bytes', 'sentencepiece' or 'words'
+) -> str:  # 'bytes', 'sentencepiece' with single bytes, 'metaspace' without them, or 'words'
     "Find out how a vocabulary spells text, from its decoder."
-    settings = json.loads(tokenizer.backend_tokenizer.to_str())
-    decoder = json.dumps(settings.get('decoder') or {}, ensure_ascii=False)
+    decoder = _decoder(tokenizer)
     if 'ByteLevel' in decoder:
         return 'bytes'
     if '"WordPiece"' in decoder or '"BPEDecoder"' in decoder:
         raise ValueError('WordPiece and end-of-word vocabularies are not known here')
-    return 'sentencepiece' if 'Metaspace' in decoder or '▁' in decoder else 'words'
+    if 'ByteFallback' in decoder:
+        return 'sentencepiece'
+    return 'metaspace' if 'Metaspace' in decoder or '▁' in decoder else 'words'
+
+# %% ../../nbs/method/04_segments.ipynb #58a9e447
+_SINGLE_BYTE = re.compile('<0x([0-9A-F]{2})>', re.I)
 
 # %% ../../nbs/method/04_segments.ipynb #5e770204
 def piece_bytes(
@@ -157,10 +168,11 @@ def piece_bytes(
     "Spell one entry of a vocabulary in bytes."
     if kind == 'bytes' and all(c in letters for c in piece):
         return bytes(letters[c] for c in piece)
-    if kind == 'sentencepiece':
-        if m := re.fullmatch('<0x([0-9A-F]{2})>', piece):
-            return bytes([int(m[1], 16)])
-        return piece.replace('▁', ' ').encode()
+    single = _SINGLE_BYTE.fullmatch(piece) if kind == 'sentencepiece' else None
+    if single:
+        return bytes([int(single[1], 16)])
+    if kind in ('sentencepiece', 'metaspace'):
+        piece = piece.replace('▁', ' ')
     return piece.encode()
 
 # %% ../../nbs/method/04_segments.ipynb #35bef0d5
@@ -169,61 +181,104 @@ def token_bytes(
 ) -> list[bytes]:  # Bytes of each id of the vocabulary
     "Spell every token of a vocabulary in bytes; special tokens have none."
     kind, letters = dialect(tokenizer), byte_letters()
-    added = tokenizer.added_tokens_decoder
-    special = set(tokenizer.all_special_ids) | {i for i, a in added.items() if a.special}
+    added = tokenizer.added_tokens_decoder.items()
+    special = set(tokenizer.all_special_ids) | {i for i, token in added if token.special}
     size = max(tokenizer.get_vocab().values(), default=-1) + 1
     table = []
     for i, piece in enumerate(tokenizer.convert_ids_to_tokens(range(size))):
         if i in special or piece is None:
             table.append(b'')
-        elif i in added:  # added tokens are stored as they read
-            table.append(piece.encode())
         else:
             table.append(piece_bytes(piece, kind, letters))
     if kind == 'words':
         return [b' ' + token if token else token for token in table]
     return table
 
-# %% ../../nbs/method/04_segments.ipynb #5e770206
+# %% ../../nbs/method/04_segments.ipynb #d5702960
+class Spelling(NamedTuple):
+    "Hold how a vocabulary spells text."
+
+    table: list[bytes]  # Bytes of each id
+    single_bytes: frozenset[int]  # Ids of tokens such as <0xE9>, which are one byte each
+    drops_space: bool  # Whether the space before the first token is dropped
+
+# %% ../../nbs/method/04_segments.ipynb #30ab6ef8
+@lru_cache(maxsize=8)
+def _spelling(tokenizer, size):
+    "Read how a vocabulary spells text; the size belongs to the key, since tokens may be added."
+    kind, decoder = dialect(tokenizer), _decoder(tokenizer)
+    pieces = tokenizer.get_vocab().items() if kind == 'sentencepiece' else ()
+    single = frozenset(i for piece, i in pieces if _SINGLE_BYTE.fullmatch(piece))
+    prepends = '"Metaspace"' in decoder and '"prepend_scheme": "never"' not in decoder
+    drops_space = kind == 'words' or '"Strip"' in decoder or prepends
+    return Spelling(token_bytes(tokenizer), single, drops_space)
+
+# %% ../../nbs/method/04_segments.ipynb #dcb11594
+def _lost_bytes(error):
+    "Count the bytes of which no character can be made, in a surrogate."
+    return chr(0xDC00 + error.end - error.start), error.end
+
+
+codecs.register_error('rerec_lost_bytes', _lost_bytes)
+
+# %% ../../nbs/method/04_segments.ipynb #4f478a5c
 def byte_widths(
-    text: str,  # Decoded text; surrogates are bytes that are no character
+    text: str,  # Decoded text; U+DC01 to U+DC03 are so many bytes that are no character
 ) -> np.ndarray:  # Number of bytes of each character
     "Count the bytes of each character in UTF-8."
     code = np.frombuffer(text.encode('utf-32-le', 'surrogatepass'), np.uint32)
     width = 1 + (code > 0x7F) + (code > 0x7FF) + (code > 0xFFFF)
-    is_stray_byte = (code >= 0xDC80) & (code <= 0xDCFF)
-    return np.where(is_stray_byte, 1, width)
+    is_lost = (code >= 0xDC01) & (code <= 0xDC03)
+    return np.where(is_lost, code - 0xDC00, width)
 
-# %% ../../nbs/method/04_segments.ipynb #4c1f7a2e
-def _spelled(table, kind, ids):
+# %% ../../nbs/method/04_segments.ipynb #82c3c0c0
+def _is_utf8(data):
+    "Check that bytes are text."
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+# %% ../../nbs/method/04_segments.ipynb #b7b2ce53
+def _break_runs(pieces, is_single):
+    "Replace each run of single bytes that is no text by bytes that are none, one for one."
+    # tokens without bytes are left out before the text is put together
+    filled = [i for i, piece in enumerate(pieces) if piece]
+    for single, run in groupby(filled, key=is_single.__getitem__):
+        run = list(run)
+        if single and not _is_utf8(b''.join(pieces[i] for i in run)):
+            for i in run:
+                pieces[i] = b'\xff'
+
+# %% ../../nbs/method/04_segments.ipynb #6d11aa1d
+def _spelled(spelling, ids):
     "Join the bytes of the tokens and read them as characters: the text, and each token's start."
+    table = spelling.table
     pieces = [table[i] if 0 <= i < len(table) else b'' for i in ids]
-    if kind != 'bytes':  # the first token that is not empty has no space before it
+    if not spelling.single_bytes.isdisjoint(ids):
+        _break_runs(pieces, [i in spelling.single_bytes for i in ids])
+    if spelling.drops_space:  # the first token that is not empty has no space before it
         first = next((i for i, p in enumerate(pieces) if p), None)
         if first is not None:
             pieces[first] = pieces[first].removeprefix(b' ')
-    text = b''.join(pieces).decode('utf-8', 'surrogateescape')
+    text = b''.join(pieces).decode('utf-8', 'rerec_lost_bytes')
     offsets = np.fromiter(accumulate(map(len, pieces), initial=0), np.int64, len(pieces))
     if text.isascii():
         return text, torch.from_numpy(offsets)
     starts = np.searchsorted(np.cumsum(byte_widths(text)), offsets, side='right')
-    return re.sub('[\udc80-\udcff]', '\ufffd', text), torch.from_numpy(starts)
+    return re.sub('[\udc01-\udc03]', '\ufffd', text), torch.from_numpy(starts)
 
-# %% ../../nbs/method/04_segments.ipynb #1673eb11
-@lru_cache(maxsize=8)
-def _table(tokenizer, size):
-    return token_bytes(tokenizer), dialect(tokenizer)
-
-# %% ../../nbs/method/04_segments.ipynb #e798c11c
+# %% ../../nbs/method/04_segments.ipynb #8c974def
 def batch_starts(
     tokenizer,  # Fast tokenizer of transformers
     rows: Sequence[Sequence[int]],  # Token ids of each answer
 ) -> Iterator[tuple[str, Int[Tensor, 't']]]:  # Text and token starts, one answer after the other
     "Decode many answers and find where their tokens start; the vocabulary is read once."
-    table, kind = _table(tokenizer, len(tokenizer))
-    return (_spelled(table, kind, ids) for ids in rows)
+    spelling = _spelling(tokenizer, len(tokenizer))
+    return (_spelled(spelling, ids) for ids in rows)
 
-# %% ../../nbs/method/04_segments.ipynb #1401630a
+# %% ../../nbs/method/04_segments.ipynb #895bbce0
 def token_starts(
     tokenizer,  # Fast tokenizer of transformers
     ids: Sequence[int],  # Token ids of one answer
