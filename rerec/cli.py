@@ -25,6 +25,7 @@ from rerec.cli_manners import (
     stopped_text,
 )
 from .cli_measure import add_bench, add_score
+from .cli_serve import add_serve
 from .cli_train import add_train, read_settings
 from .shop.use import add_app, add_evaluate, add_recommend, add_runs
 
@@ -44,7 +45,7 @@ def make_parser(
         dest='command', required=True, metavar='command', parser_class=kind
     )
     before = (add_data, add_train)
-    use = (add_evaluate, add_recommend, add_app, add_runs)
+    use = (add_evaluate, add_recommend, add_app, add_serve, add_runs)
     for add in (*before, *use, add_score, add_bench, add_completion):
         add(commands)
     return top

@@ -5,36 +5,40 @@
 # %% auto #0
 __all__ = ['SUMMARY', 'SCORE_EXAMPLES', 'BENCH_EXAMPLES', 'stored_text', 'full_text', 'reward_of_domain', 'name_of_model',
            'answer_record', 'score_domain', 'answers_by_domain', 'score_file', 'run_score', 'add_score', 'choose_names',
-           'bench_methods', 'language_settings', 'bench_language', 'bench_announced', 'run_bench', 'add_bench']
+           'bench_methods', 'language_settings', 'bench_language', 'bench_announced', 'bench_served', 'run_bench',
+           'add_bench']
 
 # %% ../nbs/cli/04_measure.ipynb #3c6ce560
+import json
 from pathlib import Path
 
 from .base.core import DataError
 from .cli_train import WARM, add_count, given
 from .shop.use import add_command
 
-# %% ../nbs/cli/04_measure.ipynb #8ee86433
+# %% ../nbs/cli/04_measure.ipynb #d9a91e95
 def stored_text(
-    row,  # Row with a stored answer, a Row
-    field: str,  # Field: response or reasoning
-) -> str:  # Empty for null
-    "Read a text that a model wrote; raise `DataError` for what is no text."
-    value = row.values.get(field)
-    if isinstance(value, list) and value and isinstance(value[-1], dict):
-        value = value[-1].get('content')  # chat messages
-    if value is None or value != value:  # null, or NaN
-        return ''
-    if not isinstance(value, str):
-        row.wrong(field, f'is no text: {str(value)[:40]!r}')
-    return value
+    value,  # What a file holds: a text, nothing, chat messages, or other JSON
+) -> str:  # '' if there is nothing
+    "Read the text of a stored answer."
+    from rerec.method.rewards import completion_text
 
-# %% ../nbs/cli/04_measure.ipynb #61ce167a
+    if isinstance(value, str):
+        return value
+    messages = [value] if isinstance(value, dict) else value
+    if isinstance(messages, list) and all(isinstance(m, dict) for m in messages):
+        if any('content' in m for m in messages):
+            return completion_text(messages)
+    missing = value is None or isinstance(value, bool) or value != value
+    return '' if missing else json.dumps(value, ensure_ascii=False)
+
+# %% ../nbs/cli/04_measure.ipynb #41413054
 def full_text(
     row,  # Row with a stored answer, a Row
 ) -> str:  # Reasoning, if it was stored, and the answer
     "Put the stored reasoning of a model in front of its answer."
-    response, reasoning = stored_text(row, 'response'), stored_text(row, 'reasoning')
+    response = stored_text(row.values.get('response'))
+    reasoning = stored_text(row.values.get('reasoning'))
     if reasoning and '</think>' not in response:
         return f'<think>{reasoning}</think>\n{response}'
     return response
@@ -265,6 +269,18 @@ def bench_announced(flags):  # Flags of rerec bench
     for row in bench_announcement(flags.data, flags.model):
         print(as_line(row))
 
+# %% ../nbs/cli/04_measure.ipynb #ad6ee7f7
+def bench_served(flags):  # Flags of rerec bench
+    "Print and store what a request to `rerec serve` costs beside the model."
+    from rerec.study.load import bench_batches, bench_serve
+    from rerec.study.speed import bench
+
+    if flags.data and not (Path(flags.data) / 'data.json').is_file():
+        remedy = 'give a folder that `rerec data build` made, or none'
+        raise DataError('is no data set', flags.data, remedy=remedy)
+    measurements = dict(serve=bench_serve, batch=bench_batches)
+    bench(None, flags.data, f'{flags.out}/serve.json', measurements)
+
 # %% ../nbs/cli/04_measure.ipynb #a9890522
 def run_bench(flags):  # Flags of rerec bench
     "Run `rerec bench`: rows of a comparison, or measurements of speed."
@@ -272,6 +288,7 @@ def run_bench(flags):  # Flags of rerec bench
         methods=bench_methods,
         language=bench_language,
         announcement=bench_announced,
+        serve=bench_served,
     )
     if flags.only and flags.only[0] in rows:
         return rows[flags.only[0]](flags)
@@ -288,13 +305,15 @@ BENCH_EXAMPLES = """\
   rerec bench methods --setting epochs          all methods on another job
   rerec bench language --data benchmark/movie --method ReRec    one row on a language model
   rerec bench announcement --data my-shop       minutes that `rerec train` predicts and takes
+  rerec bench serve --data my-shop              milliseconds of `rerec serve` with 1 to 50 users
 """
 
 # %% ../nbs/cli/04_measure.ipynb #5882efab
 def add_bench(commands):  # Subparsers of argparse
     "Add the flags of `rerec bench`."
     about = 'measure speed, or make one row of a comparison again'
-    only = "measurements of speed (default: all), or 'methods', 'language' or 'announcement'"
+    only = "measurements of speed (default: all), or one of 'methods', 'language', "
+    only += "'announcement' and 'serve'"
     warm = "warm start of 'language' (default short)"
     greedy = "leave out the sampled answers of 'language'"
     p = add_command(commands, 'bench', about, BENCH_EXAMPLES, run_bench)

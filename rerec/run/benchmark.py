@@ -8,7 +8,7 @@ __all__ = ['REAL_TRAINER', 'LLAMA_3B', 'benchmark_run', 'sample_queries', 'bench
 
 # %% ../../nbs/run/15_benchmark.ipynb #9c975841
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -110,11 +110,13 @@ def official_reward(
 def train_benchmark(
     run: Run,  # Run as benchmark_run returns it
     official: bool = False,  # Whether prompt and reward are those of the published code
+    check: Callable = lambda run, data: None,  # Called with the data before anything is trained
 ) -> dict:  # Content of result.json
     "Fine-tune a language model on a benchmark folder."
     check_writable(run.folder)
     open_run(run)
     data = benchmark(run, official)
+    check(run, data)
     reward = official_reward(data, config_of(run, data.settings)) if official else None
     dtype = 'bfloat16' if torch.cuda.is_available() else 'float32'
     # train opens the folder again, so the run goes on as a resumed one

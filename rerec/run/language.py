@@ -23,7 +23,7 @@ from transformers import PrinterCallback, TrainingArguments
 from ..base.core import Query, seed_everything, write_json
 from ..base.data import leakage, load_benchmark, split_queries
 from ..base.distractors import add_candidates
-from ..base.models import fast_settings, load_policy
+from ..base.models import ensure_template, fast_settings, load_policy
 from ..base.titles import TitleIndex
 from ..method.official import MARK, OfficialReward, official_method
 from ..method.trainer import ReRecTrainer
@@ -34,6 +34,7 @@ from rerec.run.folder import (
     MetricsFile,
     ProgressBar,
     Run,
+    SharedCheckpoints,
     newest_checkpoint,
     open_run,
     provenance,
@@ -197,6 +198,7 @@ def learn_rows(
     model.get_input_embeddings().weight.requires_grad_(False)
     args = supervised_settings(run, folder, max(1, len(rows) // ROWS_A_STEP), rate, decay)
     watch = [ProgressBar(folder.name), MetricsFile(folder.parent / 'metrics.jsonl', folder.name)]
+    watch.append(SharedCheckpoints())
     trainer = PackedTrainer(
         model=model,
         args=args,
@@ -383,9 +385,12 @@ def train_policy(
 ) -> tuple[object, object, list[dict]]:  # Model, tokenizer and log
     "Make the model of a run: warm start, then the method; stored in its folder."
     folder = open_run(replace(run, resume=True))
-    base = run.model if run.method == 'untuned' else str(warm_up(run, data))
+    if run.first_model != run.model:
+        warm_up(run, data)
     seed_everything(run.seed)
-    model, tokenizer = load_policy(base, **fast_settings(run.n_candidates))
+    model, tokenizer = load_policy(run.first_model, **fast_settings(run.n_candidates))
+    if run.method != 'untuned':
+        ensure_template(tokenizer)
     model = model.to('cuda' if torch.cuda.is_available() else 'cpu')
     model, log = run_method(run, model, tokenizer, data, **parts)
     publish_model(folder / 'model', model, tokenizer)
@@ -422,7 +427,7 @@ def uses_warm_start(
     run: Run,  # Method
 ) -> bool:
     "Check whether a method begins with packed look-ups; rankers and the untuned model do not."
-    return run.method in (*METHODS, 'SFT', 'warm start')
+    return bool(run.warm) and run.method in (*METHODS, 'SFT', 'warm start')
 
 # %% ../../nbs/run/11_language.ipynb #77ad0341
 def row_file(

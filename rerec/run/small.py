@@ -14,7 +14,15 @@ from ..base.core import seed_everything
 from ..base.models import save_policy
 from ..base.titles import TitleIndex
 from .demonstrator import Demonstrator, mini_prompt
-from .folder import MetricsFile, ProgressBar, Run, newest_checkpoint, open_run, publish
+from rerec.run.folder import (
+    MetricsFile,
+    ProgressBar,
+    Run,
+    SharedCheckpoints,
+    newest_checkpoint,
+    open_run,
+    publish,
+)
 from rerec.run.policy import (
     mini_policy,
     mini_tokenizer,
@@ -126,9 +134,12 @@ def small_warm_start(
         return done
     checkpoints = folder / 'checkpoints' / 'warm_start'
     model = mini_policy(setup.tokenizer, run.seed)
+    if not run.warm_steps:
+        return publish(done, lambda folder: save_policy(model, setup.tokenizer, folder))
     config = warm_start_config(checkpoints, run.warm_steps, run.seed)
     # both stages append to one file of metrics, each under its own name
     watch = [ProgressBar('warm start'), MetricsFile(folder / 'metrics.jsonl', 'warm start')]
+    watch.append(SharedCheckpoints())
     last = newest_checkpoint(checkpoints)
     warm_start(model, setup.tokenizer, setup.demos, config, watch, last)
     return publish(done, lambda folder: save_policy(model, setup.tokenizer, folder))

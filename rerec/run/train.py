@@ -19,7 +19,7 @@ from transformers import PrinterCallback
 
 from ..base.answers import render_prompt
 from ..base.core import Catalogue, DataError, Query, seed_everything, write_json
-from ..base.models import load_policy, save_policy
+from ..base.models import ensure_template, load_policy, save_policy
 from ..base.titles import TitleIndex
 from ..method.checkpoints import latest_checkpoint
 from ..method.facts import AttributeGraph
@@ -28,7 +28,15 @@ from ..method.rewards import DualGraphReward
 from ..method.trainer import ReRecConfig, ReRecTrainer
 from .baselines import ranker
 from .evaluation import Evaluation, evaluate
-from .folder import MetricsFile, ProgressBar, Run, open_run, provenance, publish
+from rerec.run.folder import (
+    MetricsFile,
+    ProgressBar,
+    Run,
+    SharedCheckpoints,
+    open_run,
+    provenance,
+    publish,
+)
 from rerec.run.report import (
     answer_with_two_advantages,
     before_and_after,
@@ -149,6 +157,7 @@ def fine_tune(
     metrics = task_metrics(
         data.validation, data.catalogue, data.titles, prompt=data.prompt, **data.answering
     )
+    watch = [ProgressBar('ReRec'), MetricsFile(Path(run.folder) / 'metrics.jsonl', 'rerec')]
     made = trainer(
         model=model,
         args=config,
@@ -157,7 +166,7 @@ def fine_tune(
         processing_class=tokenizer,
         titles=data.titles,
         evaluator=metrics,
-        callbacks=[ProgressBar('ReRec'), MetricsFile(Path(run.folder) / 'metrics.jsonl', 'rerec')],
+        callbacks=[*watch, SharedCheckpoints()],
         peft_config=adapter(run.lora_rank),
     )
     made.remove_callback(PrinterCallback)  # it would print every log, which the bar shows already
@@ -276,6 +285,8 @@ def train(
     folder = open_run(run)
     seed_everything(run.seed)
     policy, tokenizer = load_policy(model, **loading)
+    if not isinstance(data.prompt(data.train[0], data.catalogue), str):
+        ensure_template(tokenizer)
     made = fine_tune(run, data, policy, tokenizer, reward, trainer)
     publish(folder / 'model', partial(save_as_loaded, made.model, tokenizer, model))
     # a second copy, since the first was trained in place

@@ -14,7 +14,7 @@ import numpy as np
 from fastcore.basics import patch
 
 from ..base.core import Catalogue
-from ..run.lookup import plain_words
+from ..run.snippets import plain_words
 from rerec.shop.quantities import (
     Quantity,
     compare,

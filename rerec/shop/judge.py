@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from ahocorasick_rs import AhoCorasick, MatchKind
 
 from ..base.spellings import normal_form
-from ..base.titles import FUNCTION_WORDS, TitleIndex
+from ..base.titles import TitleIndex
+from ..base.words import FUNCTION_WORDS
 from ..run.faults import faults
 from ..run.needs import Drawer, Need, name_of
 from ..run.wording import PHRASES, phrases

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from functools import cache
 
 from ..base.titles import UNKNOWN, TitleIndex
-from ..run.lookup import STEM, plain_words
+from ..run.snippets import STEM, plain_words
 from .amounts import Amount
 from .conditions import Condition
 from .numbers import STATED, Cues, NumberReader, Unused, left_cues, operators_of

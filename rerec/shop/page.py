@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from ..base.core import DataError
 from .assistant import Assistant, as_html
 from .display import MOST_SHOWN, STYLE, note_html
+from .reading import MOST_TEXT
 from .wishes import as_wish
 
 # %% ../../nbs/shop/11_page.ipynb #28f9768e
@@ -33,7 +34,9 @@ def respond(
     titles = [line.strip() for line in liked.splitlines() if line.strip()]
     try:
         # fields have a limit, too, but any program can send a longer text
-        query = known or as_wish(assistant.data, wish[:MOST_SHOWN], user.strip() or None, titles)
+        query = known or as_wish(
+            assistant.data, wish[: 2 * MOST_TEXT], user.strip() or None, titles
+        )
     except DataError as e:
         return error_html(e)
     try:
@@ -50,7 +53,7 @@ def input_fields(
     import gradio as gr
 
     wish = gr.Textbox(
-        label='What are you looking for?', lines=3, max_length=MOST_SHOWN, elem_id='wish'
+        label='What are you looking for?', lines=3, max_length=MOST_TEXT, elem_id='wish'
     )
     user = gr.Textbox(
         label='Who asks (a name the shop knows, or nothing)', max_length=200, elem_id='user'

@@ -15,7 +15,7 @@ from datetime import date
 from functools import cached_property, lru_cache
 
 from ..base.titles import TitleIndex
-from ..run.lookup import STEM, plain_words
+from ..run.snippets import STEM, plain_words
 from .conditions import Condition, FactIndex
 from .naming import compare_items, find_items, find_questions, find_via, is_liked
 from .negation import find_rejected, flip_numbers, negation_patterns

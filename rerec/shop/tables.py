@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FACT_COLUMNS', 'to_long', 'note_nothing', 'make_item', 'facts_beside', 'read_shop_items', 'graph_facts', 'long_facts',
-           'attribute_facts', 'read_shop_facts', 'Tables', 'check_names', 'read_tables']
+           'attribute_facts', 'read_shop_facts', 'no_pairs', 'Tables', 'check_names', 'read_tables']
 
 # %% ../../nbs/shop/01_tables.ipynb #d52d3208
 from collections import Counter
@@ -216,6 +216,11 @@ def read_shop_facts(
     facts = facts.select('i', 'relation', 'value').unique(maintain_order=True)
     one = {}  # a single string for all facts with the same relation or value saves memory
     return tuple((i, one.setdefault(r, r), one.setdefault(v, v)) for i, r, v in facts.iter_rows())
+
+# %% ../../nbs/shop/01_tables.ipynb #3cc9a211
+def no_pairs() -> np.ndarray:  # (0, 2)
+    "Make an empty table of pairs of user row and item row."
+    return np.empty((0, 2), np.int32)
 
 # %% ../../nbs/shop/01_tables.ipynb #851d6035
 @dataclass(frozen=True, eq=False)

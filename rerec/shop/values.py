@@ -17,8 +17,9 @@ from rapidfuzz import process
 from rapidfuzz.distance import OSA, Levenshtein
 
 from ..base.spellings import WORD, word_form
-from ..base.titles import FUNCTION_WORDS, UNKNOWN
-from ..run.lookup import STEM, plain_words, relation_stems
+from ..base.titles import UNKNOWN
+from ..base.words import FUNCTION_WORDS
+from ..run.snippets import STEM, plain_words, relation_stems
 from .conditions import NO, YES, FactIndex, is_name_relation
 from rerec.shop.words import (
     READ,

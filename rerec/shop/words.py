@@ -15,8 +15,8 @@ from collections.abc import Collection, Iterable, Sequence
 from functools import cache
 from importlib.resources import files
 
-from ..base.titles import FUNCTION_WORDS
-from ..run.lookup import plain_words
+from ..base.words import FUNCTION_WORDS
+from ..run.snippets import plain_words
 
 # %% ../../nbs/shop/27_words.ipynb #4b34a6e4
 # Signs that stay, or become a sign of ASCII
