@@ -203,17 +203,16 @@ def query_list(
     queries: Sequence[Query],  # Training queries, with candidates
     n: int,  # Number of candidates
     rng: random.Random,  # Source of random numbers
-) -> tuple[list[int], list[Query]]:  # Candidates in random order, and queries they answer
-    "Take the candidates of a training query, or the right items of several."
+) -> tuple[list[int], list[Query]]:  # Candidates and the queries they answer
+    "Take the candidates of a training query in their order, or the right items of several."
     if rng.random() < 0.7:
         query = rng.choice(queries)
         wrong = [j for j in query.candidates if j not in query.truth]
-        rows = [query.truth[0], *rng.sample(wrong, min(n - 1, len(wrong)))]
-        asked = [query]
-    else:
-        # one query for each right item
-        by_item = {q.truth[0]: q for q in rng.sample(queries, min(n, len(queries)))}
-        rows, asked = list(by_item), list(by_item.values())
+        kept = {query.truth[0], *rng.sample(wrong, min(n - 1, len(wrong)))}
+        return [j for j in query.candidates if j in kept], [query]
+    # one query for each right item
+    by_item = {q.truth[0]: q for q in rng.sample(queries, min(n, len(queries)))}
+    rows, asked = list(by_item), list(by_item.values())
     return rng.sample(rows, len(rows)), rng.sample(asked, min(len(asked), 4))
 
 # %% ../../nbs/run/22_packing.ipynb #271b4f45

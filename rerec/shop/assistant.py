@@ -24,7 +24,7 @@ from ..run.snippets import Snippets
 from .backends import Backend, LocalModel
 from .dataset import DataSet, load_data
 from .display import STYLE, note_html, recommendation_text, record_html, steps_html
-from .retrieval import Facts, Retriever
+from .retrieval import Facts, Retriever, in_search_order
 from .runs import read_run, run_model, shop_snippets
 from .verdicts import fits_strictly, verdict, wish_record
 
@@ -271,7 +271,7 @@ def offer(
 ) -> Query:  # Request with candidates
     "Give a query candidates if it has none; raise `DataError` if the user has had everything."
     if query.candidates:
-        return query
+        return in_search_order(self.retriever, query)
     n = n or self.data.about['settings']['n_candidates']
     had = set() if again else self.data.had(query.user)
     found = self.retriever.find(query, n, had)

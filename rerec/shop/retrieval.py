@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['WEIGHTS', 'FAILED', 'KNOWN', 'Facts', 'bm25_index', 'top_rows', 'fuse', 'search', 'rank_by_embeddings', 'Retriever',
-           'retrieval_scores', 'found_among', 'retrieval_table', 'measure_retrieval']
+           'retrieval_scores', 'in_search_order', 'found_among', 'retrieval_table', 'measure_retrieval']
 
 # %% ../../nbs/shop/36_retrieval.ipynb #4a7f359e
 from collections.abc import Callable, Collection, Sequence
@@ -291,6 +291,16 @@ def retrieval_scores(
 ) -> Callable:  # score(query, rows), for evaluate_scores
     "Make a ranking of given candidates from the search of the whole catalogue."
     return lambda query, rows: retriever.scores(query)[list(rows)]
+
+# %% ../../nbs/shop/36_retrieval.ipynb #356f4f55
+def in_search_order(
+    retriever: Retriever,  # Search of a catalogue
+    query: Query,  # Request with candidates
+) -> Query:  # The same with its candidates sorted, the best first
+    "Put the candidates of a query into the order of the search."
+    scores = retriever.scores(query, without=())
+    best = sorted(query.candidates, key=lambda row: -scores[row])
+    return replace(query, candidates=tuple(best))
 
 # %% ../../nbs/shop/36_retrieval.ipynb #1013d1eb
 def found_among(

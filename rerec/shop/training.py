@@ -31,7 +31,7 @@ from ..run.train import config_of
 from .claims import claimed
 from .dataset import DataSet, load_data
 from .preflight import check_before
-from .retrieval import Retriever, retrieval_scores
+from .retrieval import Retriever, in_search_order, retrieval_scores
 from .runs import device, read_run, reading_settings, run_model, shop_run, shop_snippets
 from .time import announce, predict_minutes
 
@@ -57,12 +57,15 @@ def shop_data(
 ) -> LookupData:
     "Choose the queries of a run, and make what its prompts quote."
     snippets = shop_snippets(run, data)
+    ordered = partial(in_search_order, Retriever(data))
+    validation = sample_queries(data.parts['validation'], run.n_validation, run.seed)
+    test = sample_queries(data.parts[part], run.n_test, run.seed)
     return LookupData(
         data.catalogue,
         data.titles,
-        tuple(data.parts['train']),
-        sample_queries(data.parts['validation'], run.n_validation, run.seed),
-        dict(test=sample_queries(data.parts[part], run.n_test, run.seed)),
+        tuple(map(ordered, data.parts['train'])),
+        tuple(map(ordered, validation)),
+        dict(test=tuple(map(ordered, test))),
         data.lightgcn,
         remembered(lookup_prompt(snippets, run.method)),
         trainer_settings(run),
