@@ -48,6 +48,7 @@ def make_parser(
     use = (add_evaluate, add_recommend, add_app, add_serve, add_runs)
     for add in (*before, *use, add_score, add_bench, add_completion):
         add(commands)
+    top.set_defaults(whole_parser=top)
     return top
 
 # %% ../nbs/cli/01_cli.ipynb #fe22222e

@@ -282,9 +282,8 @@ def run_completion(flags):  # Flags of rerec completion
         import shtab
     except ImportError:
         raise ImportError("shtab is missing: pip install 'rerec[completion]'") from None
-    from rerec.cli import make_parser
 
-    parser = make_parser()
+    parser = flags.whole_parser
     mark_paths(parser, shtab.FILE, shtab.DIRECTORY)
     print(shtab.complete(parser, shell=flags.shell))
 

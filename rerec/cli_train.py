@@ -274,7 +274,8 @@ def add_source_flags(
     full = 'with a benchmark folder: settings of the full GPU run instead of those for two cores'
     preset = 'with a benchmark folder: our settings, prompt and reward, or the published ones'
     method = 'with a data set: how to go on after the warm start (default ReRec)'
-    warm = 'with a data set: from the catalogue alone, with training queries (default), shorter ones, or none'
+    warm = 'with a data set: from the catalogue alone, with training queries (default), '
+    warm += 'shorter ones, or none'
     p.add_argument('--data', help=data)
     p.add_argument('--model', help=model)
     p.add_argument('--full', action='store_true', help=full)

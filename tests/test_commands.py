@@ -668,7 +668,7 @@ def every_line(url):
         on_benchmark + ' --name bf' + full,
         'evaluate --run runs/a --part validation --queries 2 --json',
         'evaluate --data shop --model toy --name plain --out w --queries 2',
-        'recommend --run runs/a --data shop --user u3 --liked "Silver River" --candidates 3 --again --json x',
+        'recommend --run runs/a --data shop --user u3 --liked "Silver River" --candidates 3 --again --json x',  # noqa: E501
         'recommend --run runs/a --candidate "Silver River" --candidate "Hidden Mirror" x',
         'recommend --run runs/a --file two.txt --out said.jsonl',
         'app --run runs/a --data shop --host 127.0.0.1 --port 7871',
@@ -685,8 +685,8 @@ def every_line(url):
 
 def test_every_flag_of_every_command_once(there, monkeypatch, rewording_server):
     pytest.importorskip('gradio')
-    from rerec.run.policy import toy_benchmark
     from rerec.run.kinds import write_queries
+    from rerec.run.policy import toy_benchmark
     from rerec.run.world import mini_world
     from rerec.shop import page
 

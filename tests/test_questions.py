@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """What people type at an assistant: three small catalogues with facts of several notations, and
 questions whose right answers are computed here, from plain numbers and lists, not from facts."""
 

@@ -78,9 +78,7 @@ def last_box(
     text: str,  # All that a model wrote
     begin: int = 0,  # First character that is searched
     most: int = 30_000,  # Characters of a box that are read
-    is_title: Callable[[str], bool] = lambda held: (
-        False
-    ),  # Whether signs without a letter are a title
+    is_title: Callable = lambda held: False,  # Whether signs without a letter are a title
 ) -> Box | None:  # None if no box holds a word
     "Find the last box that holds a word, or a title without one."
     for start, end in reversed(find_boxes(text, begin)[-_TRIED:]):

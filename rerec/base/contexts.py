@@ -16,8 +16,8 @@ from rerec.base.words import (
     FUNCTION_WORDS,
     HAS_QUOTES,
     OPENERS,
+    common_words,
     content_words,
-    plain_words,
     quoted_spans,
 )
 
@@ -123,7 +123,7 @@ def _begins(around, begin, hit):
         return True
     last = before[-1]
     if last in ':：':
-        return bool(_LABEL.search(before) or plain_words(before))
+        return bool(_LABEL.search(before) or common_words(before))
     if last in '.!?。！？；、，)]>' or last > '⸀' and _CJK.match(last):
         return True
     return _title_before(around, hit) or _forgives_article(hit, before)
@@ -144,7 +144,7 @@ def _ends(around, hit, finish):
     if _DONE.match(after) or _CUT.match(after) or _CJK.match(after):
         return True
     aside = _ASIDE.match(after)
-    if aside and (hit.offered or plain_words(_FIRST_PART.match(after, aside.end())[0])):
+    if aside and (hit.offered or common_words(_FIRST_PART.match(after, aside.end())[0])):
         return True
     if aside and ',' in aside[0] and _title_before(around, hit):
         return True
@@ -165,11 +165,11 @@ _NAME_END = re.compile(r'\s[-–—]\s|:\s|\s[(\[]|\sby\s')
 def _is_part(around, hit, begin, end):
     "Check whether a holder is a name of which the hit is only a part."
     text = around.text
-    if around.one_case or plain_words(text[begin : hit.start]):
+    if around.one_case or common_words(text[begin : hit.start]):
         return False
     aside = _NAME_END.search(text, hit.end, end)
     name = text[hit.start : aside.start() if aside else end]
-    return not plain_words(name) and name[0].isascii()
+    return not common_words(name) and name[0].isascii()
 
 # %% ../../nbs/base/10_contexts.ipynb #0b13ae1c
 def _opens_sentence(text, place):
@@ -246,7 +246,7 @@ def _begins_a_name(around, hit):
         return False
     # a subtitle: at the start of a line a colon may begin a description instead
     subtitle = re.match(r'[^.,;!?()\n"”*]*', right[found.end() :])[0]
-    return not plain_words(subtitle) or not _opens_sentence(text, hit.start)
+    return not common_words(subtitle) or not _opens_sentence(text, hit.start)
 
 # %% ../../nbs/base/10_contexts.ipynb #26e3e8de
 _CUE = re.compile(
@@ -322,7 +322,7 @@ def _is_clear(around, hit):
         return False
     if not _CLEAR_BEHIND.match(text, hit.end) or around.quotes(hit.start):
         return False
-    return bool(plain_words(text[around.field(hit.start, hit.end)[0] : hit.start]))
+    return bool(common_words(text[around.field(hit.start, hit.end)[0] : hit.start]))
 
 # %% ../../nbs/base/10_contexts.ipynb #16b76f13
 def names_title(

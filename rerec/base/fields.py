@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from .entries import label_end, trim
-from .words import is_sentence, plain_words, quoted_spans
+from .words import common_words, is_sentence, quoted_spans
 
 # %% ../../nbs/base/13_fields.ipynb #801ad615
 MAX_RANKED = 100  # Titles of a list that are read; longer lists are noise
@@ -152,7 +152,7 @@ def dated_fields(
 ) -> list[tuple[int, int]]:  # Start and end of each; none if there are no two years
     "Split a line behind the years of its titles: `Alien (1979), Heat (1995)`."
     years = [m.end() for m in _YEAR.finditer(text, start, end)]
-    if not years or plain_words(text[start : years[0]]):
+    if not years or common_words(text[start : years[0]]):
         return []
     cuts = [(start, start)]
     for year, following in zip(years, years[1:]):
@@ -209,7 +209,7 @@ def comma_fields(
     half = 2 * known > len(names) or (2 * known == len(names) and is_title(names[-1]))
     # two names with an and are a title more often than a list: Heat and Dust
     is_list = (half and (commas or len(names) > 2)) or (commas and len(names) > 4)
-    return fields if is_list and not any(map(plain_words, names)) else []
+    return fields if is_list and not any(map(common_words, names)) else []
 
 # %% ../../nbs/base/13_fields.ipynb #357dad4f
 # Signs between titles of a line, the surest first

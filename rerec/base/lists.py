@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from .entries import BULLET, LABEL_NOUNS, is_label, trim
 from .fields import MAX_RANKED, line_fields, numbered_spans, separator_spans
-from .words import is_prose, plain_words
+from .words import common_words, is_prose
 
 # %% ../../nbs/base/14_lists.ipynb #fdd4baf0
 def line_spans(
@@ -125,7 +125,7 @@ def _plain_lines(text, lines, is_title):
     names = [trim(text, a, b)[2] for a, b in lines]
     ends = [re.search(r'[.!?]["”)*]*\Z', text[a:b].rstrip()) for a, b in lines]
     remarks = [
-        not is_title(name) and (is_prose(name) or (end and (plain_words(name) or ' ' in name)))
+        not is_title(name) and (is_prose(name) or (end and (common_words(name) or ' ' in name)))
         for name, end in zip(names, ends)
     ]
     if not any(remarks):

@@ -9,9 +9,9 @@ __all__ = ['titles_in', 'recommended', 'entry_items']
 import re
 from collections.abc import Collection
 
-from .entries import FULL_STOP, is_label, label_end, look_up, trim
+from .entries import FULL_STOP, entry_row, is_label, label_end, trim
 from .titles import UNKNOWN, TitleIndex
-from .words import OPENERS, has_verb, is_sentence, plain_words, quoted_spans
+from .words import OPENERS, common_words, has_verb, is_sentence, quoted_spans
 
 # %% ../../nbs/base/16_prose.ipynb #1dccd39e
 _REFUSAL = re.compile(
@@ -167,7 +167,7 @@ def titles_in(
     for a, b in sorted(others)[:_NAMES]:
         name = text[a:b].strip(' ,.;:!?')
         taken = any(a < end and start < b for start, end, _ in spans)
-        if taken or name[:1] != name[:1].upper() or plain_words(name.split(' (')[0]):
+        if taken or name[:1] != name[:1].upper() or common_words(name.split(' (')[0]):
             continue
         if not is_label(name, every_word=True):
             spans.append((a, b, index.resolve_answer(name, among)))
@@ -216,11 +216,11 @@ def _unknown_items(entry, title, index, among, listed):
     "Read an entry that is no known title: an unknown one, or a sentence that may name some."
     refuses = _REFUSAL.search(entry)
     says_no = _SAYS_NOT.search(entry) or (refuses and refuses[0].islower())
-    if not plain_words(entry) and not says_no:
+    if not common_words(entry) and not says_no:
         return [(UNKNOWN, title)]
     # in a list a title may be followed by a remark
     opens = title.split(' (')[0].lower() in OPENERS or _REFUSAL.search(title)
-    if listed and title != entry and not plain_words(title) and not opens:
+    if listed and title != entry and not common_words(title) and not opens:
         return [(UNKNOWN, title)]
     named = recommended(entry, index, among)
     ends = re.search(r'[.!?]["”]?\Z', entry)
@@ -249,14 +249,14 @@ def entry_items(
         entry = trim(entry, label, len(entry))[2]
     if not re.search(r'\w', entry) or entry.endswith((':', '：')) or _NOTHING.fullmatch(entry):
         return []
-    asks = _QUESTION.match(entry) and plain_words(entry)
+    asks = _QUESTION.match(entry) and common_words(entry)
     if asks or (not listed and _GIVES_UP.search(entry)):
         return []
-    row, title = look_up(entry, index, among, cut_dashes)
+    row, title = entry_row(entry, index, among, cut_dashes)
     if row != UNKNOWN:
         return [(row, title)]
     head, _, tail = entry.rpartition(': ')
     in_quotes = any(a <= len(head) < b for a, b in quoted_spans(entry))
-    if len(plain_words(head)) > 1 and tail and not plain_words(tail) and not in_quotes:
+    if len(common_words(head)) > 1 and tail and not common_words(tail) and not in_quotes:
         return entry_items(tail, index, among, listed, cut_dashes)
     return _unknown_items(entry, title, index, among, listed)

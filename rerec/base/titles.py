@@ -14,6 +14,7 @@ from functools import cached_property, lru_cache
 from itertools import accumulate
 
 from ahocorasick_rs import AhoCorasick, MatchKind
+from fastcore.basics import patch
 from rapidfuzz import fuzz, process
 
 from .contexts import Hit, Surroundings, names_title
@@ -125,24 +126,34 @@ class TitleIndex:
         rows, certainty = self._search(title[:LONGEST], cutoff)
         return _choose(rows, 'short' if certainty == 'bare' else certainty, among or ())
 
-    def meanings(self, title: str) -> tuple[int, ...]:  # Rows; more than one to be asked about
-        "Find the rows that a written title may mean: Dune of 1984 and of 2021."
-        dated = re.fullmatch(r'(.+?),? (\d{4})', title[:LONGEST].strip())
-        exact = [title, f'{dated[1]} ({dated[2]})'] if dated else [title]
-        # letter by letter first, then with a typing error
-        searches = [(written, near) for near in (1, 0.8) for written in exact]
-        found = (self._search(written[:LONGEST], near)[0] for written, near in searches)
-        return tuple(next(filter(None, found), ()))
+# %% ../../nbs/base/11_titles.ipynb #acae54e37e7d407bbb7b55eff062a284
+@patch
+def meanings(
+    self: TitleIndex, title: str
+) -> tuple[int, ...]:  # Rows; more than one to be asked about
+    "Find the rows that a written title may mean: Dune of 1984 and of 2021."
+    dated = re.fullmatch(r'(.+?),? (\d{4})', title[:LONGEST].strip())
+    exact = [title, f'{dated[1]} ({dated[2]})'] if dated else [title]
+    # letter by letter first, then with a typing error
+    searches = [(written, near) for near in (1, 0.8) for written in exact]
+    found = (self._search(written[:LONGEST], near)[0] for written, near in searches)
+    return tuple(next(filter(None, found), ()))
 
-    def holds(self, title: str) -> bool:
-        "Check that a text is a title of the catalogue, letter by letter."
-        rows, certainty = self._search(title[:LONGEST], 1) if len(title) < LONGEST else ((), '')
-        return bool(rows) and certainty == 'sure'
+# %% ../../nbs/base/11_titles.ipynb #8dd0d8092fe74a7c96281538738b07e2
+@patch
+def holds(self: TitleIndex, title: str) -> bool:
+    "Check that a text is a title of the catalogue, letter by letter."
+    rows, certainty = self._search(title[:LONGEST], 1) if len(title) < LONGEST else ((), '')
+    return bool(rows) and certainty == 'sure'
 
-    def resolve_answer(self, title: str, among: Collection[int] = (), slips: bool = True) -> int:
-        "Find the row of a title that a model wrote: only a slip of the pen is forgiven, if any."
-        rows, certainty = self._search(title[:LONGEST], 'slips' if slips else 1)
-        return _choose(rows, certainty, among or ())
+# %% ../../nbs/base/11_titles.ipynb #8edb47106e1a46a883d545849b8ab81b
+@patch
+def resolve_answer(
+    self: TitleIndex, title: str, among: Collection[int] = (), slips: bool = True
+) -> int:
+    "Find the row of a title that a model wrote: only a slip of the pen is forgiven, if any."
+    rows, certainty = self._search(title[:LONGEST], 'slips' if slips else 1)
+    return _choose(rows, certainty, among or ())
 
 # %% ../../nbs/base/11_titles.ipynb #09f7cf28
 _YEAR_AFTER = re.compile(

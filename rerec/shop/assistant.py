@@ -26,7 +26,7 @@ from .dataset import DataSet, load_data
 from .display import STYLE, note_html, recommendation_text, record_html, steps_html
 from .retrieval import Facts, Retriever, in_search_order
 from .runs import read_run, run_model, shop_snippets
-from .verdicts import fits_strictly, verdict, wish_record
+from .verdicts import fits_strictly, judge_item, wish_record
 
 # %% ../../nbs/shop/40_assistant.ipynb #7dedd7fb
 @lru_cache(maxsize=256)
@@ -101,7 +101,7 @@ def item_record(
         title=str(data.catalogue.items[item]),
         why=reasons(facts, query, item),
         liked_by=co_liked(data, query, item),
-        verdict=verdict(facts.reader.index, facts.read(query.text), item),
+        verdict=judge_item(facts.reader.index, facts.read(query.text), item),
     )
 
 # %% ../../nbs/shop/40_assistant.ipynb #e3450b83
@@ -198,7 +198,7 @@ def as_html(
     cards = record_html(recommendation.as_dict(), right)
     parts = [(recommendation.text, 1.0)]
     if truth:
-        verdict = 'Right' if recommendation.answer.first in truth else 'Wrong'
+        judge_item = 'Right' if recommendation.answer.first in truth else 'Wrong'
         cards = note_html(f'{verdict}: the answer to this query is known.') + cards
         parts = earned(recommendation, truth)
     return STYLE + cards, STYLE + steps_html(parts, bool(truth))

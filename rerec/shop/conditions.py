@@ -17,10 +17,10 @@ from ..base.core import Catalogue
 from ..run.snippets import plain_words
 from rerec.shop.quantities import (
     Quantity,
-    compare,
-    name_words,
+    compare_numbers,
     number_text,
     quantities_of,
+    relation_words,
     tiny_games,
 )
 from .words import key_of, topic_words
@@ -94,7 +94,7 @@ def is_name_relation(
     relation: str,  # Name of a relation
 ) -> bool:
     "Check whether the values of a relation are names, which count only as a whole."
-    return bool(name_words(relation) & NAME_WORDS)
+    return bool(relation_words(relation) & NAME_WORDS)
 
 # %% ../../nbs/shop/29_conditions.ipynb #7edee9c4
 class FactIndex:
@@ -196,7 +196,8 @@ def states(
         holds = self.having(right)
         found = holds.astype(np.int8) - (self.having(wrong) & ~holds)
     elif condition.relation in self.quantities:
-        found = compare(self.quantities[condition.relation], condition.operator, condition.value)
+        quantity = self.quantities[condition.relation]
+        found = compare_numbers(quantity, condition.operator, condition.value)
     else:
         found = np.zeros(len(self.catalogue), np.int8)
     return -found if condition.negated else found

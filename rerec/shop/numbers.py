@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['FLIPPED', 'WEAK', 'USUAL', 'STATED', 'count_patterns', 'with_sums', 'numbers_in', 'Cues', 'NumberReader', 'add_left',
            'left_cues', 'add_right', 'right_cues', 'is_bare', 'guess_kind', 'choose_quantity', 'comparison_of',
-           'to_scale', 'operators_of', 'Unused', 'read_number', 'with_shared_units', 'read_numbers']
+           'to_scale', 'operators_of', 'Unused', 'read_amount', 'with_shared_units', 'read_numbers']
 
 # %% ../../nbs/shop/30_numbers.ipynb #851d63ea
 import re
@@ -89,7 +89,7 @@ class Cues:
     kind: str = ''  # What is compared, as kind_of says
     quantity: str = ''  # Name of a quantity
     unit: str = ''  # Unit that does not stand at the number, as in 8+ people
-    is_negated: bool = False
+    is_negated: bool = False  # Whether the words deny it
     is_older: bool = False  # Older than: a year or an age
     groups: frozenset = frozenset()  # Groups of the words that say little
 
@@ -356,7 +356,7 @@ STATED = dict(
 )
 
 # %% ../../nbs/shop/30_numbers.ipynb #abbbe1a9
-def read_number(
+def read_amount(
     reader: NumberReader,
     text: str,  # Text of the wish
     flat: str,  # The same, folded
@@ -428,7 +428,7 @@ def read_numbers(
     covered = cover(flat, spans)
     conditions, unused = [], []
     for amount in amounts:
-        found = read_number(reader, text, covered, amount)
+        found = read_amount(reader, text, covered, amount)
         if not found:
             continue
         if isinstance(found, Unused):
