@@ -198,7 +198,7 @@ def as_html(
     cards = record_html(recommendation.as_dict(), right)
     parts = [(recommendation.text, 1.0)]
     if truth:
-        judge_item = 'Right' if recommendation.answer.first in truth else 'Wrong'
+        verdict = 'Right' if recommendation.answer.first in truth else 'Wrong'
         cards = note_html(f'{verdict}: the answer to this query is known.') + cards
         parts = earned(recommendation, truth)
     return STYLE + cards, STYLE + steps_html(parts, bool(truth))

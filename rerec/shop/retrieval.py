@@ -292,7 +292,7 @@ def retrieval_scores(
     "Make a ranking of given candidates from the search of the whole catalogue."
     return lambda query, rows: retriever.scores(query)[list(rows)]
 
-# %% ../../nbs/shop/36_retrieval.ipynb #7a9578e4
+# %% ../../nbs/shop/36_retrieval.ipynb #bd723f82
 def in_search_order(
     retriever: Retriever,  # Search of a catalogue
     query: Query,  # Request with candidates
