@@ -79,7 +79,7 @@ def test_an_answer_without_a_model_has_a_line(folder, capsys):
     rows = [dict(model=None), dict(model=''), dict(model='a'), dict(model=7)]
     found = score(folder, capsys, *rows)
     assert {model: line['answers'] for model, line in found.items()} == {
-        'unknown': 2,
+        '(no name)': 2,
         'a': 1,
         '7': 1,
         'all': 4,
@@ -105,7 +105,7 @@ def test_a_file_without_answers_is_refused(folder, capsys):
     file = folder / 'empty.jsonl'
     file.write_text('')
     assert main(['score', str(file)]) == 2
-    assert 'holds no answers' in capsys.readouterr().err
+    assert 'holds no answer' in capsys.readouterr().err
 
 
 def test_a_domain_that_is_null_is_refused(folder, capsys):
@@ -113,4 +113,4 @@ def test_a_domain_that_is_null_is_refused(folder, capsys):
     rows = [dict(model='m', domain=d, query_id='q', response='') for d in ('movie', None)]
     file.write_text(''.join(json.dumps(row) + '\n' for row in rows))
     assert main(['score', str(file)]) == 2
-    assert 'no folder None' in capsys.readouterr().err
+    assert 'is empty -> correct' in capsys.readouterr().err
