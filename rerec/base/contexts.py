@@ -293,7 +293,8 @@ def _is_spelled_as_title(around, hit):
 
 # %% ../../nbs/base/10_contexts.ipynb #ba5d6877
 _ROLE = re.compile(
-    r'(?:\b(?:play|star|role|cast|appear|credit|voice|portray)\w*\b[^.\n]{0,40}|\(\d{4}\))'
+    r'(?:\b(?:play|star|role|cast|appear|credit|voice|portray)\w*\b(?:(?!\bsame\b)[^.\n]){0,40}'
+    r'|\(\d{4}\))'
     r' as (?:an? |the )?\Z',
     re.I,
 )
