@@ -293,8 +293,7 @@ def _is_spelled_as_title(around, hit):
 
 # %% ../../nbs/base/10_contexts.ipynb #ba5d6877
 _ROLE = re.compile(
-    r'(?:\b(?:play|star|role|cast|appear|credit|voice|portray)\w*\b(?:(?!\bsame\b)[^.\n]){0,40}'
-    r'|\(\d{4}\))'
+    r'(?:\b(?:play|star|role|cast|appear|credit|voice|portray)\w*\b[^.\n]{0,40}|\(\d{4}\))'
     r' as (?:an? |the )?\Z',
     re.I,
 )
@@ -337,7 +336,8 @@ def names_title(
     if hit.end - hit.start == 1 and _INITIAL.match(text, hit.end):
         return False
     if text.find(' as ', max(0, hit.start - 9), hit.start) >= 0:
-        if _ROLE.search(text, max(0, hit.start - 60), hit.start):
+        before = text[max(0, hit.start - 60) : hit.start]
+        if _ROLE.search(before) and ' same ' not in before:
             return False
     small = around.one_case or text[hit.start : hit.end].islower()
     for begin, end in _holders(around, hit):
