@@ -651,12 +651,14 @@ def every_line(url):
     tables_ = '--items items.csv --attributes facts.csv --interactions ratings.csv'
     few = '--queries 40 --candidates 4 --seed 3 --liked 4 --column title=product --lenient'
     reworded = f'--paraphrase {url} --model m --key-variable MY_KEY --per-minute 60000'
+    served = f'--server {url} --server-model m --server-key MY_KEY --server-tokens 9 --with-task'
     language = (
         'bench language --data bench --out rows --model toy --method untuned --candidates 4'
         ' --facts-in-prompt 1 --warm sparse --warm-rows 2 --answers 4 --greedy'
     )
     return [
         f'data build {tables_} {few} --users people.csv --item-facts kind --domain film'
+        ' --fact kind=value'
         f' --licence CC0 --out other {reworded} --concurrency 2 --price 1 2',
         'data export shop --format recbench --out exported',
         'data import exported --format recbench --catalogue shop --out imported',
@@ -671,7 +673,11 @@ def every_line(url):
         'recommend --run runs/a --data shop --user u3 --liked "Silver River" --candidates 3 --again --json x',  # noqa: E501
         'recommend --run runs/a --candidate "Silver River" --candidate "Hidden Mirror" x',
         'recommend --run runs/a --file two.txt --out said.jsonl',
-        'app --run runs/a --data shop --host 127.0.0.1 --port 7871',
+        f'app --run runs/a --data shop --host 127.0.0.1 --port 7871 {served}',
+        f'recommend --run runs/a {served} x',
+        f'serve --run runs/a --data shop --host 127.0.0.1 --port 0 --key-file keys {served}',
+        'serve --run runs/a --port 0 --no-key --concurrency 2 --per-minute 60 --timeout 9'
+        ' --wish-length 200 --batch-size 2 --gather-ms 5',
         'runs runs --json',
         'compare runs/a runs/a --out drawn --json',
         'export runs/full --adapter --out apart',
@@ -683,8 +689,17 @@ def every_line(url):
     ]
 
 
+class Idle:
+    "Stands for a uvicorn.Server."
+
+    def run(self, sockets):
+        assert len(sockets) == 1
+
+
 def test_every_flag_of_every_command_once(there, monkeypatch, rewording_server):
     pytest.importorskip('gradio')
+    pytest.importorskip('fastapi')
+    from rerec import cli_serve
     from rerec.run.kinds import write_queries
     from rerec.run.policy import toy_benchmark
     from rerec.run.world import mini_world
@@ -697,15 +712,17 @@ def test_every_flag_of_every_command_once(there, monkeypatch, rewording_server):
     answer = dict(model='m', domain='movie', query_id=films[0].id, response=None)
     Path('answers.jsonl').write_text(json.dumps(answer) + '\n')
     Path('two.txt').write_text('a war film\na comedy\n')
+    Path('keys').write_text('a-key-of-the-shop\n')
     monkeypatch.setenv('MY_KEY', 'none')
-    served = []
+    served, services = [], []
     monkeypatch.setattr(page, 'serve', lambda *args: served.append(args[1:]))
+    monkeypatch.setattr(cli_serve, 'make_server', lambda app: services.append(app) or Idle())
     lines_ = every_line(rewording_server)
     used = {word for line in lines_ for word in line.split() if word.startswith('--')}
     for line in lines_:
         code, out, err = said(*shlex.split(line))
         assert code == 0, f'{line}\n{err[-3000:]}'
-    assert served == [('127.0.0.1', 7871)]
+    assert served == [('127.0.0.1', 7871)] and len(services) == 2
 
     lacking = set()
     for command, flag in flags_of(make_parser()):

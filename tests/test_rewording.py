@@ -34,11 +34,11 @@ print(json.dumps(dict(texts=[q.text for q,_ in new], asked=tally.asked, cached=t
 class Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         asked, s = json.loads(self.rfile.read(int(self.headers['Content-Length']))), self.server
-        s.seen.append((json.dumps(asked['messages']), asked['seed']))
+        s.seen.append((json.dumps(asked['messages']), asked.get('seed')))
         if len(s.seen) > 30:
             time.sleep(s.pause)
         text = 'Good evening! ' + asked['messages'][0]['content'].rpartition('Request: ')[2]
-        if asked['seed'] == 0 and len(text) % 3 == 0:
+        if asked.get('seed') == 0 and len(text) % 3 == 0:
             text = 'No.'  # a second attempt is needed
         body = json.dumps(
             dict(

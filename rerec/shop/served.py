@@ -257,7 +257,7 @@ def is_reachable(
     try:
         brief.models.with_raw_response.list()
     except openai.APIStatusError as e:
-        return e.status_code == 404
+        return e.status_code in (404, 500)  # no list, or none that works
     except openai.OpenAIError:
         return False
     return True
