@@ -222,7 +222,7 @@ def language_settings(
     name: str,  # Name of the method
 ):  # Settings of the run, a Run
     "Choose the settings of a row on a real language model."
-    from rerec.run.language import language_run
+    from rerec.run.warm import language_run
 
     domain = Path(flags.data).name
     job = f'{domain}-{flags.candidates}-{flags.warm}-{flags.seed}'
@@ -245,7 +245,8 @@ def language_settings(
 # %% ../nbs/cli/04_measure.ipynb #938bff0c
 def bench_language(flags):  # Flags of rerec bench
     "Make rows of the comparison on a real language model, and print them."
-    from rerec.run.language import METHODS, RANKED, run_language
+    from rerec.run.language import METHODS
+    from rerec.run.rows import RANKED, run_language
 
     if not flags.data or not Path(flags.data).is_dir():
         remedy = 'give a folder with items.csv.gz, attributes.csv.gz and queries.jsonl.gz'

@@ -12,7 +12,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from rerec.run.language import METHODS, language_run, run_language
+from rerec.run.language import METHODS
+from rerec.run.rows import run_language
+from rerec.run.warm import language_run
 
 FULL = dict(n_candidates=20, n_test=500, answers=150 * 256, warm='short', warm_rows=1200)
 FULL_TRAINER = dict(

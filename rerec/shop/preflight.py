@@ -30,8 +30,9 @@ from rerec.base.models import (
 from ..base.titles import TitleIndex
 from ..method.trainer import ReRecConfig, ReRecTrainer
 from ..run.folder import Run
-from ..run.language import BARE, METHODS, LookupData, trainer_settings
+from ..run.language import METHODS, trainer_settings
 from ..run.train import RunData
+from ..run.warm import BARE, LookupData
 
 # %% ../../nbs/shop/23_preflight.ipynb #eeb1a6d9
 def rehearsal_trainer(

@@ -18,8 +18,9 @@ import torch
 from ..base.models import fast_settings, load_policy
 from ..base.precision import MasterAdamW
 from ..run.folder import Run
-from ..run.language import METHODS, ROWS_A_STEP, LookupData, trainer_settings, warm_up_rows
+from ..run.language import METHODS, trainer_settings
 from ..run.packing import encode_row, row_loss
+from ..run.warm import ROWS_A_STEP, LookupData, warm_up_rows
 from .preflight import check_rows
 from .runs import device
 

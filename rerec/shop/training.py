@@ -22,12 +22,13 @@ from ..run.baselines import ranker
 from ..run.benchmark import sample_queries
 from ..run.evaluation import Evaluation
 from ..run.folder import Run, open_run, provenance
-from ..run.language import METHODS, LookupData, ask_model, train_policy, trainer_settings
+from ..run.language import METHODS, ask_model, train_policy, trainer_settings
 from ..run.lookup import look_up_chances, lookup_prompt
 from ..run.report import before_and_after, draw_report, example_answers, write_report
 from ..run.scorers import evaluate_scores
 from ..run.tables import as_markdown, table_of
 from ..run.train import config_of
+from ..run.warm import LookupData
 from .claims import claimed
 from .dataset import DataSet, load_data
 from .preflight import check_before
@@ -61,16 +62,15 @@ def shop_data(
     validation = sample_queries(data.parts['validation'], run.n_validation, run.seed)
     test = sample_queries(data.parts[part], run.n_test, run.seed)
     return LookupData(
-        data.catalogue,
-        data.titles,
-        tuple(map(ordered, data.parts['train'])),
-        tuple(map(ordered, validation)),
-        dict(test=tuple(map(ordered, test))),
-        data.lightgcn,
-        remembered(lookup_prompt(snippets, run.method)),
-        trainer_settings(run),
-        dict(batch_size=50, max_new_tokens=run.max_new_tokens),
-        snippets,
+        catalogue=data.catalogue,
+        titles=data.titles,
+        train=tuple(map(ordered, data.parts['train'])),
+        validation=tuple(map(ordered, validation)),
+        tests=dict(test=tuple(map(ordered, test))),
+        lightgcn=data.lightgcn,
+        prompt=remembered(lookup_prompt(snippets, run.method)),
+        answering=dict(batch_size=50, max_new_tokens=run.max_new_tokens),
+        snippets=snippets,
     )
 
 # %% ../../nbs/shop/24_training.ipynb #cdbb6c63
