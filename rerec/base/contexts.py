@@ -221,7 +221,7 @@ _UP_TO_YEAR = re.compile(
 )
 _BEHIND = re.compile(
     r'(?P<of> (?:of|vs\.?|versus)\b| & (?=\w)| [A-Z]\.(?!\w))'
-    r"| (?P<word>[^\W\d_][\w’']*)|(?P<colon> ?: ?)(?=[^\W\d_a-z])"
+    r"| (?P<word>[^\W\d_][\w’']*)|(?P<colon>: ?)(?=[^\W\d_a-z])"
 )
 
 # %% ../../nbs/base/10_contexts.ipynb #169f883e
