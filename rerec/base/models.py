@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PLAIN', 'smollm2_file', 'unpack_smollm2', 'user_cache', 'load_tokenizer', 'check_model_name', 'model_errors',
-           'load_policy', 'ensure_template', 'fast_settings', 'save_policy']
+           'load_policy', 'use_template', 'ensure_template', 'fast_settings', 'save_policy']
 
 # %% ../../nbs/base/24_models.ipynb #77ad0584
 import getpass
@@ -139,6 +139,17 @@ PLAIN = (
     "{% for m in messages %}{{ m['content'] }}{{ '\\n' if loop.last else '\\n\\n' }}{% endfor %}"
 )
 
+# %% ../../nbs/base/24_models.ipynb #77ad03a1
+def use_template(
+    tokenizer,  # Tokenizer of transformers, changed in place
+    template: str,  # Chat template that writes messages as they are
+):
+    "Give a tokenizer a plain chat template, and say that all of an answer is its text."
+    tokenizer.chat_template = template
+    fields = dict(content=dict(content='text'))
+    begins = dict(start_anchor_pattern=r'\Z', defaults=dict(role='assistant'))  # after the prompt
+    tokenizer.response_template = begins | dict(fields=fields)
+
 # %% ../../nbs/base/24_models.ipynb #e6a877b3
 def ensure_template(
     tokenizer,  # Tokenizer of transformers, changed in place
@@ -148,7 +159,7 @@ def ensure_template(
         return
     # some tokenizers begin every text with a token of their own
     begins = tokenizer('a').input_ids[:1] == [tokenizer.bos_token_id]
-    tokenizer.chat_template = ('{{ bos_token }}' if begins else '') + PLAIN
+    use_template(tokenizer, ('{{ bos_token }}' if begins else '') + PLAIN)
 
 # %% ../../nbs/base/24_models.ipynb #77ad0382
 def fast_settings(

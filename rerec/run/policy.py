@@ -27,7 +27,7 @@ from transformers import (
 )
 
 from ..base.core import DOMAINS, seed_everything
-from ..base.models import save_policy
+from ..base.models import save_policy, use_template
 from .demonstrator import Demonstrator, mini_prompt
 from .kinds import MiniQuery
 from .world import World
@@ -270,7 +270,7 @@ def toy_model(
     "Make a random chat model of a few thousand parameters."
     words = 'Recommend reason about the candidates first Then end with a line Answer : title'
     tok = mini_tokenizer(world, [f'{words} Query user'])
-    tok.chat_template = '{% for m in messages %}{{ m.content }}\n{% endfor %}'
+    use_template(tok, '{% for m in messages %}{{ m.content }}\n{% endfor %}')
     seed_everything(0)
     config = Qwen2Config(
         vocab_size=len(tok),

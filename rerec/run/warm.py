@@ -18,7 +18,7 @@ from transformers import PrinterCallback, TrainingArguments
 from ..base.core import Query, seed_everything, write_json
 from ..base.data import leakage, load_benchmark, split_queries
 from ..base.distractors import add_candidates
-from ..base.models import fast_settings, load_policy
+from ..base.models import fast_settings, load_policy, use_template
 from ..base.titles import TitleIndex
 from .benchmark import sample_queries
 from rerec.run.folder import (
@@ -208,7 +208,7 @@ def warm_up(
     rows = warm_up_rows(run, data)
     seed_everything(run.seed)
     model, tokenizer = load_policy(run.model, **fast_settings(run.n_candidates))
-    tokenizer.chat_template = BARE
+    use_template(tokenizer, BARE)
     log = learn_rows(run, model, tokenizer, rows, run.start / 'warm start', run.warm_rate)
     spent = dict(
         rows=len(rows),

@@ -25,6 +25,7 @@ from rerec.base.models import (
     load_tokenizer,
     model_errors,
     unpack_smollm2,
+    use_template,
     user_cache,
 )
 from ..base.titles import TitleIndex
@@ -149,7 +150,7 @@ def tokenizer_of(
     with model_errors(folder):
         tokenizer = load_tokenizer(folder)
     if run.first_model != run.model:
-        tokenizer.chat_template = BARE  # a warm start learns texts without a template
+        use_template(tokenizer, BARE)  # a warm start learns texts without a template
     ensure_template(tokenizer)
     return tokenizer
 
