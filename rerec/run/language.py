@@ -29,17 +29,9 @@ from ..method.official import MARK, OfficialReward, official_method
 from ..method.trainer import ReRecTrainer
 from .baselines import ranker
 from .benchmark import sample_queries
+from .callbacks import MetricsFile, ProgressBar, SharedCheckpoints
 from .evaluation import Evaluation, evaluate
-from rerec.run.folder import (
-    MetricsFile,
-    ProgressBar,
-    Run,
-    SharedCheckpoints,
-    newest_checkpoint,
-    open_run,
-    provenance,
-    publish,
-)
+from .folder import Run, newest_checkpoint, open_run, provenance, publish
 from rerec.run.lookup import (
     candidate_facts,
     demonstrate,
