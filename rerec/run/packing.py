@@ -34,9 +34,10 @@ from rerec.run.lookup import (
     render_candidates,
     render_request,
 )
-from .needs import Drawer, Need, Sources
+from .needs import Drawer, Need
 from .queries import as_query
 from .snippets import Snippets, read_query
+from .sources import Sources
 from .wording import say
 
 # %% ../../nbs/run/22_packing.ipynb #caebc1d7

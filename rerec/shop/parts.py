@@ -25,8 +25,9 @@ from ..base.data import leakage, query_keys
 from ..base.distractors import by_popularity, rank_targets
 from ..base.titles import TitleIndex
 from ..method.graphs import InteractionGraph, LightGCN, rank_metrics, train_lightgcn
-from ..run.needs import Drawer, Need, Sources
+from ..run.needs import Drawer, Need
 from ..run.queries import draw_queries
+from ..run.sources import Sources
 from rerec.shop.candidates import (
     Ranks,
     candidate_room,
