@@ -40,10 +40,11 @@ from rerec.run.lookup import (
     render_candidates,
     render_request,
 )
-from .packing import END, PackedTrainer, Piece, as_piece, as_tensors, encode_row, pack_rows
+from .packing import END, Piece, as_piece, pack_rows
 from .scorers import evaluate_scores
 from .snippets import Snippets, read_query
 from .tables import eval_record, slug
+from .token_weights import PackedTrainer, as_tensors, encode_row
 from .train import RunData, config_of, fine_tune, train_lightgcn_cached
 
 # %% ../../nbs/run/23_language.ipynb #342ab768
