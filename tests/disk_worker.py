@@ -15,7 +15,7 @@ import killed_worker
 from killed_worker import child, ended, standing, tables
 
 from rerec.cli import main
-from rerec.run import folder as run_folder
+from rerec.run import callbacks as run_callbacks
 from rerec.run import small as run_small
 
 
@@ -32,14 +32,14 @@ def say(folder, *argv, size=None, late=None):
         os.dup2(os.open(err, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
         if size and late is None:
             limit(size)
-        log, train = run_folder.MetricsFile.on_log, run_small.train_small
+        log, train = run_callbacks.MetricsFile.on_log, run_small.train_small
 
         def on_log(self, args, state, control, **kwargs):
             if late and self.stage == 'rerec' and state.global_step >= late:
                 limit(size)
             return log(self, args, state, control, **kwargs)
 
-        run_folder.MetricsFile.on_log, run_small.train_small = (
+        run_callbacks.MetricsFile.on_log, run_small.train_small = (
             on_log,
             lambda run: train(replace(run, sizes=killed_worker.FEW)),
         )

@@ -199,7 +199,7 @@ def ended(pid, r, after=None):
 
 def reported(folder):
     "Rows of the log, and whether there is a result."
-    from rerec.run.folder import log_rows
+    from rerec.run.callbacks import log_rows
 
     return dict(
         logged=len(log_rows(folder / 'metrics.jsonl')),

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from rerec.base.answers import neutralise, parse_answer, render_prompt
 from rerec.base.core import Catalogue, DataError, Item, Query
-from rerec.base.formats import write_graph
+from rerec.base.official_files import write_graph
 from rerec.base.titles import TitleIndex
 from rerec.run.needs import Need
 from rerec.shop.cards import write_card

@@ -173,6 +173,7 @@ def test_types_are_not_text():
 LIGHT = [
     'base.core',
     'base.formats',
+    'base.official_files',
     'base.data',
     'base.titles',
     'base.answers',

@@ -12,7 +12,13 @@ import pytest
 
 from rerec.base.answers import BOXED_TASK, render_prompt
 from rerec.base.core import Query
-from rerec.base.formats import NO_RELATION, read_graph, read_training, write_graph, write_training
+from rerec.base.official_files import (
+    NO_RELATION,
+    read_graph,
+    read_training,
+    write_graph,
+    write_training,
+)
 from rerec.cli import main
 from rerec.run.kinds import write_queries
 from rerec.run.world import mini_world

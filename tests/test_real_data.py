@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from rerec.base.blind import LIMIT, blind_rules, check_blind_rules
 from rerec.base.core import KINDS, DataError
 from rerec.base.data import (
     leakage,
@@ -19,7 +20,7 @@ from rerec.base.data import (
     read_queries,
     split_queries,
 )
-from rerec.base.distractors import LIMIT, add_candidates, blind_rules, check_blind_rules
+from rerec.base.distractors import add_candidates
 from rerec.base.titles import TitleIndex
 
 data = Path(os.environ.get('REREC_DATA', ''))

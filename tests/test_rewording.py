@@ -16,8 +16,9 @@ pytest.importorskip('openai')
 
 CODE = """
 import json, sys
-from rerec.run.needs import Drawer, Sources
+from rerec.run.needs import Drawer
 from rerec.run.queries import draw_queries
+from rerec.run.sources import Sources
 from rerec.shop.judge import Judge
 from rerec.shop.rewording import reword
 from rerec.shop.server import Rewriter

@@ -4,24 +4,17 @@
 
 # %% auto #0
 __all__ = ['LETTER', 'MOST_HOLDERS', 'END', 'SHORT_ROWS', 'Piece', 'as_piece', 'draw_find', 'find_pieces', 'conditions_of_one',
-           'draw_request', 'answer_pieces', 'pack_row', 'draw_list', 'query_list', 'list_lengths', 'pack_rows',
-           'encode_text', 'encode_row', 'row_loss', 'PackedTrainer', 'as_tensors']
+           'draw_request', 'answer_pieces', 'pack_row', 'draw_list', 'query_list', 'list_lengths', 'pack_rows']
 
 # %% ../../nbs/run/22_packing.ipynb #49bae521
 import random
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import accumulate, groupby, permutations
+from itertools import permutations
 from typing import NamedTuple
-
-import torch
-from torch.nn.functional import cross_entropy
-from transformers import Trainer
 
 from ..base.core import Query
 from ..base.distractors import nearest_items
-from ..base.precision import MasterWeights
 from .faults import faults
 from rerec.run.lookup import (
     CandidateFacts,
@@ -34,9 +27,10 @@ from rerec.run.lookup import (
     render_candidates,
     render_request,
 )
-from .needs import Drawer, Need, Sources
+from .needs import Drawer, Need
 from .queries import as_query
 from .snippets import Snippets, read_query
+from .sources import Sources
 from .wording import say
 
 # %% ../../nbs/run/22_packing.ipynb #caebc1d7
@@ -263,86 +257,3 @@ def pack_rows(
         if answered:
             rows.append(pieces)
     return rows
-
-# %% ../../nbs/run/22_packing.ipynb #bea1a521
-def encode_text(
-    tokenizer,  # Tokenizer of the fast kind
-    pieces: Sequence[Piece],  # Pieces with text
-) -> tuple[list[int], list[float]]:  # Token ids and weights
-    "Turn pieces into tokens as one text; a token gets the largest weight of its pieces."
-    text = ''.join(p.text for p in pieces)
-    ends = list(accumulate(len(p.text) for p in pieces))
-    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-
-    def weight_at(character):
-        return pieces[bisect_right(ends, character)].weight
-
-    weights = []
-    for start, end in encoded['offset_mapping']:
-        last = max(0, end - 1)
-        # byte-level tokenizers trim spaces: a token of spaces alone seems to start after its end
-        weights.append(max(weight_at(min(start, last)), weight_at(last)))
-    return encoded['input_ids'], weights
-
-# %% ../../nbs/run/22_packing.ipynb #ae88df32
-def encode_row(
-    tokenizer,  # A fast tokenizer, of the model
-    pieces: Sequence[Piece],  # Pieces of one row
-) -> dict:  # input_ids, and weights of equal length
-    "Turn a row into tokens and their weights in the loss."
-    ids, weights = [], []
-    for is_end, part in groupby(pieces, lambda p: not p.text):
-        part = list(part)
-        if is_end:
-            ids += [tokenizer.eos_token_id] * len(part)
-            weights += [p.weight for p in part]
-        else:
-            part_ids, part_weights = encode_text(tokenizer, part)
-            ids += part_ids
-            weights += part_weights
-    return dict(input_ids=ids, weights=weights)
-
-# %% ../../nbs/run/22_packing.ipynb #9c48e45b
-def row_loss(
-    model,  # A causal language model of transformers
-    input_ids,  # Tokens of the row, int '1 t'
-    weights,  # Weights of the tokens, float '1 t'
-):  # Loss; Bool 'a': whether the likeliest token is right; Float 'a': weights
-    "Average the loss over the a tokens that count, by their weights."
-    positions = (weights[0, 1:] > 0).nonzero()[:, 0]  # each predicts the token after it
-    logits = model(input_ids=input_ids, logits_to_keep=positions).logits[0].float()
-    targets = input_ids[0, 1:][positions]
-    counts = weights[0, 1:][positions]
-    losses = cross_entropy(logits, targets, reduction='none')
-    loss = (losses * counts).sum() / counts.sum()
-    return loss, logits.argmax(-1) == targets, counts
-
-# %% ../../nbs/run/22_packing.ipynb #99fa0ed4
-class PackedTrainer(MasterWeights, Trainer):
-    "Learn from packed rows, supervised; log how often letters are right."
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.model_accepts_loss_kwargs = False  # rows count the same, however long they are
-        self.letters = []
-
-    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
-        "Compute the loss of packed rows, and note which letters are right."
-        loss, right, counts = row_loss(model, inputs['input_ids'], inputs['weights'])
-        self.letters += right[counts == LETTER].tolist()
-        return (loss, None) if return_outputs else loss
-
-    def log(self, logs, *args, **kwargs):
-        "Add the share of right letters to the log."
-        if 'loss' in logs and self.letters:
-            logs = logs | dict(letters=sum(self.letters) / len(self.letters))
-            self.letters = []
-        super().log(logs, *args, **kwargs)
-
-# %% ../../nbs/run/22_packing.ipynb #4636744a
-def as_tensors(
-    rows: Sequence[dict],  # One row; more would need padding
-) -> dict:  # Tensors of shape '1 t'
-    "Collate one row for the trainer."
-    (row,) = rows
-    return dict(input_ids=torch.tensor([row['input_ids']]), weights=torch.tensor([row['weights']]))

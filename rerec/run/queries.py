@@ -21,13 +21,13 @@ from .faults import faults
 from rerec.run.needs import (
     Drawer,
     Need,
-    Sources,
     draw_demographics,
     draw_explicit,
     draw_implicit,
     draw_interest,
     draw_misinformed,
 )
+from .sources import Sources
 from .wording import say
 
 # %% ../../nbs/run/19_queries.ipynb #3b27196a

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from ..base.answers import neutralise
 from ..base.core import KINDS, Catalogue, Query, claim_plot, write_atomic
+from .callbacks import read_metrics
 from .evaluation import Evaluation
-from .folder import read_metrics
 from .tables import plot_by_kind
 
 # %% ../../nbs/run/09_report.ipynb #3824db0b

@@ -13,16 +13,9 @@ from pathlib import Path
 from ..base.core import seed_everything
 from ..base.models import save_policy
 from ..base.titles import TitleIndex
+from .callbacks import MetricsFile, ProgressBar, SharedCheckpoints
 from .demonstrator import Demonstrator, mini_prompt
-from rerec.run.folder import (
-    MetricsFile,
-    ProgressBar,
-    Run,
-    SharedCheckpoints,
-    newest_checkpoint,
-    open_run,
-    publish,
-)
+from .folder import Run, newest_checkpoint, open_run, publish
 from rerec.run.policy import (
     mini_policy,
     mini_tokenizer,

@@ -4,8 +4,7 @@
 
 # %% auto #0
 __all__ = ['RunData', 'train_lightgcn_cached', 'as_rows', 'task_metrics', 'config_of', 'dual_graph_reward', 'adapter',
-           'fine_tune', 'compare_all', 'save_answers', 'run_result', 'report_tables', 'store_result', 'save_as_loaded',
-           'train']
+           'fine_tune', 'compare_all', 'save_answers', 'run_result', 'store_result', 'save_as_loaded', 'train']
 
 # %% ../../nbs/run/08_train.ipynb #8e888b7d
 import time
@@ -27,16 +26,9 @@ from ..method.graphs import InteractionGraph, LightGCN, train_lightgcn
 from ..method.rewards import DualGraphReward
 from ..method.trainer import ReRecConfig, ReRecTrainer
 from .baselines import ranker
+from .callbacks import MetricsFile, ProgressBar, SharedCheckpoints
 from .evaluation import Evaluation, evaluate
-from rerec.run.folder import (
-    MetricsFile,
-    ProgressBar,
-    Run,
-    SharedCheckpoints,
-    open_run,
-    provenance,
-    publish,
-)
+from .folder import Run, open_run, provenance, publish
 from rerec.run.report import (
     answer_with_two_advantages,
     before_and_after,
@@ -46,7 +38,7 @@ from rerec.run.report import (
     write_report,
 )
 from .scorers import evaluate_scores
-from .tables import as_markdown, table_of
+from .tables import report_tables, table_of
 
 # %% ../../nbs/run/08_train.ipynb #1b20053b
 @dataclass(frozen=True, eq=False)
@@ -223,17 +215,6 @@ def run_result(
         curriculum=curriculum and curriculum.history,
         provenance=provenance(),
     )
-
-# %% ../../nbs/run/08_train.ipynb #4202a319
-def report_tables(
-    found: dict[str, dict[str, Evaluation]],  # Part to evaluations by name
-) -> dict[str, str]:  # Heading, such as 'test: accuracy', to a table in Markdown
-    "Write the tables of a report."
-    tables = {}
-    for part, evaluations in found.items():
-        for metric in ('accuracy', 'ndcg'):
-            tables[f'{part}: {metric}'] = as_markdown(table_of(evaluations, metric))
-    return tables
 
 # %% ../../nbs/run/08_train.ipynb #083e700a
 def store_result(

@@ -21,18 +21,12 @@ from ..base.distractors import add_candidates
 from ..base.models import fast_settings, load_policy, use_template
 from ..base.titles import TitleIndex
 from .benchmark import sample_queries
-from rerec.run.folder import (
-    MetricsFile,
-    ProgressBar,
-    Run,
-    SharedCheckpoints,
-    newest_checkpoint,
-    provenance,
-    publish,
-)
+from .callbacks import MetricsFile, ProgressBar, SharedCheckpoints
+from .folder import Run, newest_checkpoint, provenance, publish
 from .lookup import lookup_prompt
-from .packing import PackedTrainer, Piece, as_tensors, encode_row, pack_rows
+from .packing import Piece, pack_rows
 from .snippets import Snippets
+from .token_weights import PackedTrainer, as_tensors, encode_row
 from .train import RunData
 
 # %% ../../nbs/run/23_warm.ipynb #342ab768

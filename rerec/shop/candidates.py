@@ -18,7 +18,8 @@ import numpy as np
 
 from ..base.core import Catalogue, DataError, Query
 from ..base.distractors import fair_choice
-from ..run.needs import Drawer, Need, Sources, fitting, users_like
+from ..run.needs import Drawer, Need, fitting, users_like
+from ..run.sources import Sources
 
 # %% ../../nbs/shop/10_candidates.ipynb #748adf4b
 # Largest share of each grade among the wrong candidates; the rest is drawn by popularity (ours)

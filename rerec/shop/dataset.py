@@ -20,7 +20,8 @@ from ..base.core import Catalogue, DataError, Query, check_writable, remove_draf
 from ..base.titles import TitleIndex
 from ..method.graphs import LightGCN
 from ..run.folder import publish
-from ..run.needs import Drawer, Need, Sources
+from ..run.needs import Drawer, Need
+from ..run.sources import Sources
 from .builds import Build, build_settings, check_same_settings, claimed_by_build
 from .checks import report_lines
 from .files import checksum, data_files, load_parts, load_tables, save_parts, save_tables

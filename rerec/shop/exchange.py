@@ -21,7 +21,8 @@ from pathlib import Path
 from ..base.answers import BOXED_TASK, render_prompt
 from ..base.core import KINDS, Catalogue, DataError, Query, write_json
 from ..base.data import split_queries
-from ..base.formats import read_recbench, read_training, write_graph, write_training
+from ..base.formats import read_recbench
+from ..base.official_files import read_training, write_graph, write_training
 from ..run.folder import publish
 from ..run.needs import Drawer, Need
 from .candidates import choose_candidates

@@ -12,8 +12,9 @@ from functools import reduce
 
 import numpy as np
 
-from ..run.needs import Sources, liked_by, name_of
+from ..run.needs import liked_by, name_of
 from ..run.snippets import Entry, Request, plain_words
+from ..run.sources import Sources
 from ..run.wording import TRAITS, listed
 
 # %% ../../nbs/shop/09_likes.ipynb #a902edc1

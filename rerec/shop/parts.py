@@ -19,19 +19,15 @@ import numpy as np
 import torch
 from scipy.sparse import csr_array
 
+from ..base.blind import blind_rules, blind_traits, check_blind_rules
 from ..base.core import Catalogue, DataError, Query
 from ..base.data import leakage, query_keys
-from rerec.base.distractors import (
-    blind_rules,
-    blind_traits,
-    by_popularity,
-    check_blind_rules,
-    rank_targets,
-)
+from ..base.distractors import by_popularity, rank_targets
 from ..base.titles import TitleIndex
 from ..method.graphs import InteractionGraph, LightGCN, rank_metrics, train_lightgcn
-from ..run.needs import Drawer, Need, Sources
+from ..run.needs import Drawer, Need
 from ..run.queries import draw_queries
+from ..run.sources import Sources
 from rerec.shop.candidates import (
     Ranks,
     candidate_room,

@@ -14,8 +14,9 @@ from pathlib import Path
 import pandas as pd
 
 from ..base.core import DataError, claim_plot, write_json
+from ..run.callbacks import read_metrics
 from ..run.evaluation import Evaluation
-from ..run.folder import read_json, read_metrics
+from ..run.folder import read_json
 from ..run.tables import plot_by_kind
 
 # %% ../../nbs/shop/25_results.ipynb #a9eb6774

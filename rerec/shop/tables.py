@@ -16,7 +16,8 @@ import numpy as np
 import polars as pl
 
 from ..base.core import Catalogue, DataError, Item
-from ..base.formats import read_graph, split_year
+from ..base.formats import split_year
+from ..base.official_files import read_graph
 from ..base.times import as_year
 from ..base.values import NO_VALUE
 from .checks import Report, checked, label_of, nothing_usable, refuse_problems

@@ -19,7 +19,7 @@ from ..base.models import fast_settings, load_policy
 from ..base.precision import MasterAdamW
 from ..run.folder import Run
 from ..run.language import METHODS, trainer_settings
-from ..run.packing import encode_row, row_loss
+from ..run.token_weights import encode_row, row_loss
 from ..run.warm import ROWS_A_STEP, LookupData, warm_up_rows
 from .preflight import check_rows
 from .runs import device

@@ -17,9 +17,10 @@ from pathlib import Path
 from ..base.answers import parse_answer
 from ..base.core import write_json
 from ..base.models import load_policy
+from ..run.callbacks import read_metrics
 from ..run.demonstrator import Demonstrator, mini_prompt, see_need
 from ..run.evaluation import evaluate
-from ..run.folder import Run, provenance, read_metrics
+from ..run.folder import Run, provenance
 from ..run.kinds import MiniQuery
 from rerec.run.small import (
     SmallSetup,
