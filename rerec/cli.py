@@ -24,10 +24,12 @@ from rerec.cli_manners import (
     prepare_console,
     stopped_text,
 )
-from .cli_measure import add_bench, add_score
+from .cli_measure import add_bench
+from .cli_score import add_score
 from .cli_serve import add_serve
 from .cli_train import add_train, read_settings
-from .shop.use import add_app, add_evaluate, add_recommend, add_runs
+from .shop.compare import add_evaluate, add_runs
+from .shop.use import add_app, add_recommend
 
 # %% ../nbs/cli/01_cli.ipynb #e8302c02
 def make_parser(

@@ -15,7 +15,8 @@ from rerec.base.core import seed_everything, tiny_queries, tiny_world
 from rerec.base.titles import TitleIndex
 from rerec.method.facts import AttributeGraph
 from rerec.method.rewards import DualGraphReward
-from rerec.method.trainer import ReRecConfig, ReRecTrainer
+from rerec.method.settings import ReRecConfig
+from rerec.method.trainer import ReRecTrainer
 
 world, queries = tiny_world(), tiny_queries()
 tok = Tokenizer(

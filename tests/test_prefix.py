@@ -23,8 +23,8 @@ from trl import GRPOConfig, GRPOTrainer
 import rerec.base.prefix as prefix
 from rerec.base.core import seed_everything
 from rerec.base.prefix import draw_tokens
+from rerec.method.settings import ReRecConfig
 from rerec.method.sharing import SharedPrompt
-from rerec.method.trainer import ReRecConfig
 
 LOSSES = ('grpo', 'bnpo', 'dr_grpo', 'dapo', 'cispo', 'sapo', 'luspo', 'vespo')
 WORDS = ['<pad>', '<eos>', '<unk>', *(f'w{i}' for i in range(60))]

@@ -10,7 +10,7 @@ import torch
 
 from rerec.base.answers import parse_answer
 from rerec.base.core import Catalogue, Item, Query
-from rerec.method.graphs import LightGCN
+from rerec.method.lightgcn import LightGCN
 from rerec.run.baselines import bm25_scores
 from rerec.shop.assistant import Recommendation
 from rerec.shop.dataset import DataSet

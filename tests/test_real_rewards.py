@@ -13,7 +13,8 @@ import torch
 from rerec.base.data import load_benchmark
 from rerec.base.titles import TitleIndex
 from rerec.method.facts import AttributeGraph
-from rerec.method.graphs import InteractionGraph, rank_metrics, train_lightgcn
+from rerec.method.graphs import InteractionGraph
+from rerec.method.lightgcn import rank_metrics, train_lightgcn
 from rerec.method.rewards import DualGraphReward, query_alignment
 
 data = Path(os.environ.get('REREC_DATA', ''))

@@ -10,7 +10,7 @@ data = os.environ.get('REREC_DATA')
 @pytest.mark.skipif(not data, reason='REREC_DATA does not name the folder with the real data')
 @pytest.mark.xdist_group('runs')
 def test_every_stored_answer_is_scored():
-    from rerec.cli_measure import score_file
+    from rerec.cli_score import score_file
 
     table = score_file(f'{data}/llm_outputs.jsonl.gz')
     total = table.loc['all']

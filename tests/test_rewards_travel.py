@@ -8,7 +8,8 @@ import sys
 from rerec.base.core import tiny_world
 from rerec.base.titles import TitleIndex
 from rerec.method.facts import AttributeGraph
-from rerec.method.graphs import InteractionGraph, train_lightgcn
+from rerec.method.graphs import InteractionGraph
+from rerec.method.lightgcn import train_lightgcn
 from rerec.method.official import OfficialReward
 from rerec.method.rewards import DualGraphReward
 

@@ -4,25 +4,16 @@
 
 # %% auto #0
 __all__ = ['checked_rows', 'InteractionGraph', 'split_likes', 'adjacency', 'mix_layers', 'Propagate', 'nth_unliked',
-           'draw_unliked', 'bpr_loss', 'LightGCN', 'light_epoch', 'initial_weights', 'train_lightgcn', 'user_metrics',
-           'rank_metrics']
+           'draw_unliked']
 
 # %% ../../nbs/method/02_graphs.ipynb #0c422820
-import json
-import os
 import warnings
 from dataclasses import dataclass
 from functools import cached_property
-from math import ceil
-from pathlib import Path
-from typing import Callable
 
 import torch
 from jaxtyping import Float, Int
-from safetensors import safe_open
-from safetensors.torch import save as as_bytes
 from torch import Tensor
-from torch.nn.functional import embedding, logsigmoid
 
 from ..base.core import Catalogue
 
@@ -179,151 +170,3 @@ def draw_unliked(
     n_unliked = graph.n_items - graph.activity[users]
     chance = torch.rand(len(users), generator=generator, dtype=torch.float64, device=users.device)
     return nth_unliked(graph, users, (chance * n_unliked).long())
-
-# %% ../../nbs/method/02_graphs.ipynb #24aaf34c
-def bpr_loss(
-    nodes: Float[Tensor, 'v d'],  # Vectors after propagation, users first
-    weights: Float[Tensor, 'v d'],  # Vectors before propagation
-    triples: Int[Tensor, '3 b'],  # Nodes: user, liked item, unliked item
-    reg: float = 1e-2,  # Weight of the squared length, λ
-) -> Float[Tensor, '']:  # Mean over the triples
-    "Compute how far liked items are from scoring above unliked ones (BPR)."
-    user, liked, unliked = (embedding(rows, nodes) for rows in triples)
-    margin = (user * (liked - unliked)).sum(-1)
-    return -logsigmoid(margin).mean() + reg * weights.pow(2).sum() / triples.shape[1]
-
-# %% ../../nbs/method/02_graphs.ipynb #136cf91b
-@dataclass(frozen=True, eq=False)
-class LightGCN:
-    "Hold a vector for every user and item, learned from who liked what."
-
-    users: Float[Tensor, 'u d']  # Vector of each user, 0 for a user without likes
-    items: Float[Tensor, 'n d']  # Vector of each item, 0 for an item without likes
-    history: tuple[float, ...] = ()  # Mean loss of each epoch
-
-    def scores(self, users: Int[Tensor, 'b']) -> Float[Tensor, 'b n']:
-        "Score every item for each user; higher is liked more."
-        return self.users[users] @ self.items.T  # higher: liked more
-
-    def save(self, path: str | Path) -> Path:
-        "Write as safetensors, whole or not at all."
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f'.{path.name}.part')
-        tensors = dict(users=self.users.contiguous(), items=self.items.contiguous())
-        part.write_bytes(as_bytes(tensors, dict(history=json.dumps(self.history))))
-        os.replace(part, path)
-        return path
-
-    @classmethod
-    def load(cls, path: str | Path):
-        "Read embeddings and their history from a file that save wrote."
-        with safe_open(path, 'pt') as f:
-            history = tuple(json.loads(f.metadata()['history']))
-            return cls(f.get_tensor('users'), f.get_tensor('items'), history)
-
-# %% ../../nbs/method/02_graphs.ipynb #6b085da2
-def light_epoch(
-    graph: InteractionGraph,  # Likes to learn from
-    table: Tensor,  # Adjacency of the graph
-    weights: Tensor,  # Vectors of all nodes, changed in place
-    optimiser,  # Optimiser of the weights
-    layers: int,  # Steps of propagation
-    batch_size: int,  # Largest number of likes in a step
-    reg: float,  # Weight of the squared length, λ
-    generator: torch.Generator,  # Random numbers for the order and the unliked items
-) -> float:  # Mean loss
-    "Train for one pass over all likes, each against a fresh unliked item."
-    # A user who likes every item has no unliked one to compare with.
-    rows = torch.nonzero(graph.activity[graph.users] < graph.n_items)[:, 0]
-    rows = rows[torch.randperm(len(rows), generator=generator, device=rows.device)]
-    first_item = graph.n_users  # nodes of items follow those of users
-    total = 0.0
-    for part in rows.chunk(ceil(len(rows) / batch_size)):
-        users = graph.users[part]
-        unliked = draw_unliked(graph, users, generator)
-        triples = torch.stack([users, graph.items[part] + first_item, unliked + first_item])
-        loss = bpr_loss(Propagate.apply(weights, table, layers), weights, triples, reg)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        total += loss.item() * len(part)
-    return total / len(rows)
-
-# %% ../../nbs/method/02_graphs.ipynb #5e770603
-def initial_weights(
-    n_nodes: int,  # Number of users and items
-    dim: int,  # Size of a vector
-    generator: torch.Generator,  # Random numbers, on the device of the result
-) -> Float[Tensor, 'v d']:  # Uniform between two limits (Glorot)
-    "Draw the vectors that training starts from, as torch-geometric does."
-    weights = torch.empty(n_nodes, dim, device=generator.device)
-    return weights.uniform_(-1, 1, generator=generator) * (6 / (n_nodes + dim)) ** 0.5
-
-# %% ../../nbs/method/02_graphs.ipynb #d016a15f
-def train_lightgcn(
-    graph: InteractionGraph,  # Likes to learn from
-    dim: int = 64,  # Size of a vector
-    layers: int = 3,  # Steps of propagation, as in LightGCN's paper
-    epochs: int = 50,  # Passes over the likes (ours, on 100,000 likes)
-    lr: float = 0.02,  # Step size of Adam (ours, for the large batches)
-    batch_size: int = 20_000,  # Likes a step (ours)
-    reg: float = 1e-2,  # Weight of the squared length, λ (ours; 1e-4 and 1e-1 are worse)
-    seed: int = 0,  # Random seed of vectors, order and unliked items
-    device: str = 'cpu',  # Device to train on
-    progress: Callable = iter,  # Wrapper of the range of epochs, for instance tqdm
-) -> LightGCN:  # Vectors on the CPU
-    "Learn a vector for every user and item from who liked what (LightGCN)."
-    generator = torch.Generator(device).manual_seed(seed)
-    users, items = graph.users.to(device), graph.items.to(device)
-    graph = InteractionGraph(graph.n_users, graph.n_items, users, items)
-    weights = initial_weights(graph.n_users + graph.n_items, dim, generator).requires_grad_()
-    optimiser = torch.optim.Adam([weights], lr=lr)
-    table = adjacency(graph)
-    can_compare = (graph.activity[graph.users] < graph.n_items).any()
-    history = []
-    for _ in progress(range(epochs if can_compare else 0)):
-        loss = light_epoch(graph, table, weights, optimiser, layers, batch_size, reg, generator)
-        history.append(loss)
-    nodes = mix_layers(weights.detach(), table, layers)
-    nodes[torch.cat([graph.activity, graph.popularity]) == 0] = 0
-    user_vectors, item_vectors = nodes.cpu().split([graph.n_users, graph.n_items])
-    return LightGCN(user_vectors, item_vectors, tuple(history))
-
-# %% ../../nbs/method/02_graphs.ipynb #5e770605
-def user_metrics(
-    scores: Float[Tensor, 'b n'],  # Score of each item for each user; known likes are -inf
-    wanted: Float[Tensor, 'b n'],  # 1 at held-out likes
-    k: int,  # Number of places looked at
-) -> Float[Tensor, '2 b']:  # NDCG and recall of each user; nan for a user without held-out likes
-    "Rank the items for each user and look for the held-out likes."
-    k = min(k, scores.shape[1])
-    discount = 1 / torch.arange(2.0, k + 2).log2()
-    top = scores.topk(k)
-    hits = wanted.gather(1, top.indices) * (top.values > -torch.inf)
-    best = wanted.sort(descending=True).values[:, :k] @ discount
-    return torch.stack([hits @ discount / best, hits.sum(1) / wanted.sum(1)])
-
-# %% ../../nbs/method/02_graphs.ipynb #56654976
-def rank_metrics(
-    score: Callable,  # Function of user rows (b) to scores of all items (b n)
-    train: InteractionGraph,  # Likes already known, never recommended again
-    held: InteractionGraph,  # Likes to be found
-    k: int = 10,  # Number of places looked at
-    chunk: int = 1024,  # Number of users scored at once
-) -> dict[str, float]:  # ndcg and recall: means over the users with held-out likes
-    "Rank all items for every user and look for the held-out likes."
-    sums = torch.zeros(2, dtype=torch.float64)
-    n_counted = 0
-    for start in range(0, held.n_users, chunk):
-        users = torch.arange(start, min(start + chunk, held.n_users))
-        known, hidden = train.of(users), held.of(users)
-        scores = score(users).clone()
-        scores[train.users[known] - start, train.items[known]] = -torch.inf
-        wanted = torch.zeros(len(users), held.n_items)
-        wanted[held.users[hidden] - start, held.items[hidden]] = 1
-        counted = wanted.any(1)
-        sums += user_metrics(scores, wanted, k)[:, counted].double().sum(1)
-        n_counted += int(counted.sum())
-    ndcg, recall = (sums / max(n_counted, 1)).tolist()
-    return dict(ndcg=ndcg, recall=recall)

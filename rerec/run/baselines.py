@@ -17,7 +17,7 @@ from torch.nn.functional import cross_entropy
 
 from ..base.core import Catalogue
 from ..base.spellings import normal_form
-from ..method.graphs import LightGCN
+from ..method.lightgcn import LightGCN
 from .scorers import lightgcn_scores, popularity_scores, random_scores
 
 # %% ../../nbs/run/14_baselines.ipynb #7b0ea5bd

@@ -20,7 +20,7 @@ from ..base.data import leakage, load_benchmark, split_queries
 from ..base.distractors import add_candidates
 from ..base.titles import TitleIndex
 from ..method.official import OfficialReward
-from ..method.trainer import ReRecConfig
+from ..method.settings import ReRecConfig
 from .folder import Run, open_run
 from .train import RunData, config_of, train, train_lightgcn_cached
 

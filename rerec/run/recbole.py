@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..method.graphs import InteractionGraph, rank_metrics, train_lightgcn
+from ..method.graphs import InteractionGraph
+from ..method.lightgcn import rank_metrics, train_lightgcn
 from .baselines import SASRec, by_user, next_scores, train_sasrec
 
 # %% ../../nbs/run/15_recbole.ipynb #16442947

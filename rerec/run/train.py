@@ -22,9 +22,11 @@ from ..base.models import ensure_template, load_policy, save_policy
 from ..base.titles import TitleIndex
 from ..method.checkpoints import latest_checkpoint
 from ..method.facts import AttributeGraph
-from ..method.graphs import InteractionGraph, LightGCN, train_lightgcn
+from ..method.graphs import InteractionGraph
+from ..method.lightgcn import LightGCN, train_lightgcn
 from ..method.rewards import DualGraphReward
-from ..method.trainer import ReRecConfig, ReRecTrainer
+from ..method.settings import ReRecConfig
+from ..method.trainer import ReRecTrainer
 from .baselines import ranker
 from .callbacks import MetricsFile, ProgressBar, SharedCheckpoints
 from .evaluation import Evaluation, evaluate
