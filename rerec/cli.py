@@ -16,6 +16,7 @@ from pathlib import Path
 import rerec
 from .base.core import DataError
 from .cli_data import add_data
+from .cli_fields import read_settings
 from rerec.cli_manners import (
     Ticker,
     add_completion,
@@ -27,7 +28,7 @@ from rerec.cli_manners import (
 from .cli_measure import add_bench
 from .cli_score import add_score
 from .cli_serve import add_serve
-from .cli_train import add_train, read_settings
+from .cli_train import add_train
 from .shop.compare import add_evaluate, add_runs
 from .shop.use import add_app, add_recommend
 

@@ -8,7 +8,7 @@ __all__ = ['tidy_names', 'is_plain', 'plain_copy', 'holds_quote', 'csv_pieces']
 # %% ../../nbs/shop/03_csv.ipynb #71fd1f71
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -114,7 +114,14 @@ def _fast_pieces(path, size, names, separator):
         yield piece.rename(dict(zip(piece.columns, tidy_names(piece.columns))))
 
 # %% ../../nbs/shop/03_csv.ipynb #8e2e3633
-def csv_pieces(path, size, refuse, names=None, encoding='utf-8'):
+def csv_pieces(
+    path: Path,  # File of a table
+    size: int,  # Rows of a piece, at most
+    refuse: Callable,  # Gets a record that cannot be read, and its line
+    names: Sequence[str] | None = None,  # Names of columns, if the file has no header
+    encoding: str = 'utf-8',  # Encoding of the file
+) -> Iterator:  # Pieces of the table, polars.DataFrame
+    "Read a CSV file, some rows at a time: fast if that is safe, or else with care."
     separator = separator_of(path, encoding)
     seen = 0
     with tempfile.TemporaryDirectory() as d:
