@@ -14,7 +14,6 @@ import shlex
 from pathlib import Path
 
 from .base.core import DataError
-from .cli_manners import given
 from .shop.use import add_command
 
 # %% ../nbs/cli/03_train.ipynb #5d0c1f7a
