@@ -127,18 +127,6 @@ _ASIDE = re.compile(
 _REST_END = re.compile(rf'[,;!?]\s|{FULL_STOP}\.\s|\s[-–—]\s')
 _DATED = re.compile(r'(.{1,150}?)\s?[(\[（](\d{4})[)\]）]')
 
-# %% ../../nbs/base/17_entries.ipynb #aed1a143
-_CUTS = re.compile(
-    r"""["”’'*_]*(?:,?\s(?:(?:directed|written)\s)?by\s|,?\s?[(（\[](?!\d{4}[)\]）])|["”*]+[\s:,.])"""
-)
-FULL_STOP = r'(?<!\bMr)(?<!\bMrs)(?<!\bDr)(?<!\bSt)(?<!\bvs)(?<!\b[A-Z])'  # What it follows
-_ASIDE = re.compile(
-    rf'\s+[-–—]\s|:\s|{FULL_STOP}[.]\s|[,;!?]\s'
-    r'|\s(?=(?:from|of|in) (?:1[89]|20)\d\d\b|because\b|directed\b|starring\b)'
-)
-_REST_END = re.compile(rf'[,;!?]\s|{FULL_STOP}\.\s|\s[-–—]\s')
-_DATED = re.compile(r'(.{1,150}?)\s?[(\[（](\d{4})[)\]）]')
-
 # %% ../../nbs/base/17_entries.ipynb #b55c8b18
 def _is_described(rest):
     "Check that words describe an item: one is small that no title writes small, or initials."

@@ -50,25 +50,6 @@ _NOT_MEANT = re.compile(
     re.X,
 )
 
-# %% ../../nbs/base/18_prose.ipynb #0bc3d85a
-_OFFER = re.compile(
-    r"""\b(?:recommend(?!ation)\w*|enjoy|try|consider|suggest|watch|check\ out|go\ with|instead
-    |interest|(?:might|may|would|will)\ (?:also\ )?(?:like|love|appreciate)|here\ are
-    |(?:be|is)\ (?:the|a|an|my|your)\ (?:[a-z]+\ )?(?:option|choice|match|bet|pick|fit))\b""",
-    re.I | re.X,
-)
-# Clauses whose titles are not recommended: if you liked Alien; unlike Alien, ...; not Alien
-_NOT_MEANT = re.compile(
-    r"""\b(?:[Ii]f|[Ss]ince|[Bb]ecause|[Aa]s|[Gg]iven\ that|[Aa]lthough|[Ww]hile)
-      \ (?:you|the\ user|he|she|they|it)(?:r\b|\b)[^,.;:!?\n]*[,;:]?
-    | (?:^|(?<=[,;:]\ ))(?:[Ll]ike|[Uu]nlike|[Bb]esides|[Aa]fter|[Ii]nstead\ of|[Rr]ather\ than
-      |[Cc]ompared\ (?:to|with)|[Ss]imilar\ to|[Nn]ot)\ [^,.;:!?\n]*,
-    | (?:\b(?:rather\ than|instead\ of|over|unlike|than|in\ the\ style\ of|similar\ to
-      |reminiscent\ of|compared\ (?:to|with)|not(?:\ even)?)|^Not)
-      \ (?=["“*_'‘A-Z0-9])[^,.;:!?\n]*?(?=\ but\ |[,.;:!?\n]|$)""",
-    re.X,
-)
-
 # %% ../../nbs/base/18_prose.ipynb #e31bb660
 _CONTEXT = re.compile(
     r"""\b(?:you(?:'ve|\ have|r)?|the\ user(?:\ has)?)\ (?:also\ |already\ |really\ )?
