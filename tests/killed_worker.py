@@ -233,8 +233,8 @@ def standing(folder):
 
 
 def shop_standing(folder):
-    """The same for a run on a data set: a whole model of 16-bit weights, and an optimizer that
-    holds their missing digits."""
+    """The same for a run on a data set: a whole model, and an optimizer that holds the missing
+    digits of 16-bit weights."""
     from safetensors.torch import load_file
 
     from rerec.method.checkpoints import latest_checkpoint
@@ -248,10 +248,11 @@ def shop_standing(folder):
     if (folder / 'model').exists():
         run_model(folder)
     if c := latest_checkpoint(folder / 'checkpoints' / 'rerec'):
+        kept = torch.load(c / 'optimizer.pt', weights_only=True)
         found['checkpoint'] = [
             c.name,
             len(load_file(c / 'model.safetensors')),
-            len(torch.load(c / 'optimizer.pt', weights_only=True)['masters']),
+            len(kept.get('masters') or kept['state']),  # float32 weights have no masters
         ]
     return found | reported(folder)
 

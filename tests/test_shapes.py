@@ -9,9 +9,9 @@ root = Path(__file__).resolve().parent.parent
 
 WATCHED = """
 from jaxtyping import TypeCheckError, install_import_hook
-names = ['base.metrics', *(f'method.{n}' for n in 'facts graphs rewards segments advantages curriculum'.split())]
+names = ['base.metrics', *(f'method.{n}' for n in 'facts graphs lightgcn rewards segments advantages curriculum'.split())]
 with install_import_hook([f'rerec.{n}' for n in names], 'beartype.beartype'):
-    import rerec.base.metrics as metrics, rerec.method.facts as facts, rerec.method.graphs as graphs, rerec.method.rewards as rewards
+    import rerec.base.metrics as metrics, rerec.method.facts as facts, rerec.method.graphs as graphs, rerec.method.lightgcn as lightgcn, rerec.method.rewards as rewards
     import rerec.method.segments as segmentation, rerec.method.advantages as advantages, rerec.method.curriculum as curriculum
 import numpy as np, torch
 from rerec.base.core import tiny_queries, tiny_world
@@ -35,7 +35,7 @@ refused(metrics.accuracy, places[0], truth)
 # graphs and rewards
 world, queries = tiny_world(), tiny_queries()
 attributes, people = facts.AttributeGraph.from_catalogue(world), graphs.InteractionGraph.from_catalogue(world)
-taste = graphs.train_lightgcn(people, dim=8, epochs=2)
+taste = lightgcn.train_lightgcn(people, dim=8, epochs=2)
 assert attributes.overlap(torch.tensor([5, 0]), torch.tensor([7, -1])).shape==(2,)
 refused(attributes.overlap, torch.tensor([5, 0]), torch.tensor([7]))
 assert rewards.query_alignment(attributes, places, truth).shape==rewards.preference_alignment(taste.items, places, truth).shape==(3,)
@@ -88,4 +88,4 @@ def test_shapes_are_as_annotated(tmp_path):
             'HOME': str(tmp_path),
         },
     )
-    assert r.stdout.strip() == 'watched 7', r.stdout + r.stderr[-3000:]
+    assert r.stdout.strip() == 'watched 8', r.stdout + r.stderr[-3000:]
