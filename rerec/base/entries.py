@@ -177,14 +177,14 @@ _OWNED = re.compile(r"(?:[A-Z][\w.]* ){1,3}[A-Z][\w.]*['’]s (.+)")
 _YEAR_FIRST = re.compile(r"(?:the )?\d{4}(?:['’]s)? (?:film |version of )?(.+)")
 _YEAR_LAST = re.compile(r'(.+?),? (\d{4})')
 # Elie Wiesel - "Night"; the quote behind the title is trimmed already
-_WRITER_FIRST = re.compile(r'[^"“”«»]{2,60}?(?: [-–—]|:) ["“«](.+?)(?:["”»].*)?')
+_AUTHOR_FIRST = re.compile(r'[^"“”«»]{2,60}?(?: [-–—]|:) ["“«](.+?)(?:["”»].*)?')
 
 # %% ../../nbs/base/17_entries.ipynb #b4aeae06
 def _more_readings(entry, cut_dashes):
     "Read an entry without the words that lead to its title: the film Heat, Michael Mann's Heat."
     lead = _LEAD.match(entry).end()
     readings = readings_of(entry[lead:], cut_dashes) if lead else []
-    for pattern in (_OWNED, _YEAR_FIRST, _WRITER_FIRST):
+    for pattern in (_OWNED, _YEAR_FIRST, _AUTHOR_FIRST):
         found = pattern.fullmatch(entry)
         readings += [found[1]] if found else []
     dated = _YEAR_LAST.fullmatch(entry)
