@@ -165,7 +165,8 @@ def ensure_template(
 def fast_dtype() -> str:  # 'bfloat16' or 'float32'
     "Choose the type of weights that this device computes with fastest."
     if torch.cuda.is_available():
-        return 'bfloat16' if torch.cuda.is_bf16_supported() else 'float32'
+        can = torch.cuda.is_bf16_supported(including_emulation=False)
+        return 'bfloat16' if can else 'float32'
     ask = getattr(torch.cpu, 'get_capabilities', dict)  # PyTorch 2.10 and later
     has_bf16 = any(ask().get(name) for name in ('avx512_bf16', 'amx_bf16', 'bf16'))
     return 'bfloat16' if has_bf16 else 'float32'
