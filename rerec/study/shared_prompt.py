@@ -83,6 +83,7 @@ def prompt_trainers(
     prompt: int = 340,  # Tokens of a prompt
     answer: int = 40,  # Tokens of an answer
     group: int = 8,  # Answers to each prompt, G
+    prompts: int = 1,  # Prompts of a step
 ) -> tuple[SharedGRPOTrainer, GRPOTrainer]:  # Each with a model of its own and equal weights
     "Build two trainers that differ in how often they compute a prompt."
     tokenizer = word_tokenizer([' '.join(f'w{i}' for i in range(1_000))])
@@ -90,7 +91,7 @@ def prompt_trainers(
         output_dir=str(folder),
         max_steps=1,
         learning_rate=1e-6,
-        per_device_train_batch_size=group,
+        per_device_train_batch_size=group * prompts,
         num_generations=group,
         max_completion_length=answer,
         generation_kwargs=dict(min_new_tokens=answer),
@@ -109,7 +110,9 @@ def prompt_trainers(
             model=model,
             reward_funcs=first_token_reward,
             args=args,
-            train_dataset=Dataset.from_list([dict(prompt=p) for p in random_prompts(8, prompt)]),
+            train_dataset=Dataset.from_list(
+                [dict(prompt=p) for p in random_prompts(8 * prompts, prompt)]
+            ),
             processing_class=tokenizer,
         )
         trainer.remove_callback(PrinterCallback)
