@@ -103,6 +103,17 @@ def test_wheel_works_without_developer_tools(installed, tmp_path):
 
 
 @group
+def test_a_search_does_not_start_jax(tmp_path):
+    "JAX, which bm25s starts if it is there, takes three quarters of a GPU's memory."
+    (tmp_path / 'jax').mkdir()
+    (tmp_path / 'jax' / '__init__.py').write_text("raise SystemExit('JAX was imported')")
+    code = f'import sys; sys.path.insert(0, {str(tmp_path)!r}); import '
+    started = subprocess.run([sys.executable, '-c', code + 'bm25s'], capture_output=True, text=True)
+    assert 'JAX was imported' in started.stderr  # the reason for this test is still there
+    for module in ('rerec.run.baselines', 'rerec.shop.retrieval'):
+        subprocess.run([sys.executable, '-c', code + module], check=True)
+
+
 def test_the_command_is_installed(installed, tmp_path):
     r = subprocess.run(
         [sys.executable, installed / 'bin/rerec', 'train', '--help'],

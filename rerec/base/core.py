@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['KINDS', 'DOMAINS', 'Item', 'Query', 'Catalogue', 'tiny_world', 'tiny_queries', 'seed_everything', 'DataError',
-           'write_atomic', 'write_json', 'is_json', 'share_files', 'remove_drafts', 'check_writable', 'claim_plot']
+           'write_atomic', 'write_json', 'is_json', 'share_files', 'remove_drafts', 'check_writable', 'hidden_module',
+           'claim_plot']
 
 # %% ../../nbs/base/01_core.ipynb #d2fdecc8
 import contextlib
@@ -14,6 +15,7 @@ import random
 import secrets
 import shutil
 import stat
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -250,6 +252,19 @@ def check_writable(
             f.flush()
     except OSError as e:
         raise OSError(e.errno, e.strerror, str(folder)) from e
+
+# %% ../../nbs/base/01_core.ipynb #c0de1a02
+@contextlib.contextmanager
+def hidden_module(name: str):  # Name of the module
+    "Make imports inside fail to find a module; afterwards it is as it was."
+    before = sys.modules.get(name)
+    sys.modules[name] = None  # which Python takes for a module that is not there
+    try:
+        yield
+    finally:
+        sys.modules.pop(name)
+        if before is not None:
+            sys.modules[name] = before
 
 # %% ../../nbs/base/01_core.ipynb #5247a2c9
 def claim_plot(

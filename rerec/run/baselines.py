@@ -9,16 +9,18 @@ __all__ = ['RANKERS', 'item_words', 'bm25_scores', 'SASRec', 'windows', 'sasrec_
 # %% ../../nbs/run/14_baselines.ipynb #fd7df38f
 from collections.abc import Callable, Iterable, Sequence
 
-import bm25s
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from ..base.core import Catalogue
+from ..base.core import Catalogue, hidden_module
 from ..base.spellings import normal_form
 from ..method.lightgcn import LightGCN
 from .scorers import lightgcn_scores, popularity_scores, random_scores
+
+with hidden_module('jax'):  # which bm25s would start, and JAX takes most of a GPU
+    import bm25s
 
 # %% ../../nbs/run/14_baselines.ipynb #7b0ea5bd
 def item_words(

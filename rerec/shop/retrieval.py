@@ -12,17 +12,19 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-import bm25s
 import numpy as np
 import torch
 from fastcore.basics import patch
 
-from ..base.core import Query, write_json
+from ..base.core import Query, hidden_module, write_json
 from ..run.baselines import bm25_scores, item_words
 from ..run.folder import provenance
 from ..run.snippets import plain_words
 from .dataset import DataSet, load_data
 from .named_facts import Facts
+
+with hidden_module('jax'):  # which bm25s would start, and JAX takes most of a GPU
+    import bm25s
 
 # %% ../../nbs/shop/46_retrieval.ipynb #da0aba94
 # Weights of the rankings, chosen by trials on the film catalogue (ours)
