@@ -99,9 +99,10 @@ def quote(
     row: int,  # Row of an item
     entries: Sequence[Entry],  # Facts of the item
     unclear: frozenset,  # Values that need their relations
-) -> str:  # 'Alien (1979): Ridley Scott, Horror'
+    letter: str = '',  # Letter to repeat after every fact
+) -> str:  # 'Alien (1979): Ridley Scott, Horror', or 'Alien (1979): Ridley Scott A, Horror A'
     "Write an item with its facts."
-    facts = ', '.join(entry_text(e, unclear) for e in entries)
+    facts = ', '.join(f'{entry_text(e, unclear)} {letter}'.rstrip() for e in entries)
     return f'{snippets.name(row)}: {facts}'
 
 # %% ../../nbs/run/23_lookup.ipynb #dd493a50
@@ -112,8 +113,10 @@ def render_candidates(
     "Write the list of candidates."
     lines = []
     for row in shown.rows:
-        quoted = quote(snippets, row, shown.facts[row], shown.unclear)
-        lines.append(f'{shown.letter(row)}. {quoted}')
+        letter = shown.letter(row)
+        repeated = letter if snippets.letters else ''
+        quoted = quote(snippets, row, shown.facts[row], shown.unclear, repeated)
+        lines.append(f'{letter}. {quoted}')
     return '\n'.join(lines) + '\n'
 
 # %% ../../nbs/run/23_lookup.ipynb #915fb8b3

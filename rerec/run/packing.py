@@ -210,7 +210,7 @@ def query_list(
     return rng.sample(rows, len(rows)), rng.sample(asked, min(len(asked), 4))
 
 # %% ../../nbs/run/24_packing.ipynb #271b4f45
-SHORT_ROWS = 140  # Rows after which a list of five is read well (ours)
+SHORT_ROWS = 50  # Rows after which a list of five is read well (ours)
 
 
 def list_lengths(

@@ -115,6 +115,7 @@ class Snippets:
     most: int = 3  # Facts quoted of each candidate (ours)
     most_named: int = 6  # Facts quoted of each item that the request names (ours)
     likes: Callable | None = None  # (request, rows) to row: entries, as rerec.shop.likes.LikedBy
+    letters: bool = True  # Repeat the letter of a candidate behind each of its facts (ours)
 
     @cached_property
     def entries(self) -> dict[int, tuple[Entry, ...]]:

@@ -31,10 +31,11 @@ from .train import RunData
 
 # %% ../../nbs/run/26_warm.ipynb #342ab768
 WARM_STARTS = dict(
-    graph=dict(n_rows=420, with_queries=False),
-    queries=dict(n_rows=420),
-    short=dict(n_rows=140),
-    sparse=dict(n_rows=420, n_finds=0, n_requests=1),
+    graph=dict(n_rows=210, with_queries=False),
+    queries=dict(n_rows=210),
+    short=dict(n_rows=70),
+    sparse=dict(n_rows=210, n_finds=0, n_requests=1),
+    unmarked=dict(n_rows=210, letters=False),
 )
 ROWS_A_STEP = 2  # With four, the same rows teach less (ours)
 
@@ -89,7 +90,8 @@ def lookup_benchmark(
     if any(shared.values()):
         raise ValueError(f'the split leaks: {shared}')
     titles = TitleIndex(catalogue.items)
-    snippets = Snippets(catalogue, titles, run.facts_in_prompt)
+    letters = WARM_STARTS.get(run.warm, {}).get('letters', True)
+    snippets = Snippets(catalogue, titles, run.facts_in_prompt, letters=letters)
     return LookupData(
         catalogue=catalogue,
         titles=titles,
@@ -176,6 +178,7 @@ def warm_up_rows(
 ) -> list[list[Piece]]:  # Rows in the order they are learned
     "Pack the rows of a warm start."
     settings = dict(WARM_STARTS[run.warm])
+    settings.pop('letters', None)  # a setting of the prompt
     queries = data.train if settings.pop('with_queries', True) else ()
     if run.warm_rows:
         settings['n_rows'] = run.warm_rows
