@@ -153,7 +153,7 @@ def add_bench(commands):  # Subparsers of argparse
     p.add_argument('--candidates', type=int, default=5, help="of 'language' (default 5)")
     p.add_argument('--warm', default='short', choices=WARM, help=warm)
     p.add_argument('--facts-in-prompt', type=int, default=3, help="of 'language' (default 3)")
-    p.add_argument('--warm-rows', type=int, default=0, help="of 'language' (420, or 140 if short)")
+    p.add_argument('--warm-rows', type=int, default=0, help="of 'language' (210, or 70 if short)")
     p.add_argument('--greedy', action='store_true', help=greedy)
     add_count(p, '--answers', "answers sampled in reinforcement of 'language' (default 2560)")
     p.add_argument('--model', default='smollm2', help="of 'language': a name or a folder")

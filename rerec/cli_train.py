@@ -218,7 +218,7 @@ TRAIN_EXAMPLES = """\
 """
 
 # %% ../nbs/cli/03_train.ipynb #5c8b3b29
-WARM = ('graph', 'queries', 'short', 'sparse')  # Warm starts of a language model
+WARM = ('graph', 'queries', 'short', 'sparse', 'unmarked')  # Warm starts of a language model
 
 # %% ../nbs/cli/03_train.ipynb #00538f6e
 def add_count(
