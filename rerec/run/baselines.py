@@ -79,13 +79,14 @@ class SASRec(nn.Module):
     def forward(self, rows: Int[Tensor, 'w t']) -> Float[Tensor, 'w t d']:
         "Predict the vector of the item after each position."
         t = rows.shape[1]
+        # padding is behind a history, so this mask hides it as well
         hide_future = nn.Transformer.generate_square_subsequent_mask(t, device=rows.device)
-        embedded = self.drop(self.norm(self.items(rows) + self.positions.weight[:t]))
+        embedded = self.drop(self.norm(self.items(rows) + self.positions.weight[:t]))  # w t d
         return self.encoder(embedded, mask=hide_future, is_causal=True)
 
     def logits(self, expected: Float[Tensor, '... d']) -> Float[Tensor, '... n']:
         "Score every item against the predicted vectors."
-        return expected @ self.items.weight[: self.n_items].T
+        return expected @ self.items.weight[: self.n_items].T  # without the row of padding
 
 # %% ../../nbs/run/14_baselines.ipynb #4bcab7ef
 def windows(
@@ -96,9 +97,11 @@ def windows(
     pieces = []
     for s in sequences:
         last = len(s) - 1
+        # drawn, or a step after a cut never has a past
         first_cut = 1 + int(torch.randint(length, ()))
         cuts = [*range(first_cut, last, length)] if last > length else []
         ends = [0, *cuts, last]
+        # b + 1: a window ends with the item that begins the next one
         pieces += [torch.as_tensor(s[a : b + 1]) for a, b in zip(ends, ends[1:]) if b > a]
     return pieces
 
@@ -114,12 +117,12 @@ def sasrec_epoch(
     total, count = 0.0, 0
     for part in torch.randperm(len(pieces)).split(batch_size):
         batch = [pieces[i] for i in part]
-        rows = nn.utils.rnn.pad_sequence(batch, True, padding_value=model.n_items)
-        is_item = rows[:, 1:] < model.n_items
+        rows = nn.utils.rnn.pad_sequence(batch, True, padding_value=model.n_items)  # w t+1
+        is_item = rows[:, 1:] < model.n_items  # w t: whether a position has a next item
         expected = model(rows[:, :-1])[is_item]  # one vector for each step of the batch
         loss = cross_entropy(model.logits(expected), rows[:, 1:][is_item], reduction='sum')
         optimiser.zero_grad()
-        (loss / is_item.sum()).backward()
+        (loss / is_item.sum()).backward()  # a mean over steps, not over windows
         optimiser.step()
         total += loss.item()
         count += int(is_item.sum())
@@ -156,7 +159,7 @@ def next_scores(
     if not len(history):
         raise ValueError('an empty history: nothing can follow from it')
     rows = torch.as_tensor(history[-model.length :])
-    return model.logits(model(rows[None])[0, -1])
+    return model.logits(model(rows[None])[0, -1])  # 1 t -> 1 t d -> d -> n
 
 # %% ../../nbs/run/14_baselines.ipynb #7fcd404d
 def by_user(

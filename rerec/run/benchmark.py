@@ -113,10 +113,11 @@ def train_benchmark(
     check: Callable = lambda run, data: None,  # Called with the data before anything is trained
 ) -> dict:  # Content of result.json
     "Fine-tune a language model on a benchmark folder."
-    check_writable(run.folder)
+    check_writable(run.folder)  # before a benchmark is read and LightGCN is trained
     open_run(run)
     data = benchmark(run, official)
     check(run, data)
+    # it pays for a box, which only the official prompt asks for
     reward = official_reward(data, config_of(run, data.settings)) if official else None
     dtype = 'bfloat16' if torch.cuda.is_available() else 'float32'
     # train opens the folder again, so the run goes on as a resumed one

@@ -20,7 +20,7 @@ def log_rows(
 ) -> list[dict]:  # One for each whole line; none if there is no file
     "Read a log, without a last line that was torn; `DataError` for any other broken line."
     text = Path(path).read_text(encoding='utf-8') if Path(path).exists() else ''
-    whole = text[: text.rfind('\n') + 1]
+    whole = text[: text.rfind('\n') + 1]  # -1 + 1 = 0: nothing, if no line has an end
     rows = []
     for n, line in enumerate(whole.splitlines(), 1):
         try:
@@ -72,6 +72,7 @@ class MetricsFile(TrainerCallback):
 
     def on_log(self, args, state, control, logs=None, **kwargs):
         "Append a row to the file."
+        # the summary at the end covers only the part since the last resumption
         if not state.is_world_process_zero or not logs or 'train_runtime' in logs:
             return
         row = dict(stage=self.stage, step=state.global_step)
@@ -121,7 +122,7 @@ class ProgressBar(TrainerCallback):
 
     def on_step_end(self, args, state, control, **kwargs):
         "Advance the bar by a step."
-        if self.bar:
+        if self.bar:  # None in all processes but the first
             self.bar.update(1)
 
     def on_log(self, args, state, control, logs=None, **kwargs):

@@ -49,11 +49,11 @@ def stereotypes(
     domain: str,  # Name of a domain in DOMAINS
 ) -> list[str]:  # Three genres, likeliest first
     "List what the demonstrator thinks that a profile loves; one of the three is true."
-    rng = random.Random(f'{profile} {domain}')
+    rng = random.Random(f'{profile} {domain}')  # the same guesses whatever the seed of a run
     true = loved(profile, domain)[1]
     genres = sorted({v for r, v in world.holders if r == GENRE[domain] and v != true})
     guesses = rng.sample(genres, 2) + [true]
-    rng.shuffle(guesses)
+    rng.shuffle(guesses)  # the position decides how likely a guess is
     return guesses
 
 # %% ../../nbs/run/04_demonstrator.ipynb #d990a443
@@ -74,6 +74,7 @@ def see_need(
         return f'{titles[0]} : not {q.said} but ', q.conditions
     if q.kind == 'interest':
         opening = f'{titles[0]} and {titles[1]} : '
+        # facts that only somebody who forgets the second item would look for
         only_first = sorted(world.facts_of[q.anchors[0]] - world.facts_of[q.anchors[1]])
         if only_first and rng.random() < demo.halves:
             return opening, (rng.choice(only_first),)
@@ -106,7 +107,9 @@ def write_answer(
     for j in q.candidates:
         # a slip turns a verdict around
         verdicts[j] = [(c in facts_of[j]) != (rng.random() < demo.slips) for c in wanted]
+    # the random number is a second key: equal candidates in random order
     ranked = sorted(q.candidates, key=lambda j: (-sum(verdicts[j]), rng.random()))
+    # in random order, or the first line would give the answer away
     examined = rng.sample(ranked[: demo.looks], min(demo.looks, len(ranked)))
     values = ' and '.join(value for _, value in wanted)
     lines = [f'need {opening}{values} .']

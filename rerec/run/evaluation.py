@@ -51,6 +51,7 @@ def groups(
     for domain in [*in_order(rows.domain, DOMAINS), 'all']:
         of_domain = rows if domain == 'all' else rows[rows.domain == domain]
         for kind in [*in_order(of_domain.kind, KINDS), 'all']:
+            # of one domain, (domain, all) and (all, kind) would repeat other groups
             repeats_others = one_domain and (domain == 'all') != (kind == 'all')
             if not repeats_others:
                 of_kind = of_domain if kind == 'all' else of_domain[of_domain.kind == kind]
@@ -110,7 +111,7 @@ class Evaluation:
 
     def save(self, path: str | Path) -> Path:
         "Write the judged answers to a JSON file, and return its path."
-        rows = self.rows.astype(object).where(self.rows.notna(), None)
+        rows = self.rows.astype(object).where(self.rows.notna(), None)  # JSON has no NaN
         return write_json(path, dict(k=self.k, rows=rows.to_dict('records')))
 
     @classmethod
@@ -119,6 +120,7 @@ class Evaluation:
         stored = json.loads(Path(path).read_text(encoding='utf-8'))
         rows = pd.DataFrame(stored['rows'])
         rows['ranked'] = rows.ranked.map(tuple)
+        # a column of nulls alone was read as objects
         return cls(rows.astype(dict(hit=float, ndcg=float, misled=float)), stored['k'])
 
 # %% ../../nbs/run/11_evaluation.ipynb #4e81f080
@@ -185,7 +187,7 @@ def evaluate(
     seed: int = 0,  # Random seed of sampling
 ) -> Evaluation:  # Complete on every process
     "Ask a model each query and judge what it recommends."
-    check_queries(queries)
+    check_queries(queries)  # before the model has worked for an hour, not after
     index = index or TitleIndex(catalogue.items)
     prompts = [prompt(q, catalogue) for q in queries]
     length = max_new_tokens

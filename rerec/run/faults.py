@@ -41,7 +41,7 @@ def given_away(
 ) -> list[str]:  # One sentence for each fault
     "List what the text must not mention and does."
     found = [f'gives {value!r} away' for _, value in need.via if mentions(text, value)]
-    named = [i for match in titles.find(text) for i in match.items]
+    named = [i for match in titles.find(text) for i in match.items]  # misspelled titles, too
     answers = [i for i in named if i in need.truth]
     return found + [f'names the answer {name_of(catalogue, i)!r}' for i in answers]
 
@@ -79,6 +79,6 @@ def faults(
     found = missing_words(need, text, catalogue)
     found += given_away(need, text, catalogue, titles)
     found += contradictions(need, drawer)
-    if len(text) > 600:
+    if len(text) > 600:  # a rewording that has gone astray
         found.append('is longer than 600 letters')
     return found

@@ -83,9 +83,9 @@ def settings_of(
     "Return the settings that two parts of one run must agree on: all but its place."
     kept = {k: v for k, v in asdict(run).items() if k not in ('resume', 'folder')}
     for name in FOLDER_SETTINGS:
-        if Path(kept[name]).is_dir() and kept[name]:
+        if Path(kept[name]).is_dir() and kept[name]:  # Path('') is the current folder
             kept[name] = os.path.abspath(kept[name])
-    return json.loads(json.dumps(kept))
+    return json.loads(json.dumps(kept))  # a tuple becomes a list, as in a stored file
 
 # %% ../../nbs/run/07_folder.ipynb #6ad1fceb
 def read_json(
@@ -111,7 +111,7 @@ def data_checksums(
     "Tell the contents of a data folder apart from other contents."
     folder = Path(folder)
     if (folder / 'data.json').is_file():
-        return read_json(folder / 'data.json')['files']
+        return read_json(folder / 'data.json')['files']  # stored when the data set was built
     found = {}
     for path in sorted(folder.glob('*')) if folder.is_dir() else ():
         if path.is_file() and path.name.startswith(TABLES):
@@ -135,7 +135,7 @@ def changed_files(
     files: dict[str, str],  # File to its SHA-256 now
 ) -> list[str]:  # Names of files, in order
     "List the files that are not what they were."
-    before = old.get('files') or files
+    before = old.get('files') or files  # of an older run nothing is known to differ
     return sorted(name for name in before | files if before.get(name) != files.get(name))
 
 # %% ../../nbs/run/07_folder.ipynb #1d3122aa
@@ -193,7 +193,7 @@ LIBRARIES = ('torch', 'transformers', 'trl', 'peft', 'torch-geometric', 'acceler
 def commit_of_package() -> str | None:
     "Return the commit of the code that runs; None if it is not in a git repository."
     command = ['git', 'rev-parse', 'HEAD']
-    here = Path(remove_drafts.__code__.co_filename).parent
+    here = Path(remove_drafts.__code__.co_filename).parent  # a notebook has no __file__
     try:
         found = subprocess.run(command, capture_output=True, text=True, timeout=5, cwd=here)
     except (OSError, subprocess.SubprocessError):
@@ -217,6 +217,7 @@ def newest_checkpoint(
     "Find the newest checkpoint that was finished; its trainer_state.json is written last."
     files = Path(folder).glob('checkpoint-*/trainer_state.json')
     finished = [file.parent for file in files if is_json(file)]
+    # by number: as text, checkpoint-9 would be newer than checkpoint-10
     return max(finished, key=lambda p: int(p.name.split('-')[1]), default=None)
 
 # %% ../../nbs/run/07_folder.ipynb #f80844dc

@@ -94,6 +94,7 @@ def draw_anchor(
     options = []
     for value in sorted(v for r, v in world.facts_of[i] if r == relation):
         others = [a for a in world.holders[relation, value] if a != i]
+        # of several stars only the first is meant by 'the lead of'
         options += [(value, a) for a in others if world.lead[a, relation] == value]
     if not options:
         return None
@@ -125,6 +126,7 @@ def false_values(
     true = set().union(*(world.facts_of[i] for i in rows))
     found = {}
     for fact, holders in world.holders.items():
+        # one of them becomes a wrong candidate, so it must miss the true condition
         false_answers = [j for j in holders if condition not in world.facts_of[j]]
         if fact[0] == condition[0] and fact not in true and false_answers:
             found[fact[1]] = false_answers
@@ -137,6 +139,7 @@ def write_misinformed(
     rng: random.Random,  # Source of random numbers
 ) -> dict | None:  # Fields of a query
     "Name an item with a false maker or lead; right is what is truly like the item."
+    # a genre has no verb, and is never stated falsely
     drawn = draw_anchor(world, domain, rng, [r for r in ASKED[domain] if r in DID])
     if drawn is None:
         return None
@@ -169,6 +172,7 @@ def write_interest(
         return None
     a, b = rng.sample(others, 2)
     common = world.facts_of[a] & world.facts_of[b]
+    # two items that share more than two facts are nearly the same item
     if len(common) > 2 or not common <= world.facts_of[i]:
         return None
     first, second = world.items[a].title, world.items[b].title
@@ -213,6 +217,7 @@ def draw_candidates(
     truth, wanted, facts = q['truth'], set(q['conditions']), world.facts_of
     named = q.get('anchors', ())
     same_domain = world.rows[world.items[truth].domain]
+    # an item that meets all conditions would be a second right answer
     wrong = [j for j in same_domain if j not in named and not wanted <= facts[j]]
     near = [j for j in wrong if facts[j] & facts[truth]]
     half_right = [j for j in near if facts[j] & wanted]
@@ -237,7 +242,7 @@ def write_queries(
     queries, seen = [], set()
     while len(queries) < n:
         kind = KINDS[len(queries) % 5]
-        domain = DOMAINS[len(queries) // 5 % 2]
+        domain = DOMAINS[len(queries) // 5 % 2]  # changes after each round of the five kinds
         fields = WRITERS[kind](world, domain, rng)
         if fields is None:
             continue

@@ -60,6 +60,7 @@ def draw_conditions(
     if not len(pool):
         return None
     item, other = rng.choice(pool), rng.choice(pool)
+    # a fact that no other item has would point at this one
     own = [f for f in sources.facts[item] if len(sources.holders[f]) > 1]
     shared = [f for f in own if f in sources.facts[other]]
     choice = shared if shared and rng.random() < 0.7 else own
@@ -81,7 +82,7 @@ def name_of(
     "Give the title as people say it: without brackets, article first."
     title = catalogue.items[row].title
     without_brackets = re.sub(r'\s*\([^()]*\)', '', title).strip()
-    return article_forms(without_brackets or title)[0]
+    return article_forms(without_brackets or title)[0]  # a title may be all brackets
 
 # %% ../../nbs/run/18_needs.ipynb #1607a281
 def has_unique_name(
@@ -111,7 +112,7 @@ class Drawer:
     def via_items(self, fact: int, truth, rng) -> list[int]:  # Rows, in random order
         "Find items that can stand for a fact, other than the right ones."
         holders = self.sources.holders[fact].tolist()
-        tried = rng.sample(holders, min(len(holders), 30))
+        tried = rng.sample(holders, min(len(holders), 30))  # a genre may have thousands of items
         return [i for i in tried if i not in truth and self.is_via(i, self.relation[fact])]
 
     def is_via(self, item: int, relation: int) -> bool:
@@ -175,7 +176,7 @@ def draw_misinformed(
     return replace(
         need,
         kind='misinformed',
-        via={condition: item},
+        via={condition: item},  # other conditions are stated openly now
         false={condition: drawer.names[wrong][1]},
         false_answers=tuple(rng.sample(false_answers, min(len(false_answers), 20))),
     )
@@ -192,7 +193,7 @@ def lifts(
     popularity = popularity / max(1, sources.catalogue.n_users)
     likes = np.array(in_group)
     share = likes / max(1, len(group))
-    return likes, share / np.maximum(popularity, 1e-9)
+    return likes, share / np.maximum(popularity, 1e-9)  # 0 for an item that nobody liked
 
 # %% ../../nbs/run/18_needs.ipynb #7b359b46
 def liked_by(
@@ -224,7 +225,7 @@ def draw_interest(
         return None
     a, b = rng.sample(own, 2)
     both = np.intersect1d(sources.likers[a], sources.likers[b])
-    others = np.setdiff1d(both, [user])
+    others = np.setdiff1d(both, [user])  # the answer must follow without the one who asks
     truth = liked_by(sources, others, np.setdiff1d(pool, [a, b]))
     return Need('interest', user, truth, liked=(a, b)) if truth else None
 
@@ -253,7 +254,7 @@ def draw_demographics(
         return None
     group = np.setdiff1d(users_like(sources, user, traits), [user])
     truth = liked_by(sources, group, np.asarray(pool))
-    if not truth or len(group) < 5:
+    if not truth or len(group) < 5:  # fewer than five say nothing about a trait
         return None
     profile = {c: sources.profiles[c][user] for c in traits}
     return Need('demographics', user, truth, profile=profile)

@@ -37,7 +37,7 @@ def title_pattern(
     names: Sequence[str],  # Names of items and values
 ) -> re.Pattern:
     "Compile a pattern that finds names as whole words, the longest first."
-    longest_first = sorted(names, key=len, reverse=True)
+    longest_first = sorted(names, key=len, reverse=True)  # or Toy Story 2 would be Toy Story
     return re.compile('|'.join(rf'(?<!\S){re.escape(name)}(?!\S)' for name in longest_first))
 
 # %% ../../nbs/run/05_policy.ipynb #7043d3a8
@@ -86,7 +86,7 @@ def mini_policy(
         num_attention_heads=4,
         num_key_value_heads=4,
         max_position_embeddings=256,
-        initializer_range=0.08,
+        initializer_range=0.08,  # 0.02 is usual, and suits wider models
         tie_word_embeddings=True,
         pad_token_id=tokenizer.pad_token_id,
         eos_token_id=tokenizer.eos_token_id,
@@ -106,7 +106,7 @@ def exercise_facts(
     having = {}
     for fact in sorted(set().union(*(world.facts_of[j] for j in rows))):
         items = [j for j in rows if fact in world.facts_of[j]]
-        if len(items) <= 2:
+        if len(items) <= 2:  # with three the answer would say little
             having[fact] = items
     return having
 
@@ -166,7 +166,7 @@ def encode_rows(
     completions = tokenizer([c for _, c in rows], add_special_tokens=False).input_ids
     encoded = []
     for prompt, completion in zip(prompts, completions):
-        answer = completion + [tokenizer.eos_token_id]
+        answer = completion + [tokenizer.eos_token_id]  # or it never learns to stop
         encoded.append(dict(input_ids=prompt + answer, labels=[-100] * len(prompt) + answer))
     return encoded
 
@@ -183,7 +183,7 @@ def warm_start_config(
         learning_rate=3e-3,
         lr_scheduler_type='warmup_stable_decay',
         lr_scheduler_kwargs=dict(num_decay_steps=2 * steps // 3, decay_type='linear'),
-        warmup_steps=min(30, steps // 4),
+        warmup_steps=min(30, steps // 4),  # a short run has all three phases, too
         weight_decay=0.01,
         adam_beta2=0.95,
         max_grad_norm=1.0,
@@ -213,7 +213,7 @@ def warm_start(
         model=model,
         args=config,
         train_dataset=encode_rows(tokenizer, rows),
-        data_collator=DataCollatorForSeq2Seq(tokenizer),
+        data_collator=DataCollatorForSeq2Seq(tokenizer),  # pads labels with -100, too
         callbacks=list(callbacks),
     )
     trainer.remove_callback(PrinterCallback)

@@ -81,7 +81,7 @@ def plot_need(
 ):  # (figure, axes) of matplotlib
     "Draw the part of the graphs from which a query was drawn."
     items = [*need.truth[:2], *need.via.values(), *need.liked, *need.false_answers[:2]]
-    items = list(dict.fromkeys(items))
+    items = list(dict.fromkeys(items))  # an item may be in two of these roles
     false_facts = [(condition[0], value) for condition, value in need.false.items()]
     facts = list(dict.fromkeys([*need.conditions, *false_facts]))
     positions = need_layout(items, facts)
@@ -135,6 +135,7 @@ def keys_of_all_answers(
 ) -> set:  # Keys as of query_keys
     "Collect the keys of a query for each of its right items."
     keys = set()
+    # training picks one of several right items later
     for item in query.truth:
         keys |= set(query_keys(replace(query, truth=(item,))))
     return keys
@@ -163,11 +164,13 @@ def generate_queries(
     sources = drawer.sources
     pools = sources.late if late else sources.early
     rng = random.Random(f'{name} {seed}')
+    # without profiles there is nothing to say of a user
     kinds = [k for k in KINDS if k != 'demographics' or sources.profiles]
     per_kind = math.ceil(n / len(kinds))
     texts, counts = set(), Counter()
     for step in range(60 * n if len(users) else 0):
         kind, user = kinds[step % len(kinds)], rng.choice(users)
+        # later draws take any kind, since a kind may have no more to give
         if step < 40 * n and counts[kind] >= per_kind:
             continue
         need = DRAWS[kind](drawer, user, pools[user], rng)

@@ -82,11 +82,12 @@ def recbole(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     argument = json.dumps([name, torch.get_num_threads(), settings])
+    # absolute, since cwd changes; resolve() would follow the link out of the environment
     command = [Path(python).absolute(), '-W', 'ignore', '-c', RECBOLE, argument]
     run = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     if run.returncode:
         raise RuntimeError(f'{python} could not run RecBole -> make rivals: {run.stderr[-800:]}')
-    figures = json.loads(run.stdout.splitlines()[-1])
+    figures = json.loads(run.stdout.splitlines()[-1])  # RecBole prints much before it
     left = {k: torch.from_numpy(v) for k, v in np.load(folder / 'recbole.npz').items()}
     return figures, left
 
@@ -107,6 +108,7 @@ def measure_lightgcn(
     train, valid, test = (
         InteractionGraph(*scores.shape, *left[part]) for part in ('train', 'valid', 'test')
     )
+    # both parts are left out of the ranking, as RecBole does
     known = InteractionGraph(*scores.shape, *torch.cat([left['train'], left['valid']], 1))
     began = time.perf_counter()
     model = train_lightgcn(train, **LIGHTGCN['ours'])
@@ -138,7 +140,7 @@ def layer_from_recbole(
     for kind in ('weight', 'bias'):
         named |= {f'{ours}.{kind}': weights[f'{theirs}.{kind}'] for ours, theirs in names.items()}
         parts = [weights[f'{attention}.{part}.{kind}'] for part in ('query', 'key', 'value')]
-        named[f'self_attn.in_proj_{kind}'] = torch.cat(parts)
+        named[f'self_attn.in_proj_{kind}'] = torch.cat(parts)  # of weights: d d, d d, d d -> 3d d
     return named
 
 # %% ../../nbs/run/15_recbole.ipynb #100f8778
@@ -160,7 +162,7 @@ def from_recbole(
         prefix = f'trm_encoder.layer.{i}.'
         own = {k.removeprefix(prefix): w for k, w in weights.items() if k.startswith(prefix)}
         named |= {f'encoder.layers.{i}.{k}': w for k, w in layer_from_recbole(own).items()}
-    model = SASRec(n - 1, dim, n_layers, **shape)
+    model = SASRec(n - 1, dim, n_layers, **shape)  # n counts the row of padding
     model.load_state_dict(named)
     return model.eval()
 
@@ -189,6 +191,7 @@ def sequences_of_split(
 ) -> tuple[list, list]:  # Films of each user for training, and all films before the test film
     "Turn the parts of RecBole's split into sequences, oldest film first."
     n_users = len(left['scores'])
+    # RecBole takes the first item of each sequence away, so it is put back
     before_valid = torch.cat([left['first'], left['train']], 1)
     before_test = torch.cat([before_valid, left['valid']], 1)
     return by_user(before_valid.T.tolist(), n_users), by_user(before_test.T.tolist(), n_users)
@@ -205,7 +208,7 @@ def measure_sasrec(
     began = time.perf_counter()
     model = train_sasrec(sequences, scores.shape[1], **settings)
     seconds = time.perf_counter() - began
-    weights = {k: v for k, v in left.items() if '.' in k}
+    weights = {k: v for k, v in left.items() if '.' in k}  # only names of weights have a dot
     same = from_recbole(weights, heads=settings['heads'], length=settings['length'])
     our_scores = torch.stack([next_scores(model, h) for h in past])
     same_scores = torch.stack([next_scores(same, h) for h in past])

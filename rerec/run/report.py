@@ -42,7 +42,7 @@ def example_queries(
     n: int,  # Number of examples at most
 ) -> list[Query]:  # One of each kind, the hardest kinds first
     "Choose queries by their position, not by their answers."
-    first = {query.kind: query for query in reversed(queries)}
+    first = {query.kind: query for query in reversed(queries)}  # reversed: the first one stays
     return [first[kind] for kind in reversed(KINDS) if kind in first][:n]
 
 # %% ../../nbs/run/10_report.ipynb #9467f71e
@@ -56,6 +56,7 @@ def example_answers(
     "Write out answers before and after, of kinds as different as possible."
     texts = {}
     for name, evaluation in (('before', before), ('after', after)):
+        # an answer with a fence would end its own block
         texts[name] = evaluation.rows.set_index('id')['text'].str.replace('```', "'''")
     blocks = []
     for query in example_queries(queries, n):
@@ -84,7 +85,7 @@ def plot_series(
         values = [row[key] for row in rows if key in row]
         if values:
             ax.plot(steps, values, marker='.', color=shade, ls=dashes, label=label)
-    if ax.lines:
+    if ax.lines:  # a legend without lines gives a warning
         ax.legend(frameon=False, fontsize=7)
     return fig, ax
 
@@ -157,7 +158,7 @@ def draw_report(
     rows = read_metrics(folder)
     logged = set().union(*rows)
     kinds = {f'eval_accuracy_{k}': k for k in KINDS if f'eval_accuracy_{k}' in logged}
-    compared = dict(list(evaluations.items())[-3:])
+    compared = dict(list(evaluations.items())[-3:])  # LightGCN, before and after
     drawn = dict(
         reward=plot_series(rows, TERMS, 'Reward while training', 'mean over answers'),
         kinds=plot_series(rows, kinds, 'Validation accuracy by kind', 'greedy accuracy'),

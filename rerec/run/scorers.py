@@ -23,6 +23,7 @@ def tie_breakers(
     seed: int = 0,  # Random seed
 ) -> np.ndarray:  # n numbers between 0 and 1
     "Draw random numbers that belong to a query: the same in every process and order."
+    # crc32, since hash() of a text differs from process to process
     return np.random.default_rng([seed, crc32(query.id.encode())]).random(n)
 
 # %% ../../nbs/run/12_scorers.ipynb #3518a4c6
@@ -52,7 +53,7 @@ def evaluate_scores(
     seed: int = 0,  # Random seed of the order among equal scores
 ) -> Evaluation:
     "Rank each query's candidates by a score and judge the first k."
-    of_domain = {q.domain: [] for q in queries}
+    of_domain = {q.domain: [] for q in queries}  # a domain may have no items
     for i, item in enumerate(catalogue.items):
         of_domain.setdefault(item.domain, []).append(i)
     ranked = []
@@ -99,7 +100,7 @@ def lightgcn_scores(
         if query.user is not None:
             vector = users[query.user]
         else:
-            vector = items[list(query.history)].mean(0)
-        return (items[list(rows)] @ vector).numpy()
+            vector = items[list(query.history)].mean(0)  # h d -> d
+        return (items[list(rows)] @ vector).numpy()  # c d, d -> c; c candidates
 
     return score

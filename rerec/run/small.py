@@ -90,6 +90,7 @@ def small_setup(
     world = mini_world()
     parts = split_mini(world, run.seed, run.sizes, run.n_candidates)
     demonstrator = Demonstrator(world, **run.demonstrator)
+    # a step takes 32 rows, and no row is taken twice
     demos = warm_start_data(demonstrator, parts.demos, 32 * run.warm_steps, seed=run.seed)
     texts = [prompt + completion for prompt, completion in demos]
     texts += [mini_prompt(q, world) for q in parts.demos + parts.train]
@@ -143,7 +144,7 @@ def train_small(
     **parts,  # Arguments of train: reward, trainer, say
 ) -> dict:  # Content of result.json
     "Make a small language model a better recommender (the embedded job)."
-    open_run(run)
+    open_run(run)  # before anything is computed: a name that is taken costs no time
     opened = replace(run, resume=True)  # train opens the folder again
     seed_everything(run.seed)
     setup = small_setup(run)

@@ -34,9 +34,9 @@ class Lists:
     def group(cls, rows, values, n: int):
         "Group values by their rows; each of the n rows keeps the order of its values."
         rows = np.asarray(rows, np.int64)
-        order = np.argsort(rows, kind='stable')
+        order = np.argsort(rows, kind='stable')  # stable: values of a row keep their order
         lengths = np.bincount(rows, minlength=n)
-        starts = np.concatenate([[0], np.cumsum(lengths)])
+        starts = np.concatenate([[0], np.cumsum(lengths)])  # n + 1 numbers
         return cls(starts, np.asarray(values, np.int32)[order])
 
 # %% ../../nbs/run/17_sources.ipynb #3995e1a3
@@ -47,7 +47,7 @@ def newest_likes(
 ) -> np.ndarray:  # True where a like is among the newest of its user
     "Mark the newest likes of each user; a single like is never marked (ours)."
     counts = np.bincount(users, minlength=n_users)
-    first = np.cumsum(counts) - counts
+    first = np.cumsum(counts) - counts  # position of each user's oldest like
     position = np.arange(len(users)) - np.repeat(first, counts)  # 0 for the oldest like of a user
     n_newest = np.where(counts > 1, np.maximum(1, np.floor(share * counts)), 0)
     return position >= np.repeat(counts - n_newest, counts)

@@ -77,6 +77,7 @@ def training_queries(
     combinations: set,  # Combinations that must not occur
 ) -> list[MiniQuery]:  # ValueError if there are too few
     "Write training queries that share nothing with the test parts."
+    # three times as many, since some share a pair or a combination with a test
     written = write_queries(world, 3 * n, seed, n_candidates)
     new = [q for q in written if pair_of(q) not in pairs]
     new = [q for q in new if combination_of(q) not in combinations]
@@ -104,6 +105,7 @@ def split_mini(
     validation = free[n_test : n_test + n_validation]
     pairs = {pair_of(q) for q in test + validation + unseen}
     n_train = sizes['demos'] + sizes['train']
+    # odd, since tests have the even seed: two runs share no random numbers
     training = training_queries(world, n_train, 2 * seed + 1, n_candidates, pairs, reserved)
     known = () if repeats else (*training, *validation)
     return Parts(

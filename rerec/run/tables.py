@@ -39,6 +39,7 @@ def table_of(
         text = format_interval(interval_of(rows, metric))
         stand_in = STAND_INS.get(name)
         other = parts.get(stand_in, {}).get(group)
+        # by rankings: two methods can be right equally often on different queries
         is_same = other is not None and rows.ranked.tolist() == other.ranked.tolist()
         return f'{text} = {stand_in}' if is_same and text != '–' else text
 
@@ -88,7 +89,7 @@ def plot_by_kind(
         parts = [rows[rows.kind == kind] for kind in kinds] + [rows]
         mean, low, high = np.array([interval_of(part, metric) for part in parts]).T
         x = np.arange(len(parts)) + 0.14 * (j - (len(evaluations) - 1) / 2)
-        error = np.maximum((mean - low, high - mean), 0)
+        error = np.maximum((mean - low, high - mean), 0)  # rounding may give -1e-17
         style = dict(fmt='osD^v'[j % 5], ms=4, lw=1, color=str(0.7 - 0.7 * j / last))
         ax.errorbar(x, mean, error, label=name, **style)
     ax.set_xticks(range(len(parts)), [*kinds, 'all'], fontsize=8)
@@ -130,6 +131,7 @@ def learning_curve(
     step, length = 0, 0.0  # length: tokens so far, of one answer in each step
     for row in log:
         if 'completions/mean_length' in row:
+            # a logged length stands for all steps since the last one
             length += (row['step'] - step) * float(row['completions/mean_length'])
             step, tokens = row['step'], round(length * answers)
             curve.append(dict(step=step, tokens=tokens, accuracy=accuracy.get(step)))

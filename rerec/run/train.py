@@ -79,6 +79,7 @@ def as_rows(
     "Write queries as the trainer reads them."
     rows = []
     for q in queries:
+        # these reach the reward function by their names
         columns = dict(truth=list(q.truth), candidates=list(q.candidates))
         rows.append(dict(prompt=prompt(q, catalogue), **columns))
     return Dataset.from_list(rows)
@@ -123,6 +124,7 @@ def dual_graph_reward(
 ) -> DualGraphReward:
     "Make the reward of the method: NDCG, query alignment and preference alignment."
     facts = AttributeGraph.from_catalogue(data.catalogue)
+    # the curriculum divides by what these weights allow, so they come from one place
     return DualGraphReward(facts, data.lightgcn.items, data.titles, w1=config.w1, w2=config.w2)
 
 # %% ../../nbs/run/09_train.ipynb #d991c3cf
@@ -134,7 +136,7 @@ def adapter(
 
     if not rank:
         return None
-    shape = dict(r=rank, lora_alpha=2 * rank)
+    shape = dict(r=rank, lora_alpha=2 * rank)  # alpha / r stays 2: one rate fits every rank
     return LoraConfig(**shape, target_modules='all-linear', task_type='CAUSAL_LM')
 
 # %% ../../nbs/run/09_train.ipynb #a440ddbc
@@ -164,7 +166,7 @@ def fine_tune(
         peft_config=adapter(run.lora_rank),
     )
     made.remove_callback(PrinterCallback)  # it would print every log, which the bar shows already
-    last = latest_checkpoint(config.output_dir)
+    last = latest_checkpoint(config.output_dir)  # skips one that is half written
     made.train(resume_from_checkpoint=str(last) if last else None)
     return made
 
@@ -206,13 +208,13 @@ def run_result(
     "Gather the numbers of a run, with what is needed to trace them."
     parts = {part: before_and_after(e, 'warm', 'ReRec') for part, e in found.items()}
     main = next(iter(parts))
-    curriculum = getattr(trainer, 'curriculum', None)
+    curriculum = getattr(trainer, 'curriculum', None)  # your own trainer may have none
     return dict(
         seed=run.seed,
         seconds=seconds,
         steps=trainer.state.global_step,
         best_step=trainer.state.best_global_step,
-        **parts.pop(main),
+        **parts.pop(main),  # the first part gives the main fields
         **parts,
         curriculum=curriculum and curriculum.history,
         provenance=provenance(),
@@ -236,7 +238,7 @@ def store_result(
     answer = answer_with_two_advantages(batch, trainer.processing_class) if batch else None
     pictures = draw_report(folder, found[main], result['curriculum'] or [], answer)
     write_report(folder, asdict(run), result, report_tables(found), examples, pictures)
-    write_json(folder / 'result.json', result)
+    write_json(folder / 'result.json', result)  # last: a folder that has it is complete
     return result
 
 # %% ../../nbs/run/09_train.ipynb #2203c3a3
@@ -268,9 +270,11 @@ def train(
     folder = open_run(run)
     seed_everything(run.seed)
     policy, tokenizer = load_policy(model, **loading)
+    # chat messages need a template, plain text does not
     if not isinstance(data.prompt(data.train[0], data.catalogue), str):
         ensure_template(tokenizer)
     made = fine_tune(run, data, policy, tokenizer, reward, trainer)
+    # before the test queries: a run that stops while it compares keeps its model
     publish(folder / 'model', partial(save_as_loaded, made.model, tokenizer, model))
     # a second copy, since the first was trained in place
     before = load_policy(model, **loading)[0].to(made.model.device)

@@ -88,7 +88,7 @@ def phrases(
     words = relation.replace('_', ' ').strip().lower()
     if words in PHRASES:
         return PHRASES[words]
-    if words.endswith(' by'):
+    if words.endswith(' by'):  # doubled braces stay: value and title come later
         return Forms(
             (f'{words} {{v}}',),
             (f'that was {words} the same hands as {{t}}',),
@@ -208,7 +208,7 @@ def condition_phrase(
     "Put a condition into words, openly or through an item."
     relation, value = condition
     forms = phrases(relation)
-    if condition in need.via:
+    if condition in need.via:  # then the text must not have the value
         return rng.choice(forms.via_item).format(t=name_of(catalogue, need.via[condition]))
     return rng.choice(forms.openly).format(v=value)
 

@@ -32,6 +32,7 @@ def read_mini() -> tuple[list[Item], list]:  # Items, and facts as (row, relatio
         text = files('rerec').joinpath('mini', name).read_text(encoding='utf-8')
         for row in csv.DictReader(text.splitlines()):
             for relation in ASKED[domain]:
+                # len(items) is the row of the item that is appended below
                 facts += [(len(items), relation, value) for value in row[relation].split('; ')]
             items.append(Item(row['title'], domain, int(row['year']), str(len(items))))
     return items, facts
@@ -72,10 +73,10 @@ def simulate_likes(
     profiles = list(PROFILES)
     likes = []
     for user in range(n_users):
-        chance = np.full(n_items, 0.04)
+        chance = np.full(n_items, 0.04)  # n; of items with no loved genre or maker
         for domain in DOMAINS:
             chance[rows[loved(profiles[user % 8], domain)]] = 0.5
-        chance[rows[makers[rng.integers(len(makers))]]] = 0.9
+        chance[rows[makers[rng.integers(len(makers))]]] = 0.9  # last, so it wins over the genre
         liked = np.flatnonzero(rng.random(n_items) < chance)
         likes += [(user, int(i)) for i in rng.permutation(liked)]
     return likes
