@@ -33,7 +33,7 @@ class Clock:
                 return f(*args, **kwargs)
             finally:
                 spent = time.perf_counter() - began
-                self.seconds[part] += spent - self.inside.pop()
+                self.seconds[part] += spent - self.inside.pop()  # parts inside count for themselves
                 if self.inside:
                     self.inside[-1] += spent
 
@@ -68,6 +68,7 @@ def step_parts(
     "Train, and measure where the time of each step goes."
     clock = Clock()
     ends = StepEnds(clock)
+    # the class, since train makes the optimiser
     timed = [(trainer.accelerator, 'backward', 'loss'), (AcceleratedOptimizer, 'step', 'loss')]
     for part, methods in STEP_PARTS.items():
         timed += [(trainer, name, part) for name in methods if hasattr(trainer, name)]

@@ -73,6 +73,7 @@ def trainer_and_config(
         settings = settings | dict(w1=w1, w2=w2)
     else:
         settings.pop('tau', None)  # TRL has no curriculum
+    # what a method sets itself comes last and wins
     settings = settings | dict(max_completion_length=max_new_tokens) | method.settings
     return trainer, config(output_dir=str(folder), max_steps=steps, seed=seed, **settings)
 
@@ -119,6 +120,7 @@ def fine_tune_supervised(
     queries = matching_queries(setup.parts.train, method.only)
     demo = Demonstrator(setup.world, **run.demonstrator)
     pairs = sft_pairs(queries, demo, method.trainer == 'reasons', run.seed)
+    # as many rows as reinforcement has answers, 32 in a batch
     batches = run.steps * SMALL_TRAINER['per_device_train_batch_size'] // 32
     settings = dict(learning_rate=1e-3, save_strategy='no') | method.settings
     folder = Path(run.folder) / 'checkpoints'
@@ -155,6 +157,7 @@ def train_method(
     queries = matching_queries(setup.parts.train, method.only)
     answering = dict(prompt=mini_prompt, batch_size=150, max_new_tokens=max_new_tokens)
     check = task_metrics(setup.parts.validation, setup.world, setup.titles, **answering)
+    # TRL's trainers do not take this argument
     titles = dict(titles=setup.titles) if method.trainer == 'rerec' else {}
     trainer = trainer_class(
         model=model,
@@ -221,6 +224,7 @@ def trained_policy(
         return model, []
     trial = replace(run, folder=folder)
     model, log = train_method(COMPARED[name], model, trial, setup, items, max_new_tokens)
+    # before it is judged: an evaluation that fails costs no training
     publish(Path(folder) / 'model', lambda path: save_policy(model, setup.tokenizer, path))
     shutil.rmtree(Path(folder) / 'checkpoints', ignore_errors=True)
     return model, log
@@ -242,10 +246,11 @@ def measure_method(
     if path.exists():
         return json.loads(path.read_text(encoding='utf-8'))
     job = SETTINGS[setting]
+    # jobs with the embedded job's demonstrations share its warm start
     home = f'{folder}/{setting if job.run else "embedded"}/{seed}'
     run = replace(base, seed=seed, folder=home, **job.run)
     setup, lightgcn = set_up(job, run)
-    began = time.time()
+    began = time.time()  # after the set-up, which all methods share
     if name in RANKERS:
         log = []
         judged = judge_scores(ranker(name, setup.world, lightgcn, seed), setup)

@@ -153,8 +153,8 @@ def epoch_to_plan(
     def epoch():
         rows = np.repeat(plan.next_batch(plan.remaining), 8)
         plan.update(rows, rng.random(len(rows)))
-        plan.next_batch(1)
-        plan.cursor = 0
+        plan.next_batch(1)  # this epoch is used up, so the next one is planned
+        plan.cursor = 0  # the next call takes the whole epoch again
 
     return epoch
 
@@ -163,7 +163,7 @@ def likes_to_learn(
     n: int,  # Number of likes
 ) -> Callable:
     "Prepare an epoch of LightGCN with two batches, whatever the size."
-    graph = movielens_sized(n // 50, n // 100, n)
+    graph = movielens_sized(n // 50, n // 100, n)  # 50 likes a user, 100 an item
     batch_size = ceil(len(graph) / 2)
     return lambda: train_lightgcn(graph, epochs=1, batch_size=batch_size)
 
@@ -172,7 +172,7 @@ def facts_to_store(
     n: int,  # Number of facts
 ) -> Callable:
     "Prepare building a table of facts."
-    facts = movie_sized(n // 10, n, n // 3)
+    facts = movie_sized(n // 10, n, n // 3)  # 10 facts an item, 3 a value
     return lambda: AttributeGraph.from_facts(n // 10, facts)
 
 # %% ../../nbs/study/11_costs.ipynb #c0575a20

@@ -37,7 +37,7 @@ def false_characters(
 ) -> Bool[Array, 'c']:  # One for each character
     "Mark the characters of false steps (ours)."
     wrong = np.zeros(len(text), bool)
-    first = LINE.search(text)
+    first = LINE.search(text)  # the line that states the need
     if first and not sees_need(text, query):
         wrong[first.start() : first.end()] = True
     for claim in claims_of(text, world, titles):
@@ -76,7 +76,7 @@ def mean_over(
     where: Bool[Tensor, 'b t'],  # Tokens to average over
 ) -> Float[Tensor, 'b']:  # NaN for a row without such tokens
     "Average over some tokens of each row."
-    return (values * where).sum(1) / where.sum(1)
+    return (values * where).sum(1) / where.sum(1)  # b t -> b; 0 / 0 is nan
 
 # %% ../../nbs/study/04_credit.ipynb #fdd4bce7
 def credit_shift(
@@ -91,9 +91,9 @@ def credit_shift(
     group = (rewards, penalised, mask, group_size)
     without = reasoning_aware_advantages(*group, Credit(0.0, **settings)).double()
     given = reasoning_aware_advantages(*group, Credit(w_penalty, **settings)).double()
-    bad = penalised & mask
+    bad = penalised & mask  # padding may be marked as penalised
     affected = mask & bad.any(1, keepdim=True)  # all tokens of answers with a penalised step
-    gap = mean_over(given, affected & ~bad) - mean_over(given, bad)
+    gap = mean_over(given, affected & ~bad) - mean_over(given, bad)  # b; nan if none is penalised
     return dict(
         gap=gap.nanmean().item(),
         moved=(given - without).abs()[affected].mean().item(),
@@ -199,8 +199,9 @@ def credit_figures(
 ) -> dict[str, float]:  # NaN where there is nothing to average
     "Measure where the penalty falls in wrong answers, and how large it is (ours)."
     bad = ~seen.right
+    # all right or none right; only wrong answers of these groups are counted below
     same = zero_variance_groups(seen.right, seen.group_size)
-    none_right = same.repeat_interleave(seen.group_size)
+    none_right = same.repeat_interleave(seen.group_size)  # p -> b
     steps = seen.reasons & bad[:, None]  # reasoning of wrong answers
     false = seen.wrong & seen.reasons
     rows = bad.nonzero()[:, 0]

@@ -114,7 +114,7 @@ def resampled_means(
     picked = rng.integers(len(sizes), size=(n, len(sizes)))  # seeds of each resample
     counts = rng.multinomial(sizes[picked], shares[picked])  # (n, seeds, 3)
     means = (counts[..., 2] - counts[..., 0]) / sizes[picked]
-    return means.mean(1)
+    return means.mean(1)  # (n, seeds) -> (n,)
 
 # %% ../../nbs/study/14_differences.ipynb #3a860759
 def difference(

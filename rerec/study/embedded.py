@@ -54,7 +54,7 @@ def stored_log(
     rows = []
     for row in log:
         kept = {k: v for k, v in row.items() if k in LOGGED or k.startswith('eval_accuracy')}
-        if len(kept) > 1:
+        if len(kept) > 1:  # more than the step
             rows.append({k: round(v, 4) for k, v in kept.items()})
     return rows
 
@@ -97,6 +97,7 @@ def true_first_line(
 ) -> str:  # Line as in demonstrations, without the line break
     "State what a query asks for, as a demonstrator without faults does (ours)."
     faultless = Demonstrator(world, slips=0.0, believes=0.0, halves=0.0)
+    # for demographics queries its conditions are a guess, so those of the query are used
     opening, _ = see_need(faultless, query, random.Random(0))
     wanted = ' and '.join(value for _, value in query.conditions)
     return f'need {opening}{wanted} .'
@@ -217,6 +218,7 @@ def sweep_row(
     "Train and judge one row of a sweep (ours)."
     began = time.time()
     data = small_world(run, setup)
+    # checks and checkpoints would take longer than the steps
     brief = dict(eval_strategy='no', save_strategy='no', load_best_model_at_end=False)
     trial = replace(run, seed=seed, folder=f'{run.folder}/sweep', trainer=brief | change)
     shutil.rmtree(trial.folder, ignore_errors=True)
@@ -241,6 +243,7 @@ def sweep(
 ) -> list[dict]:  # Setting, seed, accuracy, reward and seconds
     "Try settings one at a time from the same warm start; finished rows are not repeated (ours)."
     rows = json.loads(Path(out).read_text(encoding='utf-8')) if Path(out).exists() else []
+    # a list, since a dictionary cannot be in a set
     done = [(r['change'], r['seed'], r['steps']) for r in rows]
     run = replace(read_small_run(folder), steps=steps)
     setup = small_setup(run)

@@ -58,7 +58,7 @@ def seed_difference(
     differences = np.array([a[s] - b[s] for s in seeds], float)
     mean = float(differences.mean())
     n = len(seeds)
-    if n == 1:
+    if n == 1:  # one seed has no std
         return mean, float('nan'), float('nan')
     half = float(student.ppf(0.975, n - 1) * differences.std(ddof=1) / n**0.5)
     return mean, mean - half, mean + half
@@ -69,7 +69,7 @@ def verdict(
 ) -> str:  # better, worse, or not significant
     "Say in words what an interval allows one to conclude."
     mean, low, high = difference
-    if low > 0 or high < 0:
+    if low > 0 or high < 0:  # False for the nan of a single seed
         return 'better' if mean > 0 else 'worse'
     return 'not significant'
 
@@ -175,9 +175,10 @@ def tokens_to(
     before = None
     for tokens, reached in measured:
         if reached >= accuracy:
-            if before is None:
+            if before is None:  # reached at the first measurement
                 return float(tokens)
             tokens_before, reached_before = before
+            # a straight line between two measurements
             share = (accuracy - reached_before) / (reached - reached_before)
             return float(tokens_before + (tokens - tokens_before) * share)
         before = (tokens, reached)

@@ -45,6 +45,7 @@ def text_ids(
     "Make token ids for measuring a loss, in which every token of the text has one before it."
     first = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
     ids = [tokenizer(text, add_special_tokens=False)['input_ids'] for text in texts]
+    # the token for unknown words is easy to predict, and would lower the loss
     unknown = [i for i, row in enumerate(ids) if tokenizer.unk_token_id in row]
     if unknown:
         raise ValueError(
@@ -67,7 +68,7 @@ def batch_nats(
     # (texts, tokens, words) -> (texts, words, tokens), as cross_entropy wants its classes
     logits = logits.transpose(1, 2)
     nats = torch.nn.functional.cross_entropy(logits, padded[:, 1:], reduction='none')
-    return (nats * mask[:, 1:]).sum(1).tolist()
+    return (nats * mask[:, 1:]).sum(1).tolist()  # b t -> b
 
 # %% ../../nbs/study/07_forgetting.ipynb #34a82a30
 @dataclass(frozen=True)
@@ -101,6 +102,7 @@ def text_loss(
     with torch.no_grad(), undisturbed(model):
         for start in range(0, len(ids), batch_size):
             nats += batch_nats(model, ids[start : start + batch_size])
+    # - 1, since nothing predicts the start token
     return TextLoss(nats, [len(row) - 1 for row in ids], [len(text) for text in texts])
 
 # %% ../../nbs/study/07_forgetting.ipynb #636aae16
@@ -179,6 +181,7 @@ def values_of(
     part, digits = MEASURES[measure]
     if digits:
         return np.array([int(hit) for hit in row[part][digits]], float)
+    # by the mean length: the mean of these is all nats over all characters
     return np.array(row['text']['nats']) / np.mean(row['text']['characters'])
 
 # %% ../../nbs/study/07_forgetting.ipynb #25b58e02
@@ -197,6 +200,7 @@ def forgotten(
         a = values_of(before, measure)
         b = values_of(after, measure)
         change, low, high = paired_interval(b, a)
+        # nats have no point at which all is lost, and a share of 0 has nothing to lose
         is_share = measure != 'nats per character' and a.any()
         lines[measure] = dict(
             before=a.mean(),

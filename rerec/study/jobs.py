@@ -78,7 +78,7 @@ def next_query(
         domain,
         (truth,),
         tuple(rng.sample(candidates, 5)),
-        history=(*history, a, b),
+        history=(*history, a, b),  # for rankers; the text names a and b only
         user=user,
         anchors=(a, b),
     )
@@ -119,6 +119,7 @@ def set_up(
 ) -> tuple[SmallSetup, object]:  # World, queries and tokenizer; LightGCN
     "Prepare what all methods of a job and seed start from."
     setup = small_setup(run)
+    # a LightGCN of its own: that of the run has learned the held-out likes
     folder = Path(run.folder, 'next' if setting.next_item else '')
     world, parts = job_queries(setting, run, setup.world, setup.parts)
     cached = replace(run, folder=str(folder))

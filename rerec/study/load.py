@@ -136,7 +136,7 @@ def ask_in_turn(
             except (requests.RequestException, ValueError):
                 right = False
             latencies.append(time.perf_counter() - began if right else float('nan'))
-    return latencies[1:]
+    return latencies[1:]  # the first request opened the connections
 
 # %% ../../nbs/study/22_load.ipynb #80df36cd
 def ask_at_once(
@@ -183,6 +183,7 @@ def measure_load(
             asked = (wishes, lambda reply: reply['items'] or reply['retrieved'], users, n)
             ours = ask_at_once(f'{url}/v1/recommend', *asked)
             seconds = time.monotonic() - began
+        # the service has ended by now, so the stub is alone with the users
         asked = ([prompt], lambda reply: 'choices' in reply, users, n)
         alone = ask_at_once(f'{stub}/chat/completions', *asked)
     found, direct = overhead_of(ours, delay), overhead_of(alone, delay)
@@ -198,7 +199,7 @@ def measure_load(
         items=len(data.catalogue),
         overhead=found,
         direct=direct,
-        throughput=users * (n + 1) / seconds,
+        throughput=users * (n + 1) / seconds,  # + 1: the first ones took time, too
     )
 
 # %% ../../nbs/study/22_load.ipynb #f363d01a
@@ -235,7 +236,7 @@ def smollm_sized(
     config = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=width,
-        intermediate_size=width * 8 // 3,
+        intermediate_size=width * 8 // 3,  # 1,536, as SmolLM2
         num_hidden_layers=layers,
         num_attention_heads=9,
         num_key_value_heads=3,
@@ -253,7 +254,7 @@ def seconds_for(
     prompts: Sequence[list[dict]],  # One for each user
 ) -> float:
     "Let users wish at once, and measure the seconds until all are answered."
-    queue = AnswerQueue(backend, wait=0.1)
+    queue = AnswerQueue(backend, wait=0.1)  # long enough for all prompts to be there
     began = time.perf_counter()
     futures = [queue.put(prompt) for prompt in prompts]
     for future in futures:
@@ -275,6 +276,7 @@ def bench_batches(
         [dict(role='user', content=' '.join(f'w{(7 * k + j) % 97}' for j in range(n_words)))]
         for k in range(users)
     ]
+    # n: prompts that the model reads at a time
     seconds = {n: seconds_for(LocalModel(model, tokenizer, most, n), prompts) for n in (users, 1)}
     row = dict(
         name='batch',

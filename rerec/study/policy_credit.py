@@ -47,7 +47,7 @@ def sample_answers(
     config = GenerationConfig(
         do_sample=True,
         temperature=1.0,
-        top_k=0,
+        top_k=0,  # no limit; the default of transformers is 50
         top_p=1.0,
         max_new_tokens=max_new_tokens,
         eos_token_id=tokenizer.eos_token_id,
@@ -57,7 +57,7 @@ def sample_answers(
     with undisturbed(model), torch.inference_mode():
         torch.manual_seed(seed)
         sampled = model.generate(**prompt, generation_config=config)
-    completions = sampled[:, ids.shape[1] :].clone()
+    completions = sampled[:, ids.shape[1] :].clone()  # b p+t -> b t; prompts end in one column
     ended = (completions == tokenizer.eos_token_id).long()
     before_end = ended.cumsum(1) - ended == 0  # up to the first end token, which counts
     return completions, before_end
@@ -111,6 +111,7 @@ def stored_policy_credit(
     "Measure the advantages of a stored policy's answers (ours)."
     model, tokenizer = load_policy(policy)
     graph = AttributeGraph.from_catalogue(setup.world)
+    # of its own run, since the policy was trained with the reward of these vectors
     items = LightGCN.load(run / 'lightgcn.safetensors').items
     reward = DualGraphReward(graph, items, setup.titles)
     queries = setup.parts.train[:n_queries]

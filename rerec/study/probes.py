@@ -29,6 +29,7 @@ def named(
     phrase: str,  # A word or several
 ) -> int:  # Number of times
     "Count a phrase in a text, in any case, but never inside a longer word or number."
+    # the parts with [.,] are for numbers: 4 is not in 3.4 or 4.5
     pattern = rf'(?<![\w-])(?<!\d[.,]){re.escape(phrase)}(?![\w-]|[.,]\d)'
     return len(re.findall(pattern, text, re.I))
 
@@ -38,7 +39,7 @@ def json_of(
 ):  # Contents, or None if it is no JSON
     "Read an answer that should be JSON."
     try:
-        return json.loads(re.sub(r'^\s*```(?:json)?|```\s*$', '', text))
+        return json.loads(re.sub(r'^\s*```(?:json)?|```\s*$', '', text))  # without a fence
     except ValueError:
         return None
 
@@ -121,7 +122,7 @@ def instruction_probes() -> list[Probe]:  # Three for each kind
     "Read the instructions that a program can check (ours)."
     probes = []
     for row in read_probes('instructions.jsonl'):
-        checks = tuple(map(tuple, row['checks']))
+        checks = tuple(map(tuple, row['checks']))  # JSON has lists, and a Probe is frozen
         for topic in row['topics']:
             probes.append(Probe(row['kind'], row['prompt'].format(topic), checks))
     return probes
@@ -157,6 +158,7 @@ def passes_loosely(
 ) -> bool:  # True wherever passes is
     "Check an answer with and without its first and last line and its asterisks (as IFEval)."
     lines = text.split('\n')
+    # a chat model may begin with 'Sure:' and end with 'Anything else?'
     for part in (lines, lines[1:], lines[:-1], lines[1:-1]):
         shorter = '\n'.join(part)
         if passes(shorter, probe) or passes(shorter.replace('*', ''), probe):
@@ -173,6 +175,7 @@ def neighbour_answers(
     for row in rows:
         if row['subject'] == question['subject']:
             found += [answer for answer in row['accept'] if answer not in question['accept']]
+    # what the question names itself may be named in the answer
     return [answer for answer in found if not named(question['question'], answer)]
 
 # %% ../../nbs/study/06_probes.ipynb #9c0bc51f

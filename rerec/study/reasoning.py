@@ -43,7 +43,7 @@ def claims_of(
     claims = []
     for line in LINE.finditer(text):
         title, _, verdicts = line[0].strip().partition(' : ')
-        item = titles.resolve(title, cutoff=1.0)
+        item = titles.resolve(title, cutoff=1.0)  # 1: no typing error is forgiven
         if title == 'Answer' or item == UNKNOWN:
             continue
         values = {value for _, value in world.facts_of[item]}
@@ -77,7 +77,7 @@ def follows(
     marks = {}
     for claim in claims:
         marks[claim.item] = marks.get(claim.item, 0) + (1 if claim.said else -1)
-    chosen = marks.get(parse_answer(text, titles).first, -1)
+    chosen = marks.get(parse_answer(text, titles).first, -1)  # -1: no line examined it
     return chosen > 0 and chosen == max(marks.values())
 
 # %% ../../nbs/study/15_reasoning.ipynb #e03468fb

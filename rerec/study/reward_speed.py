@@ -92,6 +92,7 @@ def reward_pairs(
     import networkx as nx
 
     gen = torch.Generator().manual_seed(seed)
+    # QAS divides by the facts of the right item, so it must have some
     with_facts = torch.tensor(sorted({item for item, _, _ in facts}))
     items = torch.randn(n_items, dim, generator=gen)
     ranked = with_facts[torch.randint(len(with_facts), (n_pairs, 1), generator=gen)]
@@ -158,7 +159,7 @@ uvicorn.run(app, host='127.0.0.1', port=int(sys.argv[2]), log_level='error')
 def free_port() -> int:
     "Find a port of this machine that is free."
     with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
+        probe.bind(('127.0.0.1', 0))  # port 0 lets the system choose
         return probe.getsockname()[1]
 
 # %% ../../nbs/study/08_reward_speed.ipynb #1d4b1248

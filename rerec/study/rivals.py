@@ -48,7 +48,7 @@ def figures_of(
 ) -> dict[str, float]:  # Means over the queries
     "Compute the five figures with the metrics of this package."
     top = ranked[:, :10]
-    hit = ranked_hits(top, truth).any(1).float()
+    hit = ranked_hits(top, truth).any(1).float()  # p 10 -> p
     values = (
         ndcg_at_k(ranked, truth, 10),
         recall_at_k(ranked, truth, 10),
@@ -82,6 +82,7 @@ def ranx_figures(
     run = {}
     right = {}
     for q, (row, right_row) in enumerate(zip(ranked.tolist(), truth.tolist())):
+        # ranx sorts by score: scores that fall keep the order, without ties
         run[f'q{q}'] = {f'd{d}': float(-rank) for rank, d in enumerate(row)}
         right[f'q{q}'] = {f'd{d}': 1 for d in right_row if d >= 0}
     with tempfile.TemporaryDirectory() as d:
@@ -158,7 +159,7 @@ def bench_recbole(
     data=None,  # Folder of data, which is not used
 ) -> list[dict]:
     "Train LightGCN and SASRec here and in RecBole, and compare them."
-    python = rivals()
+    python = rivals()  # before any training starts
     with tempfile.TemporaryDirectory() as d:
         found = dict(lightgcn=measure_lightgcn(python, d), sasrec=measure_sasrec(python, d))
     return beside_recbole(found)

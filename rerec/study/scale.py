@@ -54,7 +54,7 @@ def simulated_likes(
     "Simulate interactions, a few items in most of them."
     columns = dict(
         user=rng.integers(n_users, size=n),
-        id=(n_items * rng.random(n) ** 2.5).astype(int),
+        id=(n_items * rng.random(n) ** 2.5).astype(int),  # the first tenth gets 40 %
         rating=rng.integers(1, 6, size=n),
         time=rng.integers(10**9, size=n),
     )
@@ -95,7 +95,7 @@ STAGES = (
 # %% ../../nbs/study/12_scale.ipynb #c531ba7a
 def peak_gigabytes() -> float:
     "Read the peak memory of this process so far."
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9  # in KiB on Linux
 
 # %% ../../nbs/study/12_scale.ipynb #4d9f1ff5
 def timed_build(
@@ -117,6 +117,7 @@ def timed_build(
     with ExitStack() as patches:
         for name in STAGES:
             stage = clocked(name, getattr(dataset, name))
+            # replaced where build_data looks the name up
             patches.enter_context(patch.object(dataset, name, stage))
         build_data(build, log=lambda text: None)
     return rows
@@ -143,6 +144,7 @@ def build_in_process(
             [sys.executable, '-c', BUILD_PROGRAM, json.dumps(asdict(build))],
             capture_output=True,
             text=True,
+            # the other process imports this package, installed or not
             env=os.environ | dict(PYTHONPATH=str(Path(dataset.__file__).parents[2])),
         )
         if done.returncode:
@@ -201,7 +203,7 @@ def stage_table(
 
     columns = {}
     for row in rows:
-        stages = row['stages'][: len(STAGES)]
+        stages = row['stages'][: len(STAGES)]  # tables are loaded once more at the end
         seconds = {stage['stage']: round(stage['seconds'], 1) for stage in stages}
         total = dict(seconds=round(row['seconds'], 1), gigabytes=round(row['gigabytes'], 1))
         columns[f'{row["likes"]:,} likes'] = seconds | total

@@ -29,10 +29,12 @@ def invented(
     side = ceil(n**0.5)
 
     def word():
+        # consonants and vowels in turn
         return ''.join(rng.choice(letters[j % 2]) for j in range(6)).capitalize()
 
+    # more than the 2 side words that are needed, since some are drawn twice
     words = list(dict.fromkeys(word() for _ in range(4 * side + 50)))
-    pairs = rng.permutation(side * side)[:n]
+    pairs = rng.permutation(side * side)[:n]  # each pair once, so no title comes twice
     return [f'{words[pair // side]} {words[side + pair % side]}' for pair in pairs]
 
 # %% ../../nbs/study/10_search_speed.ipynb #912fb245
@@ -63,6 +65,7 @@ def search_row(
     found = [{titles[i] for i in rows} for rows in ours(answers)]
     if theirs(answers) != found:
         raise AssertionError(f'{name} finds other titles')
+    # timed alone: the seconds of ours come from all its answers
     seconds, *_ = ratio_of(lambda: theirs(answers), lambda: None, 1)
     seconds = seconds / len(answers)
     return dict(

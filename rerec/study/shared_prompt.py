@@ -94,7 +94,7 @@ def prompt_trainers(
         per_device_train_batch_size=group * prompts,
         num_generations=group,
         max_completion_length=answer,
-        generation_kwargs=dict(min_new_tokens=answer),
+        generation_kwargs=dict(min_new_tokens=answer),  # with the limit above: equal lengths
         use_cpu=not torch.cuda.is_available(),
         bf16=False,
         gradient_checkpointing=False,
@@ -148,10 +148,12 @@ def prompt_row(
     "Check that both trainers agree, and time their steps in turns."
     with tempfile.TemporaryDirectory() as d:
         shared, plain = prompt_trainers(d, SHAPES[shape], dtype, **sizes)
+        # ids below 6 are special tokens
         prompt = torch.randint(6, 1_000, (1, sizes['prompt'])).repeat(sizes['group'], 1)
         answers = torch.randint(6, 1_000, (sizes['group'], sizes['answer']))
         ids = torch.cat([prompt, answers], 1)
         apart = largest_logp_difference(shared, plain, ids, sizes['answer'])
+        # 16 bits only show that answers of a group do not see each other
         if apart > (1e-4 if dtype == 'float32' else 0.2):
             raise AssertionError(f'log-probabilities differ by {apart:.2g}')
         ours, theirs, ratio = ratio_of(shared.train, plain.train, rounds)

@@ -37,7 +37,7 @@ def movielens_sized(
     popularity = rng.permutation(1 / (np.arange(n_items) + 30.0))
     item_genres = rng.dirichlet(np.full(genres, 0.15), n_items)
     user_genres = rng.dirichlet(np.full(genres, 0.25), n_users)
-    chance = popularity * (0.03 / genres + 0.97 * user_genres @ item_genres.T)
+    chance = popularity * (0.03 / genres + 0.97 * user_genres @ item_genres.T)  # u n
     # The first of exponential waiting times: sampling without replacement in proportion to chance
     waiting = -np.log(rng.random((n_users, n_items))) / chance
     likes = np.sort(waiting.argsort(1)[:, : max(1, n_likes // n_users)], axis=1)
@@ -62,7 +62,7 @@ def example_loop(
     u = train.n_users
     n = train.n_items
     liked = torch.stack([train.users, train.items + u])  # items are the nodes after the users
-    edges = torch.cat([liked, liked.flip(0)], 1)
+    edges = torch.cat([liked, liked.flip(0)], 1)  # both directions of each like
     model = Reference(u + n, dim, num_layers=layers)
     optimiser = torch.optim.Adam(model.parameters(), lr=lr)
     rows = range(liked.shape[1])
@@ -73,7 +73,7 @@ def example_loop(
             negative = torch.stack([positive[0], torch.randint(u, u + n, (len(index),))])
             both = torch.cat([positive, negative], 1)
             optimiser.zero_grad()
-            ranks = model(edges, both).chunk(2)
+            ranks = model(edges, both).chunk(2)  # scores of liked and of random items
             nodes = both.unique()
             model.recommendation_loss(*ranks, node_id=nodes, lambda_reg=reg).backward()
             optimiser.step()
@@ -159,12 +159,12 @@ def bench(
         try:
             new = [row | provenance() for row in known[name](data=data)]
         except ImportError as e:
-            if only:
+            if only:  # asked for by name, so not skipped silently
                 raise
             print(f'{name:9s} left out: {e}')
             continue
         for row in new:
             print(as_line(row))
         rows += new
-        write_json(out, rows)
+        write_json(out, rows)  # after each: a run that is stopped keeps what it has
     return rows

@@ -69,7 +69,7 @@ def step_trainers(
         output_dir=str(folder),
         save_strategy='no',
         max_steps=steps,
-        learning_rate=0.0,
+        learning_rate=0.0,  # answers keep their kind and length
         loss_type='dapo',
         logging_steps=1,
     )
@@ -103,7 +103,7 @@ def repeated_share(
     batch: dict,  # Last batch of a trainer
 ) -> float:  # Share from 0 to 1
     "Count answers of a batch that occur there before."
-    masks = batch['completion_mask'].bool()
+    masks = batch['completion_mask'].bool()  # padding must not make equal answers differ
     answers = [tuple(ids[mask].tolist()) for ids, mask in zip(batch['completion_ids'], masks)]
     return 1 - len(set(answers)) / len(answers)
 
@@ -120,6 +120,7 @@ def bench_split(
     with tempfile.TemporaryDirectory() as d:
         our_trainer, plain_trainer = step_trainers(d, steps, warm_steps)
         for _ in range(rounds):
+            # in turns, so that a busy minute meets both
             our_steps += step_parts(our_trainer)
             plain_steps += step_parts(plain_trainer)
         repeated = repeated_share(our_trainer.last_batch)
@@ -206,6 +207,7 @@ def equal_work(
 ) -> tuple[float, float]:  # Seconds of ours and of theirs
     "Estimate what a step would take if both trainers sampled answers of the same lengths."
     seconds, longest, mean, theirs = np.asarray(steps, float).T
+    # lengths are centred, so a is a step of ours at mean lengths
     columns = [np.ones_like(seconds), longest - longest.mean(), mean - mean.mean(), theirs]
     (a, _, _, d), *_ = np.linalg.lstsq(np.stack(columns, 1), seconds, rcond=None)
     return float(a), float(a + d)

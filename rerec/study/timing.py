@@ -26,10 +26,11 @@ def ratio_of(
         f()
         return time.perf_counter() - began
 
-    ours()
+    ours()  # the first calls fill caches, and are not counted
     theirs()
     pairs = np.array([(timed(ours), timed(theirs)) for _ in range(rounds)])
     our_seconds, their_seconds = np.median(pairs, axis=0).tolist()
+    # ratios of adjacent calls, which meet the same load
     return our_seconds, their_seconds, float(np.median(pairs[:, 1] / pairs[:, 0]))
 
 # %% ../../nbs/study/18_timing.ipynb #c0575a07
@@ -58,7 +59,7 @@ def growth(
     spent = []
     for _ in range(repeats):
         for call in calls:
-            began = time.process_time()
+            began = time.process_time()  # stands still while other programs run
             call()
             spent.append(time.process_time() - began)
     return np.median(np.reshape(spent, (repeats, -1)), axis=0).tolist()
