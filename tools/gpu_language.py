@@ -1,13 +1,13 @@
-"""Rows of the comparison on a real language model, made on one GPU in about nine minutes, many at once.
+"""Rows of the comparison on a real language model, made on one GPU in about nine minutes.
 
     python tools/gpu_language.py --data benchmark --out rows  # benchmark/movie and benchmark/book
     python tools/gpu_language.py --tiny --out /tmp/rows  # the same with toys, on a CPU
 
 A small model leaves most of a card idle, so that `--workers` rows are made side by side, the most
 valuable first. More is not better: eighteen took turns on an H100 that was busy all the time, and
-none of their trainings was done after seven minutes. `OUT/rows.jsonl` holds every row that is done, and grows while the others run. No
-row begins after `--minutes`, and none goes on a minute and a half after that. The card's name
-stands in the provenance of every row."""
+none of their trainings was done after seven minutes. `OUT/rows.jsonl` holds every row that is
+done, and grows while the others run. No row begins after `--minutes`, and none goes on a minute
+and a half after that. The card's name stands in the provenance of every row."""
 
 import argparse
 import fcntl

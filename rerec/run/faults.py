@@ -51,10 +51,15 @@ def contradictions(
     drawer: Drawer,  # Facts of the items
 ) -> list[str]:  # One sentence for each fault
     "List where a need does not agree with the graph."
-    catalogue, holders = drawer.sources.catalogue, drawer.sources.holders
+    catalogue = drawer.sources.catalogue
+
+    def holders(fact):
+        place = drawer.fact.get(fact)  # a need from a file may name what no item has
+        return () if place is None else drawer.sources.holders[place]
+
     found = []
     for condition in need.conditions:
-        have_it = holders[drawer.fact[condition]]
+        have_it = holders(condition)
         # an item that stands for a condition has to meet it as well
         must_have = list(need.truth)
         if condition in need.via:
@@ -63,7 +68,7 @@ def contradictions(
         found += [f'{name_of(catalogue, i)!r} has no {condition}' for i in lacking]
     for condition, value in need.false.items():
         item = need.via[condition]
-        if item in holders[drawer.fact[condition[0], value]]:
+        if item in holders((condition[0], value)):
             found.append(f'{value!r} is true of {name_of(catalogue, item)!r}')
     return found
 

@@ -77,16 +77,17 @@ def plot_series(
     keys: dict[str, str],  # Logged name to its label
     claim: str,  # Title of the figure: what it shows
     ylabel: str,  # Name of the vertical axis, with its unit
-):  # (figure, axes) of matplotlib
+):  # (figure, axes) of matplotlib; None if nothing was logged
     "Draw logged numbers over steps."
+    if not any(key in row for row in rows for key in keys):
+        return None
     fig, ax = claim_plot(claim, 'step', ylabel)
     for (key, label), shade, dashes in zip(keys.items(), SHADES, DASHES):
         steps = [row['step'] for row in rows if key in row]
         values = [row[key] for row in rows if key in row]
         if values:
             ax.plot(steps, values, marker='.', color=shade, ls=dashes, label=label)
-    if ax.lines:  # a legend without lines gives a warning
-        ax.legend(frameon=False, fontsize=7)
+    ax.legend(frameon=False, fontsize=7)
     return fig, ax
 
 # %% ../../nbs/run/10_report.ipynb #8170a05a

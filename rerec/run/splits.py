@@ -40,9 +40,8 @@ def with_new_text(
     "Leave out queries whose text is known, in whatever capitals and punctuation."
 
     def text_key(query):
-        return query_keys(query)[0]
+        return query_keys(query)[0]  # the first of its keys is that of its text
 
-    # of the keys of a query, the first is that of its text
     texts = {text_key(q) for q in known}
     return tuple(q for q in queries if text_key(q) not in texts)
 

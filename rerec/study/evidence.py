@@ -133,7 +133,8 @@ def question_answers(
             continue
         means = {}
         for method, runs in ((ours, a), (theirs, b)):
-            means[method] = float(np.mean([r['test']['accuracy'] for r in runs]))
+            kept = [r['test']['accuracy'] for r in runs if r['seed'] in seeds]
+            means[method] = float(np.mean(kept))
         answers[question] = dict(
             difference=difference(a, b),
             accuracies=means,
