@@ -67,7 +67,7 @@ class _Part(NamedTuple):
 # Tokens that end an answer, and what a model writes that goes on with the next prompt
 _STOP = re.compile(r'(?:\s*(?:</?s>|<\|[^<>|\n]{1,20}\|>|<(?:eos|end_of_turn|/?bos)>))+\s*\Z')
 _NEXT_PROMPT = re.compile(r'\n(?:Query|Question|Request|User)\s?:')
-_HISTORY = re.compile(r'(?:[a-z]+:)?\[\s?["\'][^\n]*\Z')
+_HISTORY = re.compile(r'(?:[a-z]+:)?\[\s?["\'][^\n]*\Z')  # the likes in a prompt: movies:['Up']
 
 # %% ../../nbs/base/19_answers.ipynb #b3d86fcd
 def _answer_end(text, begin):
@@ -132,6 +132,7 @@ def _whole_title(text, part, is_title):
     start, end, title = trim(text, *lines[0])
     if is_title(title):
         return start, end
+    # marks that trim takes away may belong to the title
     written = text[slice(*lines[0])].strip()
     if not is_title(written):
         return None
@@ -243,7 +244,7 @@ def neutralise(
 ) -> str:  # One line without any mark that a chat template could read
     "Make text harmless inside a prompt."
     invisible = ('Cc', 'Cf', 'Cs', 'Zl', 'Zp')
-    letters = text[: 4 * most].translate(_NEUTRAL)
+    letters = text[: 4 * most].translate(_NEUTRAL)  # more, as rows of spaces will shrink
     visible = ''.join(' ' if unicodedata.category(c) in invisible else c for c in letters)
     line = ' '.join(visible.split())
     return line if len(line) <= most else line[: most - 1].rstrip() + '…'

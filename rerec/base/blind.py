@@ -22,7 +22,7 @@ def blind_traits(
 ) -> Float[np.ndarray, 'n 4']:  # Columns as named in BLIND_TRAITS
     "Compute the numbers that rank items without a request being read (ours)."
     n = len(catalogue)
-    liked = np.asarray(catalogue.likes, int).reshape(-1, 2)[:, 1]
+    liked = np.asarray(catalogue.likes, int).reshape(-1, 2)[:, 1]  # reshape, as there may be none
     popularity = np.bincount(liked, minlength=n)
     facts = np.bincount([f[0] for f in catalogue.facts], minlength=n)
     years = [o.year or 0 for o in catalogue.items]

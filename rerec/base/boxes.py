@@ -27,7 +27,7 @@ def find_boxes(
     for found in _BRACE.finditer(text, begin):
         sign = found[0]
         if sign.isspace():
-            opened.clear()
+            opened.clear()  # no box goes on after a blank line
         elif sign == '{':
             opened.append(None)
         elif sign == '}':
@@ -55,7 +55,7 @@ def latex_to_text(
     latex: str,  # Content of a box
 ) -> str:  # Title or titles; a line break for every double backslash
     "Remove the commands that only set a title in type."
-    text = latex.replace('\\\\', '\n')
+    text = latex.replace('\\\\', '\n')  # first, since the second backslash escapes nothing
     text = _ESCAPED.sub(lambda found: chr(_HIDDEN + ord(found[1])), text)
     text = _LAYOUT.sub(' ', text)
     text = re.sub('[ \t]+', ' ', text)
@@ -135,7 +135,7 @@ def _closed(text):
     "Close the quotes and brackets of JSON that was cut off."
     open_signs = []
     quoted = False
-    for sign in re.findall(r'\\.|["\[\]{}]', text):
+    for sign in re.findall(r'\\.|["\[\]{}]', text):  # an escaped quote ends nothing
         if sign == '"':
             quoted = not quoted
         elif not quoted and sign in '[{':
@@ -147,7 +147,7 @@ def _closed(text):
 # %% ../../nbs/base/14_boxes.ipynb #38278cff
 def _read_json(text):
     "Read JSON, or a list of Python, at the start of a text: (value, length), or None."
-    decoder = json.JSONDecoder(strict=False)
+    decoder = json.JSONDecoder(strict=False)  # line breaks inside of texts are read
     with suppress(ValueError, RecursionError):
         return decoder.raw_decode(text)
     with suppress(ValueError, RecursionError):

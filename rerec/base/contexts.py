@@ -39,7 +39,7 @@ def _begins(around, begin, hit):
         return True
     before = around.text[_BULLET.match(around.text, begin, hit.start).end() : hit.start]
     before = before.rstrip(_OPENING)
-    for _ in range(4):
+    for _ in range(4):  # several openers: and then, maybe, Heat
         rest, _, word = before.rpartition(' ')
         if word.lower().strip('.,:’\'"') not in OPENERS:
             break
@@ -47,7 +47,7 @@ def _begins(around, begin, hit):
     if not before:
         return True
     last = before[-1]
-    if last in ':：':
+    if last in ':：':  # My picks: Heat, but not The Water Horse: Legend
         return bool(_LABEL.search(before) or common_words(before))
     if last in '.!?。！？；、，)]>' or last > '⸀' and _CJK.match(last):
         return True
@@ -55,9 +55,11 @@ def _begins(around, begin, hit):
 
 # %% ../../nbs/base/12_contexts.ipynb #26b933ee
 _DONE = re.compile(r"""[\s.,!?…"”’'»*_`)\]」』》〉]*\Z""")
+# behind a title: a full stop, a bracket, by
 _CUT = re.compile(
     r"""["”’'»*_]*(?:[.!?…]+["”’'*_]*\s|[)\]]*,?\s?[(\[（]|,?\s(?:(?:directed|written)\s)?by\s)"""
 )
+# behind a title or inside of a longer one: a dash, a colon, a comma
 _ASIDE = re.compile(r"""["”’'»*_]*(?:\s[-–—]\s|\s?:\s|,\s)""")
 
 _FIRST_PART = re.compile(r'(?:[^,.;!?()]|(?<=\b[A-Z])\.)*')
@@ -107,11 +109,11 @@ def _ends_a_name(around, hit):
     "Check whether the words before make it the end of a longer name (White Heat, Return to Oz)."
     text = around.text
     before = text[max(0, hit.start - 60) : hit.start]
-    if before[-1:] in '-‐':
+    if before[-1:] in '-‐':  # '', at the start of a text, is in it, too
         return before[-2:-1].isalnum()
     if before[-1:] != ' ':
         return False
-    *others, word = before.split(' ')[-5:-1]
+    *others, word = before.split(' ')[-5:-1]  # the last entry is empty, behind the space
     if not word:
         return False
     if word[-1] == '.':  # an initial, as in Michael J. Fox
@@ -126,7 +128,7 @@ def _ends_a_name(around, hit):
         return not _opens_sentence(text, place) and not title_before(around, hit)
     if not word[0].isupper() or not word[-1].isalnum() or word in ('I', "I'd", "I'll"):
         return False
-    if word[-2:] in ("'s", '’s'):
+    if word[-2:] in ("'s", '’s'):  # Michael Mann's Heat
         return False
     opens = word.lower() in OPENERS and _opens_sentence(text, hit.start - 1 - len(word))
     return not (opens or _forgives_article(hit, word) or title_before(around, hit))
@@ -137,7 +139,7 @@ _SEQUEL = re.compile(
     r'(?:\d{1,4}|I{2,3}|IV|VI{0,3}|IX|X)\b(?![-%])',
     re.I,
 )
-_HYPHEN = re.compile(r"[-‐]\w|['’](?!s\b)[a-z]{1,2}\b")
+_HYPHEN = re.compile(r"[-‐]\w|['’](?!s\b)[a-z]{1,2}\b")  # Heat-like, but not Heat's
 _SMALL = '(?:of|the|in|on|to|for|with|at|from|a|an)'
 # Words of a title up to a year, which is not the year of the hit
 _UP_TO_YEAR = re.compile(
@@ -160,7 +162,7 @@ def _begins_a_name(around, hit):
         return True
     if hit.dated or title_behind(around, hit):
         return False
-    if hit.offered and re.match(' ?:', right):
+    if hit.offered and re.match(' ?:', right):  # behind a candidate a remark begins
         return False
     found = _BEHIND.match(right)
     if _UP_TO_YEAR.match(right) or (found and found['of']):
@@ -240,7 +242,7 @@ def _is_clear(around, hit):
     text = around.text
     if around.one_case or hit.words[0] in FUNCTION_WORDS or not text[hit.start].isupper():
         return False
-    if text[hit.start - 1 : hit.start] != ' ' or hit.end - hit.start < 3:
+    if text[hit.start - 1 : hit.start] != ' ' or hit.end - hit.start < 3:  # M or Up is never clear
         return False
     word = text[max(0, hit.start - 20) : hit.start - 1].rpartition(' ')[2]
     if not word.islower() or not word.isalpha() or word in ('of', 'to', 'the', 'a', 'an', 'as'):

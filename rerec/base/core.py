@@ -143,7 +143,7 @@ def seed_everything(seed: int):  # Random seed, any whole number
     import torch
 
     random.seed(seed)
-    np.random.seed(seed % 2**32)
+    np.random.seed(seed % 2**32)  # NumPy takes 32 bits, and no number below 0
     torch.manual_seed(seed)
 
 # %% ../../nbs/base/01_core.ipynb #753eb89d
@@ -183,12 +183,12 @@ def write_atomic(
         with draft.open('x', encoding='utf-8') as f:
             f.write(text)
             f.flush()
-            os.fsync(f.fileno())
+            os.fsync(f.fileno())  # else a power failure may leave the new name empty
         os.replace(draft, path)
     except OSError as e:
         draft.unlink(missing_ok=True)
         raise OSError(e.errno, e.strerror, str(path)) from e  # a full disk names no file
-    except BaseException:
+    except BaseException:  # an interrupt must leave no draft either
         draft.unlink(missing_ok=True)
         raise
     return path
@@ -222,7 +222,7 @@ def share_files(
         found = path.lstat().st_mode
         if stat.S_ISREG(found) and mode & ~found:
             with contextlib.suppress(OSError):  # another user's file, or a disk without modes
-                path.chmod(stat.S_IMODE(found) | mode)
+                path.chmod(stat.S_IMODE(found) | mode)  # added to, so a script stays executable
 
 # %% ../../nbs/base/01_core.ipynb #7792ebeb
 def remove_drafts(
@@ -248,7 +248,7 @@ def check_writable(
     existing = next(path for path in folders if path.exists())
     try:
         with tempfile.TemporaryFile(dir=existing) as f:
-            f.write(b' ' * 4096)
+            f.write(b' ' * 4096)  # a full disk may still take an empty file
             f.flush()
     except OSError as e:
         raise OSError(e.errno, e.strerror, str(folder)) from e

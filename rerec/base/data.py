@@ -100,7 +100,7 @@ def read_likes(
         if not strict and name not in rows:
             continue
         item = _known_row(row, key, name, rows)
-        user = users.setdefault(row.text('userId'), len(users))
+        user = users.setdefault(row.text('userId'), len(users))  # also one who likes nothing
         if rating >= lowest:
             time = row.number('timestamp') if 'timestamp' in row.values else 0
             timed.append((user, time, item))
@@ -185,6 +185,7 @@ def load_benchmark(
     domain = _domain_of(folder / 'items.csv.gz')
     items = read_items(folder / 'items.csv.gz', domain)
     ratings = sorted(folder.glob('interactions_*'))
+    # ratings come from a later list, with films that the benchmark lacks
     likes, n_users = read_likes(ratings[0], items, liked, strict=False) if ratings else ((), 0)
     facts = read_facts(folder / 'attributes.csv.gz', items)
     catalogue = Catalogue(items, facts, likes, n_users)
@@ -249,6 +250,7 @@ def split_groups(
 
     for i, q in enumerate(queries):
         for key in query_keys(q):
+            # joined with the first query that has the key
             parent[root(i)] = root(first.setdefault(key, i))
     groups = {}
     for i in range(len(queries)):

@@ -25,8 +25,9 @@ def _top_shared(facts, block, domains, k, chance):
     shared[domains[block][:, None] != domains] = 0
     itself = np.arange(block.start, block.stop)
     shared[np.arange(len(shared)), itself] = 0
+    # less than 1, so it only decides between equal numbers
     shared += chance.random(shared.shape, dtype=np.float32) * (shared > 0)
-    top = np.argpartition(shared, -k)[:, -k:]
+    top = np.argpartition(shared, -k)[:, -k:]  # (items of the block, k), not sorted yet
     order = np.argsort(-np.take_along_axis(shared, top, 1))
     top = np.take_along_axis(top, order, 1)
     return np.where(np.take_along_axis(shared, top, 1) > 0, top, -1)
@@ -62,7 +63,7 @@ def balanced_ranks(
     chance: random.Random,  # Source of random numbers
 ) -> list[int]:  # Each rank as often as any other, to within one
     "Draw ranks in random order, each equally often."
-    first = chance.randrange(n)
+    first = chance.randrange(n)  # draws which ranks come once more
     ranks = [(first + k) % n for k in range(n_queries)]
     chance.shuffle(ranks)
     return ranks
@@ -74,7 +75,7 @@ def _deal_ranks(ranks, members, room, chance):
     dealt = {}
     for rank in sorted(ranks, reverse=True):
         k = next((k for k, member in enumerate(waiting) if room[member] >= rank), None)
-        if k is None:
+        if k is None:  # no room anywhere: the query that lacks least
             k = max(range(len(waiting)), key=lambda k: room[waiting[k]])
         dealt[waiting.pop(k)] = rank
     return dealt
@@ -97,7 +98,7 @@ def rank_targets(
         targets[members] = np.array(ranks).T
         if room is not None:
             dealt = _deal_ranks(targets[members, 0].tolist(), members, room, chance)
-            targets[list(dealt), 0] = list(dealt.values())
+            targets[list(dealt), 0] = list(dealt.values())  # column 0 is popularity
     return targets
 
 # %% ../../nbs/base/24_distractors.ipynb #9d03aa03
@@ -145,7 +146,7 @@ def swap_to_targets(
         new_easy = n_easy - easy[out][:, None] + easy[spare][None]
         costs = cost(new_sums, new_easy)
         best_out, best_in = np.unravel_index(costs.argmin(), costs.shape)
-        if costs[best_out, best_in] >= cost(sums, n_easy) - 1e-9:
+        if costs[best_out, best_in] >= cost(sums, n_easy) - 1e-9:  # rounding is no gain
             return chosen
         chosen[fixed + best_out] = int(spare[best_in])
 
@@ -207,7 +208,7 @@ def first_choice(
     n_own = round(own * n_hard)
     around = free(tables.near[right].tolist())
     chosen += chance.sample(around, min(n_own, len(around)))
-    decoy = next((row for row in chosen if row in around), None)
+    decoy = next((row for row in chosen if row in around), None)  # a neighbour that was just drawn
     beside = [] if decoy is None else free(tables.near[decoy].tolist())
     chosen += chance.sample(beside, min(n_hard - n_own, len(beside)))
     domain = tables.domains[query.domain]
@@ -239,7 +240,7 @@ def fair_choice(
     above = (traits[pool] > traits[right]) + 0.5 * (traits[pool] == traits[right])
     # as many must resemble it as before, or it would become the most central one
     alike = np.isin(pool, around)
-    above = np.column_stack([above, alike])
+    above = np.column_stack([above, alike])  # p a -> p a+1
     n = len(chosen)
     goal = np.append(targets, alike[:n].sum()).astype(float)
     is_easy = np.isin(pool, easy).astype(float)

@@ -69,7 +69,7 @@ def label_end(
 ) -> int:  # Number of characters that only announce what follows
     "Measure the label before a title: `My picks: Heat`."
     end = 0
-    for _ in range(3):
+    for _ in range(3):  # several labels: My picks: Films: Heat
         found = _LABELLED.match(text, end)
         if not found:
             break
@@ -109,13 +109,14 @@ def trim(
     begin = tags.end() if tags else begin
     part = part[begin:].rstrip(f' \t\r\n{QUOTES}*_[],;|')
     if part.endswith('>'):
-        part = part[:-100] + _TAGS_BEHIND.sub('', part[-100:])
+        part = part[:-100] + _TAGS_BEHIND.sub('', part[-100:])  # else slow in a long text
     part = part.rstrip(' "“”*_`')
     title = part.lstrip(f' \t\r\n{QUOTES}*_[]-•–|#>')
     end = start + begin + len(part)
     return end - len(title), end, title
 
 # %% ../../nbs/base/17_entries.ipynb #aed1a143
+# by, a bracket without a year, a closing quote
 _CUTS = re.compile(
     r"""["”’'*_]*(?:,?\s(?:(?:directed|written)\s)?by\s|,?\s?[(（\[](?!\d{4}[)\]）])|["”*]+[\s:,.])"""
 )
@@ -196,9 +197,9 @@ _SAID_YEAR = re.compile(r'\b(?:1[89]|20)\d\d\b')
 # %% ../../nbs/base/17_entries.ipynb #520b2687
 def _in_the_year(index, entry, title, row, among):
     "Choose between items of one title by a year that the rest of the entry says."
-    if title.endswith(')'):
+    if title.endswith(')'):  # its own year has chosen already
         return row
-    for year in _SAID_YEAR.findall(entry.replace(title, ' ', 1))[:3]:
+    for year in _SAID_YEAR.findall(entry.replace(title, ' ', 1))[:3]:  # not the title's own
         other = index.resolve_answer(f'{title} ({year})', among, slips=False)
         if other != UNKNOWN and index.years[other] == int(year):
             return other

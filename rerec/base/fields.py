@@ -63,7 +63,7 @@ def _number(found):
     if found['n']:
         return int(found['n']), (found['open'], found['close'])
     if found['round']:
-        return ord(found['round']) - 0x245F, 'round'
+        return ord(found['round']) - 0x245F, 'round'  # the number 1 in a circle is U+2460
     if found['key']:
         return int(found['key']), 'key'
     if found['letter']:
@@ -94,7 +94,7 @@ def numbered_spans(
         number, style = _number(mark)
         chain = waiting.pop((style, number), None)
         if chain is None:
-            if number != 1 and mark.start() > opening:
+            if number != 1 and mark.start() > opening:  # inside a line a list begins with 1
                 continue
             chain = []
             chains.append(chain)
@@ -152,7 +152,7 @@ def dated_fields(
 ) -> list[tuple[int, int]]:  # Start and end of each; none if there are no two years
     "Split a line behind the years of its titles: `Alien (1979), Heat (1995)`."
     years = [m.end() for m in _YEAR.finditer(text, start, end)]
-    if not years or common_words(text[start : years[0]]):
+    if not years or common_words(text[start : years[0]]):  # a sentence leads to the first
         return []
     cuts = [(start, start)]
     for year, following in zip(years, years[1:]):
@@ -250,6 +250,7 @@ def line_fields(
         cuts = [(start, start), *cuts, (end, end)][: 4 * MAX_RANKED]
         fields = joined_fields(text, cuts, is_title)
         names = [trim(text, a, b)[2] for a, b in fields]
+        # I cannot say; Heat is long: a sentence, and no list
         if not any(is_sentence(name) and not is_title(name) for name in names):
             return fields
     fields = dated_fields(text, start, end) or comma_fields(text, start, end, is_title)

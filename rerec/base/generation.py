@@ -113,7 +113,7 @@ def greedy(
     ends = sorted({i for i in (*known, tokenizer.eos_token_id) if i is not None})
     pad = tokenizer.pad_token_id
     if pad is None:
-        pad = ends[0] if ends else 0
+        pad = ends[0] if ends else 0  # masked, so any id will do
     return GenerationConfig(
         do_sample=False,
         num_beams=1,
@@ -143,7 +143,7 @@ def undisturbed(
             yield model
     finally:
         for module, mode in modes:
-            module.training = mode
+            module.training = mode  # train() would set the modules inside, too
         random.setstate(python_state)
         np.random.set_state(numpy_state)
 
@@ -217,6 +217,7 @@ class BatchStreamer(BaseStreamer):
             self.ids = [[] for _ in value]
             return
         for row, token in enumerate(value.tolist()):
+            # no end yet; behind an end comes padding
             if len(until_end(self.ids[row], self.config)) == len(self.ids[row]):
                 self.ids[row].append(token)
                 self.pass_on(row)
@@ -263,11 +264,11 @@ def generate_answers(
     mine = share([len(i) for i in ids], rank, size)
     config = greedy(model, tokenizer, max_new_tokens)
     if temperature > 0:
-        config.update(do_sample=True, temperature=temperature, top_k=0)
+        config.update(do_sample=True, temperature=temperature, top_k=0)  # 0: from all tokens
     found = {}
     bar = tqdm(total=len(mine), desc='answers', disable=not progress or rank > 0)
     with undisturbed(model), bar:
-        torch.manual_seed(seed + rank)
+        torch.manual_seed(seed + rank)  # each process draws its own; undone behind the with
         for start in range(0, len(mine), batch_size):
             batch = mine[start : start + batch_size]
             streamer = listen and BatchStreamer(tokenizer, config, listen, batch)

@@ -35,6 +35,7 @@ def only_name(
             names = [name for name in archive.namelist() if not name.endswith('/')]
     except zipfile.BadZipFile as e:
         raise DataError(f'cannot be read: {e}', path, remedy='fetch the file again') from None
+    # macOS packs a second entry beside each file
     names = [name for name in names if not name.startswith('__MACOSX')]
     if len(names) != 1:
         raise DataError(f'holds {len(names)} files', path, remedy='unpack it, and name one of them')
@@ -62,6 +63,7 @@ def open_packed(
     if suffix == '.zst':
         import pyarrow as pa
 
+        # the stream of Arrow cannot peek
         return io.BufferedReader(pa.CompressedInputStream(pa.OSFile(str(path)), 'zstd'))
     if suffix == '.zip':
         name = only_name(path)
@@ -77,6 +79,7 @@ def text_encoding(
     if start.startswith((b'\xff\xfe', b'\xfe\xff')):
         return 'utf-16'
     if start.count(0) > len(start) / 4:  # half of the bytes of English text, a few in others
+        # the zero of an English letter comes first in big-endian text
         return 'utf-16-be' if start[0] == 0 else 'utf-16-le'
     return encoding
 
@@ -94,6 +97,7 @@ def read_lines(
             encoding = text_encoding(start, encoding)
             end = '\r' if b'\r' in start and b'\n' not in start else '\n'
             if end == '\r' or encoding.startswith('utf-16'):
+                # decoded already, and encoded once more for the loop below
                 f = (text.encode() for text in io.TextIOWrapper(f, encoding, newline=end))
                 encoding = 'utf-8'
             for n, raw in enumerate(f, 1):
@@ -104,6 +108,7 @@ def read_lines(
         raise DataError(f'is not {encoding}', path, n, remedy='save the file as UTF-8') from None
     except (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as e:
         problem = f'cannot be read: {e}'
+        # line n was whole, the next one is not
         raise DataError(problem, path, n + 1, remedy='fetch the file again') from None
 
 # %% ../../nbs/base/03_lines.ipynb #a96a5ae9
@@ -122,9 +127,10 @@ def separator_of(
     outside = re.sub('"[^"]*"', '', first)
     if '::' in outside:
         return '::'
+    # a header in a .tsv file may have more commas than tabs
     if table_kind(path) == '.tsv' and '\t' in outside:
         return '\t'
-    return max(',;\t|', key=outside.count)
+    return max(',;\t|', key=outside.count)  # without any of them, the comma
 
 # %% ../../nbs/base/03_lines.ipynb #c355377e
 def literal_cells(
@@ -150,7 +156,7 @@ def record_cells(
 ) -> list[str] | None:  # None if a quote is still open at its end
     "Split a record of a CSV file into cells."
     plain = text.rstrip('\r\n')
-    if '"' not in plain or len(separator) > 1:
+    if '"' not in plain or len(separator) > 1:  # csv takes a separator of one letter
         return plain.split(separator)
     csv.field_size_limit(2**31 - 1)  # a description may have more than 131,072 letters
     try:
@@ -158,6 +164,7 @@ def record_cells(
     except csv.Error as e:
         if 'unexpected end' in str(e):
             return None
+    # lines that make no sense together are no record
     return literal_cells(plain, separator) if '\n' not in plain else []
 
 # %% ../../nbs/base/03_lines.ipynb #ead9016c

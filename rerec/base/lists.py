@@ -187,6 +187,7 @@ def entry_spans(
     bulleted = _bulleted(text, lines)
     spans = []
     for a, b in bulleted or lines[:1]:
+        # a line may hold a numbered list itself
         spans += numbered_spans(text, a, b) or ([(a, b)] if bulleted else [])
     if len(spans) > 1:
         return spans[:MAX_RANKED]

@@ -40,7 +40,7 @@ def first_times(
     rows: Int[Tensor, 'b k'],  # Item rows, -1 for none
 ) -> Bool[Tensor, 'b k']:  # False for -1 and for an item that is also further left
     "Mark where an item is listed for the first time."
-    same = rows[:, :, None] == rows[:, None, :]
+    same = rows[:, :, None] == rows[:, None, :]  # b k k
     # below the diagonal: equal to an earlier position
     earlier = same.new_ones(same.shape[1:]).tril(-1)
     repeated = (same & earlier).any(-1)
@@ -52,8 +52,8 @@ def ranked_hits(
     truth: Int[Tensor, 'b m'],  # Right rows, padded with -1
 ) -> Bool[Tensor, 'b k']:  # True at the positions that earn something
     "Mark the positions that hold a right item not listed before."
-    right = (ranked[:, :, None] == truth[:, None, :]).any(-1)
-    return right & first_times(ranked)
+    right = (ranked[:, :, None] == truth[:, None, :]).any(-1)  # b k m -> b k
+    return right & first_times(ranked)  # -1 equals -1 above, but is never a first time
 
 # %% ../../nbs/base/20_metrics.ipynb #b607f726
 def discounts(
@@ -68,7 +68,7 @@ def n_right(
 ) -> Int[Tensor, 'b']:  # A row given twice counts once, -1 never
     "Count the different right items."
     none = truth.new_full((len(truth), 1), -1)
-    steps = truth.sort(-1).values.diff(dim=-1, prepend=none)
+    steps = truth.sort(-1).values.diff(dim=-1, prepend=none)  # b m; 0 at -1 and at repeats
     return (steps != 0).sum(-1)
 
 # %% ../../nbs/base/20_metrics.ipynb #30f9dba1
@@ -82,10 +82,10 @@ def ndcg_at_k(
         raise ValueError(f'at least one place has to count, got k={k}')
     worth = discounts(k).to(ranked.device)
     hits = ranked_hits(ranked[:, :k], truth)
-    gain = (hits * worth[: ranked.shape[1]]).sum(-1)
+    gain = (hits * worth[: ranked.shape[1]]).sum(-1)  # numerator of NDCG: b k -> b
     # without a right item the gain is 0, and so is the quotient
     n_best = n_right(truth).clamp(1, k)
-    best = worth.cumsum(0)[n_best - 1]
+    best = worth.cumsum(0)[n_best - 1]  # denominator, the sum up to min(m, k)
     return gain / best
 
 # %% ../../nbs/base/20_metrics.ipynb #8bf739fa
@@ -142,6 +142,7 @@ def read_official_titles(
 ) -> list[str]:  # As RecBench+ goes on to compare them
     "Read titles out of an answer as RecBench+ does."
     if domain == 'book':
+        # strip takes single letters away; the script of the benchmark does so
         return text.strip().strip('Recommended books (separated by [SEP]):').split('[SEP]')
     pieces = [s.strip().strip("'").strip('"').strip() for s in text.split('[SEP]')]
     titles = [re.sub(r'\s\(\d{4}\)$', '', s).strip() for s in pieces]

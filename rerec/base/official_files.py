@@ -28,7 +28,7 @@ def _unused(name, used):
     "Append a number to a name that is taken already; `used` counts how often each was wanted."
     found = name
     while found in used:
-        used[name] += 1
+        used[name] += 1  # goes on where it stopped, so 20,000 equal titles take linear time
         found = f'{name} #{used[name]}'
     used[found] = 1
     return found
@@ -44,7 +44,7 @@ def official_titles(
         letters = str(item)[:1_000]
         visible = ''.join(' ' if unicodedata.category(c) in _INVISIBLE else c for c in letters)
         plain = ' '.join(visible.translate(_UNSAFE).split())
-        plain = re.sub(' ?([/‹›]) ?', r'\1', plain)
+        plain = re.sub(' ?([/‹›]) ?', r'\1', plain)  # as answers lose these spaces
         names.append(_unused(plain[:280].strip() or 'untitled', used))
     return names
 
@@ -105,6 +105,7 @@ def write_training(
 # %% ../../nbs/base/07_official_files.ipynb #2961f097
 def _official_look_up(items, resolve):
     "Look titles up by their official names first, then by another function."
+    # title_rows asks with spaces for underscores
     rows = {name.replace('_', ' '): i for i, name in enumerate(official_titles(items))}
 
     def look_up(title):
@@ -208,7 +209,7 @@ def write_graph(
 ) -> Path:  # Path of the written file
     "Write facts as a graph in GEXF: items, under official titles, and values joined by relations."
     items = official_titles(catalogue.items)
-    used = dict.fromkeys(items, 1)
+    used = dict.fromkeys(items, 1)  # a value called like an item gets a number
     values = {}
     for _, _, value in catalogue.facts:
         if value not in values:
@@ -258,6 +259,7 @@ def _node_rows(root, labels, items, resolve):
 def _edge_fact(edge, names, rows, labels):
     "Read one edge as (item row, relation, value); None if it joins no item to a node."
     ends = [edge.get('source'), edge.get('target')]
+    # a value has row -1, so the item comes first
     item, value = sorted(ends, key=lambda end: rows.get(end, -1), reverse=True)
     if rows.get(item, -1) < 0 or value not in labels:
         return None

@@ -40,7 +40,7 @@ class MasterAdamW(torch.optim.AdamW):
         "Step the float32 copies, and round them into the weights."
         for master, weight in zip(self.masters, self.weights):
             master.grad = None if weight.grad is None else weight.grad.float()
-        loss = super().step(closure)
+        loss = super().step(closure)  # m + Δ, in float32
         for master, weight in zip(self.masters, self.weights):
             weight.copy_(master)
             master.grad = None

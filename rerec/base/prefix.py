@@ -144,7 +144,7 @@ class SiblingDecoder:
         _, weight = model_facts(model)
         self.bias = attention_bias(_sibling_mask(prompt_mask, siblings, steps), weight.dtype)
         last = (prompt_mask.sum(1, keepdim=True) - 1).clamp(min=0)
-        self.ids = prompt_ids[:, -1:].repeat(1, siblings)
+        self.ids = prompt_ids[:, -1:].repeat(1, siblings)  # p 1 -> p n
         self.position = last.repeat(1, siblings)
 
     @torch.no_grad()
@@ -177,9 +177,9 @@ def draw_tokens(
     if u is None:
         u = torch.rand(len(probs), dtype=double, device=probs.device)
     total = probs.cumsum(1, dtype=double)
-    sought = u.to(double)[:, None] * total[:, -1:]
+    sought = u.to(double)[:, None] * total[:, -1:]  # b 1: a share of the true sum
     tokens = torch.searchsorted(total, sought, right=True)[:, 0]
-    return tokens.clamp(max=probs.shape[1] - 1)
+    return tokens.clamp(max=probs.shape[1] - 1)  # rounding may lead beyond the last
 
 # %% ../../nbs/base/26_prefix.ipynb #51ac0d1a
 def _sibling_table(groups, device):
@@ -280,7 +280,7 @@ def can_share(
     if getattr(config, 'sliding_window', None) and getattr(config, 'use_sliding_window', True):
         return 'it has a sliding window'
     training = model.training
-    model.eval()
+    model.eval()  # with dropout any two runs differ
     try:
         by_sharing, by_padding = furthest_apart(model)
     except Exception as e:  # whatever a model raises here, training can go on without sharing

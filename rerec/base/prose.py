@@ -70,6 +70,7 @@ def _sentences(text):
     quoted = quoted_spans(text)
     start = 0
     for found in _SENTENCE_END.finditer(text):
+        # a full stop that is the last sign in quotes ends the sentence, too
         if not any(a <= found.start() < b - 1 for a, b in quoted):
             yield text[start : found.end()].strip()
             start = found.end()
@@ -88,7 +89,7 @@ def _meant_part(sentence):
     quoted = quoted_spans(sentence)
     for found in _NOT_MEANT.finditer(sentence):
         if found[0] and not any(a <= found.start() < b for a, b in quoted):
-            blank = ';' + ' ' * (len(found[0]) - 1)
+            blank = ';' + ' ' * (len(found[0]) - 1)  # as long, so that later places stay
             sentence = sentence[: found.start()] + blank + sentence[found.end() :]
     return sentence
 

@@ -42,7 +42,7 @@ class Row:
             value = float(self.values.get(field))
         except (TypeError, ValueError):
             self.wrong(field, f'is not a number: {self.values.get(field)!r}')
-        if not math.isfinite(value):
+        if not math.isfinite(value):  # float reads nan and inf, too
             self.wrong(field, f'is not a finite number: {value}')
         if not low <= value <= high:
             self.wrong(field, f'{value:g} lies outside {low:g} to {high:g}')
@@ -99,7 +99,7 @@ def json_value(
                 return ast.literal_eval(text.strip())
             except (ValueError, SyntaxError, MemoryError, RecursionError):
                 pass
-        raise
+        raise  # the error of JSON, not that of the literal
 
 # %% ../../nbs/base/02_rows.ipynb #6b439b3b
 def json_lines(
@@ -137,6 +137,7 @@ def is_object(
         value = json_value(text)
     except ValueError:
         return False
+    # {"items": [...]} holds rows: its only value is a list
     holds_rows = isinstance(value, dict) and [type(v) for v in value.values()] == [list]
     return isinstance(value, dict) and not holds_rows
 
@@ -197,7 +198,7 @@ def read_rows(
     if reader is None:
         raise DataError('unknown kind of file', path, remedy=f'use one of {", ".join(READERS)}')
     for n, values in reader(path):
-        for field in need:
+        for field in need:  # in every row, since objects may lack a key
             if field not in values:
                 remedy = f'the file has {", ".join(map(str, values))}'
                 raise DataError('is missing', path, n, field, remedy)

@@ -45,7 +45,7 @@ def pack_group(
     device = prompt.device
     lengths = [len(answer) for answer in answers]
     blocks = [torch.cat([prompt[-1:], answer[:-1]]) for answer in answers]
-    ids = torch.cat([prompt[:-1], *blocks])
+    ids = torch.cat([prompt[:-1], *blocks])  # l; the prompt's last token begins each answer
     inside = [torch.arange(m - 1, m - 1 + n, device=device) for n in lengths]
     positions = torch.cat([torch.arange(m - 1, device=device), *inside])
     labels = torch.cat([ids.new_full((m - 1,), -100), *answers])
@@ -71,6 +71,7 @@ def stack_groups(
         return torch.cat([pad(row, (0, n), value=value) for row, n in zip(rows, missing)])
 
     mask = torch.cat([pad(group.mask, (0, n, 0, n)) for group, n in zip(groups, missing)])
+    # a row of a softmax must see something, so padding sees itself
     mask |= torch.eye(width, dtype=torch.bool, device=mask.device)
     lengths = [answers for group in groups for answers in group.lengths]
     ids, positions, labels = stacked('ids', 0), stacked('positions', 0), stacked('labels', -100)
@@ -87,6 +88,6 @@ def siblings_together(
 
     def cost(k):
         tokens = prompt - 1 + k * answer
-        return ceil(group / k) * tokens * (6 * width + tokens)
+        return ceil(group / k) * tokens * (6 * width + tokens)  # L(6d + L) for each sequence
 
-    return min(range(group, 0, -1), key=cost)
+    return min(range(group, 0, -1), key=cost)  # if equal, the most siblings

@@ -132,7 +132,7 @@ def _with_guesses(names):
     "Replace the first lost character of each name by every letter it may have been."
     guesses = []
     for name in names:
-        letters = _LOST if '\ufffd' in name else ' '
+        letters = _LOST if '\ufffd' in name else ' '  # ' ': one turn, which replaces nothing
         guesses += [name.replace('\ufffd', letter, 1) for letter in letters]
     return guesses
 
@@ -140,7 +140,7 @@ def _with_guesses(names):
 def _spellings(name):
     "Spell a name with and without apostrophes and dots inside words, guessing two lost letters."
     names = [name, re.sub(r"(?<=\w)['’.](?=\w)", '', name)]
-    if '\ufffd' not in name or len(name) - name.count('\ufffd') < 4:
+    if '\ufffd' not in name or len(name) - name.count('\ufffd') < 4:  # so short, any word matches
         return names
     return names + _with_guesses(_with_guesses(names))
 
@@ -158,6 +158,7 @@ def surface_forms(
     if item.domain == 'movie':
         names += re.findall(r'\((?:a\.k\.a\. )?([^()]+)\)', title)
     articles = [article_forms(name.strip()) for name in names]
+    # of a long title a prompt shows the first LONGEST - 1 characters
     full = {title, title[: LONGEST - 1], title.replace('a.k.a. ', '')}
     for in_front, behind, _ in articles:
         full |= {in_front, behind}
@@ -242,12 +243,14 @@ class Slips:
         "Find the forms with missing letters at an end, then those with one wrong letter."
         words = title_words(form)
         joined = ''.join(words)
-        if len(joined) < _SHORTEST - 1:
+        if len(joined) < _SHORTEST - 1:  # a letter may be missing
             return []
+        # a plural is another title; in front no plural can be missing
         cut = [form for rest, form in _starting_with(self._letters, joined) if rest not in _PLURAL]
         cut += [form for _, form in _starting_with(self._reversed, joined[::-1])]
         found = [other for other in cut if self._fits(words, other)]
         for other_joined, other in self._initials.get(_initials(words), ()):
+            # two letters in the wrong order are one slip as well
             if OSA.distance(joined, other_joined, score_cutoff=1) == 1 and self._fits(words, other):
                 found.append(other)
         return list(dict.fromkeys(found))
@@ -267,7 +270,7 @@ def _initials(words):
 # %% ../../nbs/base/10_spellings.ipynb #81af6342
 def _starting_with(pairs, beginning):
     "Find the pairs whose letters go on after a beginning: (what is missing, form)."
-    i = bisect_left(pairs, (beginning,))
+    i = bisect_left(pairs, (beginning,))  # a shorter tuple comes before all with its first entry
     found = []
     while i < len(pairs) and pairs[i][0].startswith(beginning):
         missing = pairs[i][0][len(beginning) :]

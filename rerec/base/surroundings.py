@@ -49,6 +49,7 @@ class Surroundings:
         self._quotes = {}  # first character of a line to its quotes
         self._has_quotes = bool(HAS_QUOTES.search(text))
         cuts = [(0, 0), *(m.span() for m in DELIMITER.finditer(text)), (len(text), len(text))]
+        # a field begins where a delimiter ends, and ends where the next begins
         self._before, self._behind = [end for _, end in cuts], [start for start, _ in cuts]
 
     def field(self, start: int, end: int) -> tuple[int, int]:

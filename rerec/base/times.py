@@ -43,6 +43,7 @@ def read_moments(
     found = parse_numbers_of(cells)
     if found.null_count() == cells.null_count():
         return found
+    # 19 letters end at the second, before fractions and time zones
     text = cells.str.slice(0, 19).str.replace(r'(\d)T(\d)', '$1 $2')
     first = text.str.extract(r'^(\d+)/').cast(pl.Int32)
     slashes = '%d/%m/%Y' if (first > 12).any() else '%m/%d/%Y'
@@ -66,6 +67,7 @@ def as_year(
 ):  # Expression of numbers
     "Read years, plain or in a date; other text becomes null."
     number = parse_numbers(cell)
+    # 1000 to 2099, and no part of a longer number
     in_date = cell.str.extract(r'(?:^|\D)(1\d{3}|20\d{2})(?:\D|$)').cast(pl.Float64)
     year = pl.when(number.is_null()).then(in_date).otherwise(number)
-    return pl.when(year.is_between(-5000, 2100)).then(year)
+    return pl.when(year.is_between(-5000, 2100)).then(year)  # all others become null

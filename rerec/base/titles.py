@@ -56,7 +56,7 @@ def _rows_of_year(rows, years, year):
         near = list(rows)
     else:
         near = [r for r in rows if years[r] is None or abs(years[r] - year) <= 1]
-    exact = [r for r in near if years[r] == year]
+    exact = [r for r in near if years[r] == year]  # if no year is written, undated items
     return tuple(exact or near)
 
 # %% ../../nbs/base/13_titles.ipynb #63497fcf
@@ -90,7 +90,7 @@ class TitleIndex:
         self._search = lru_cache(2**15)(lambda title, near: _search(self, title, near))
 
     def __reduce__(self):
-        return type(self), (self.items,)
+        return type(self), (self.items,)  # automaton and cache cannot be pickled
 
     def __len__(self):
         return len(self.items)
@@ -123,6 +123,7 @@ class TitleIndex:
     def resolve(self, title: str, among: Collection[int] = (), cutoff: float = 0.8) -> int:
         "Find the row of one written title, or UNKNOWN; a cutoff of 1 forgives no typing error."
         rows, certainty = self._search(title[:LONGEST], cutoff)
+        # a missing article is forgiven, which resolve_answer does not
         return _choose(rows, 'short' if certainty == 'bare' else certainty, among or ())
 
 # %% ../../nbs/base/13_titles.ipynb #acae54e37e7d407bbb7b55eff062a284
@@ -155,6 +156,7 @@ def resolve_answer(
     return _choose(rows, certainty, among or ())
 
 # %% ../../nbs/base/13_titles.ipynb #6f9b4a23
+# the end of a sentence, a blank line, or a line that begins an entry
 _GAP = re.compile(r'([.!?;])["”*_]*\s|\n\s*(?:\n|[-*\d])')
 _SUBTITLE = re.compile(
     r"(?:: | - )(?:[A-Z0-9][\w'’-]* |(?:of|the|and|a|an|in|to|for|with|on|at|de|la) ){1,9}"
@@ -176,11 +178,12 @@ def _meaning(index, around, form, start, end, among):
     year, in_brackets, year_end = year_beside(text, start, end, len(possible) > 1)
     # a year that fits settles everything, and is needed for a short form
     dated = [row for row in possible if year and index.years[row] == year]
+    # a year without brackets may choose, but refuses nothing
     rows = dated or index.agree(sure, year if in_brackets else None)
     if not rows or _is_torn(index, text[start:end], rows):
         return (), end
     if not (in_brackets and text[end : end + 2] in (' (', ' [')):
-        year_end = end
+        year_end = end  # brackets belong to a mention only right behind it
     subtitle = _SUBTITLE.match(text, end)
     if subtitle and any(index.years[row] == int(subtitle[1]) for row in rows):
         return tuple(rows), end
@@ -282,7 +285,7 @@ def _search(index, title, near):
 
     form = normal_form(name) or signs_form(name or title)
     if form in index.sure:
-        return allowed(index.sure[form]), 'sure'
+        return allowed(index.sure[form]), 'sure'  # none if the year disagrees
     bare = re.sub(r'\s*\([^()]*\)', '', name)
     bare_form = normal_form(bare)
     if bare_form in index.sure:

@@ -22,7 +22,7 @@ from torch import Tensor
 # %% ../../nbs/base/21_tokens.ipynb #374a21ef
 def byte_letters() -> dict[str, int]:  # Byte of each of 256 letters
     "Map the printable letters of byte-level BPE to their bytes."
-    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]  # these stand for themselves
     odd = [b for b in range(256) if b not in plain]
     return {chr(b): b for b in plain} | {chr(256 + i): b for i, b in enumerate(odd)}
 
@@ -44,6 +44,7 @@ def dialect(
         raise ValueError('WordPiece and end-of-word vocabularies are not known here')
     if 'ByteFallback' in decoder:
         return 'sentencepiece'
+    # some decoders only replace ▁ by a space
     return 'metaspace' if 'Metaspace' in decoder or '▁' in decoder else 'words'
 
 # %% ../../nbs/base/21_tokens.ipynb #58a9e447
@@ -56,7 +57,7 @@ def piece_bytes(
     letters: dict[str, int],  # Byte of each letter of byte-level BPE
 ) -> bytes:  # Bytes of the entry in a text
     "Spell one entry of a vocabulary in bytes."
-    if kind == 'bytes' and all(c in letters for c in piece):
+    if kind == 'bytes' and all(c in letters for c in piece):  # a token added later is plain text
         return bytes(letters[c] for c in piece)
     single = _SINGLE_BYTE.fullmatch(piece) if kind == 'sentencepiece' else None
     if single:
@@ -117,6 +118,7 @@ def byte_widths(
 ) -> np.ndarray:  # Number of bytes of each character
     "Count the bytes of each character in UTF-8."
     code = np.frombuffer(text.encode('utf-32-le', 'surrogatepass'), np.uint32)
+    # UTF-8 takes one byte more above each limit
     width = 1 + (code > 0x7F) + (code > 0x7FF) + (code > 0xFFFF)
     is_lost = (code >= 0xDC01) & (code <= 0xDC03)
     return np.where(is_lost, code - 0xDC00, width)
@@ -153,9 +155,11 @@ def _spelled(spelling, ids):
         if first is not None:
             pieces[first] = pieces[first].removeprefix(b' ')
     text = b''.join(pieces).decode('utf-8', 'rerec_lost_bytes')
+    # t: the first byte of each token; the last sum, the length, is left out
     offsets = np.fromiter(accumulate(map(len, pieces), initial=0), np.int64, len(pieces))
     if text.isascii():
         return text, torch.from_numpy(offsets)
+    # t: how many characters end at or before the first byte of a token
     starts = np.searchsorted(np.cumsum(byte_widths(text)), offsets, side='right')
     return re.sub('[\udc01-\udc03]', '\ufffd', text), torch.from_numpy(starts)
 

@@ -31,6 +31,7 @@ def is_value(
     return bool(text) and text.casefold() not in NO_VALUE
 
 # %% ../../nbs/base/04_values.ipynb #bb2b27a6
+# digits, groups of three, decimals, an exponent
 _NUMBER = r"[-+]?\d+(?:[.,'’\u00a0\u202f ]\d{3}(?!\d))*(?:[.,]\d+)?(?:[eE][-+]?\d+)?"
 _CURRENCY = r'(?:(?:[A-Z]{1,3})?[$€£¥₹₩₽₺]|[A-Z]{3}(?=\s)|Rs\.?)'
 MEASURE = re.compile(
@@ -48,11 +49,11 @@ def decimal_mark(
     for number in numbers:
         point, comma = number.rfind('.'), number.rfind(',')
         last = '.' if point > comma else ','
-        if point >= 0 and comma >= 0:
+        if point >= 0 and comma >= 0:  # 1.234,50: the last one is decimal
             votes[last] += 1
         elif number.count(last) > 1:  # only thousands are separated twice
             votes['.' if last == ',' else ','] += 1
-        elif last in number and not re.search(r'[.,]\d{3}$', number):
+        elif last in number and not re.search(r'[.,]\d{3}$', number):  # 1.234 may be either
             votes[last] += 1
     return ',' if votes[','] > votes['.'] else '.'
 
@@ -77,7 +78,7 @@ def plain_measure(
         return text
     low, high = (number and plain_number(number, mark) for number in found.group('low', 'high'))
     currency, unit = found['currency'] or '', found['unit'] or ''
-    between = ' ' if currency.isalpha() else ''
+    between = ' ' if currency.isalpha() else ''  # USD 5, but $5
     return currency + between + (f'{low}-{high}' if high else low) + unit.rstrip()
 
 # %% ../../nbs/base/04_values.ipynb #24891923
@@ -87,6 +88,7 @@ def measure_shape(
     "Recognise a column of numbers or ranges (ours)."
     found = [measure for measure in map(MEASURE.fullmatch, cells) if measure]
     units = {(m['unit'] or '').strip().casefold() for m in found}
+    # many different units are words of titles: 7 Wonders, 12 Days
     if len(found) < 0.8 * len(cells) or len(units) > max(3, 0.05 * len(cells)):
         return None
     numbers = [number for m in found for number in m.group('low', 'high') if number]
@@ -136,6 +138,7 @@ def are_lists(
     mark: str,  # Letter that may separate
 ) -> bool:
     "Check whether a letter separates the parts of lists (ours)."
+    # equal cells count once: their parts are repeated in the same company
     split = [split_list(cell, mark) for cell in dict.fromkeys(cells)]
     several = [parts for parts in split if len(parts) > 1]
     if not several or mean(len(p.split()) for p in chain(*several)) > 4:
@@ -147,7 +150,7 @@ def are_lists(
         return False
     counts = Counter(part for parts in split for part in set(parts))
     again = mean(counts[part] > 1 for part in chain(*several))
-    is_plural = name.rstrip(')').casefold().endswith('s')
+    is_plural = name.rstrip(')').casefold().endswith('s')  # also author(s)
     return again >= (0.15 if is_plural else 0.5)
 
 # %% ../../nbs/base/04_values.ipynb #376ea0c8
@@ -162,7 +165,7 @@ def list_marks(
     else:
         mark = ''
     parts = [part for cell in cells for part in split_list(cell, mark or '\n')]
-    for step, least in {'>': 0.1, '/': 0.5}.items():
+    for step, least in {'>': 0.1, '/': 0.5}.items():  # a few slashes are names: Hip-Hop/Rap
         steps = [split_list(part, step) for part in parts if step in part]
         is_short = steps and mean(len(text.split()) for text in chain(*steps)) <= 4
         if step != mark and is_short and len(steps) > least * len(parts) and (mark or step == '>'):
@@ -203,6 +206,7 @@ def object_shape(
         return None
     objects = [value for value in found if isinstance(value, dict)]
     counts = Counter(key for value in objects for key in value)
+    # on average a key is in at least half of the objects
     same_keys = counts.total() >= len(counts) * len(objects) / 2
     numbers = all(isinstance(v, int | float) for value in objects for v in value.values())
     if len(objects) < len(found) / 2 or numbers and not same_keys:

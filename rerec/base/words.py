@@ -50,6 +50,7 @@ def common_words(
 ) -> list[str]:  # Words in small letters, except for those that titles write small
     "Find the words that make a text a sentence rather than a name."
     small = (word.strip(_MARKS) for word in text.split() if word.islower())
+    # Python takes 14th for lower case
     return [word for word in small if word and word not in SMALL_WORDS and not word[0].isdigit()]
 
 # %% ../../nbs/base/09_words.ipynb #ddaaffde
@@ -111,4 +112,5 @@ def quoted_spans(
     "Find what stands in quotes or is emphasised."
     if not HAS_QUOTES.search(text):
         return []
+    # each kind of mark has a group of its own
     return [found.span(found.lastgroup) for found in _QUOTED.finditer(text)]

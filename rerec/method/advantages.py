@@ -44,6 +44,7 @@ def z_score(
 ) -> Float[Tensor, '...']:  # Distances in units of std; exactly 0 without variance
     "Measure the distance of rewards from their mean in units of their std."
     scores = (values - mean) / (std.clamp(min=credit.min_std) + credit.eps)
+    # where the std is rounding, the scores would be noise of full size
     return torch.where(std > SMALLEST_STD, scores, torch.zeros_like(scores))
 
 # %% ../../nbs/method/07_advantages.ipynb #b7e75dcc
@@ -65,6 +66,7 @@ def penalised_reward(
     credit: Credit,  # Settings of which w_penalty and flat_penalty are used
 ) -> Float[Tensor, '...']:  # Never larger than the reward itself
     "Compute what a wrong segment earns; the paper's formula where a reward is positive."
+    # a share of the size: (1 - w) r would raise a reward below 0
     return rewards - credit.w_penalty * rewards.abs() - credit.flat_penalty
 
 # %% ../../nbs/method/07_advantages.ipynb #0e269be9
@@ -93,15 +95,15 @@ def group_statistics(
     credit: Credit = Credit(),  # Settings of credit
 ) -> GroupStatistics:  # Mean and std of each group
     "Compute mean and std of the token rewards of each group, in closed form."
-    r = rewards.double().view(-1, group_size)
+    r = rewards.double().view(-1, group_size)  # b -> p g
     if credit.baseline == 'response':
         return GroupStatistics(r.mean(1), r.std(1, correction=credit.correction))
     n = n_tokens.double().view(-1, group_size)
     m = n_penalised.double().view(-1, group_size)
     r = r.masked_fill(n == 0, 0)  # an answer without tokens may have no reward
-    low = penalised_reward(r, credit)
-    total = n.sum(1).clamp(min=1)
-    mean = ((n - m) * r + m * low).sum(1) / total
+    low = penalised_reward(r, credit)  # r' of the formula, p g
+    total = n.sum(1).clamp(min=1)  # a group without tokens: 0 / 1
+    mean = ((n - m) * r + m * low).sum(1) / total  # μ: p g -> p
     centre = mean[:, None]
     squares = (n - m) * (r - centre) ** 2 + m * (low - centre) ** 2
     return GroupStatistics(mean, (squares.sum(1) / total).sqrt())
@@ -134,7 +136,7 @@ def reasoning_aware_advantages(
         statistics = repeat_for_answers(groups, group_size)
     values = token_rewards(rewards.double(), penalised, credit)
     scores = z_score(values, statistics.mean[:, None], statistics.std[:, None], credit)
-    return scores.masked_fill(~mask, 0).float()
+    return scores.masked_fill(~mask, 0).float()  # also where padding is nan
 
 # %% ../../nbs/method/07_advantages.ipynb #17b7aeac
 def zero_variance_groups(
@@ -142,7 +144,7 @@ def zero_variance_groups(
     group_size: int,  # Answers per prompt, G
 ) -> Bool[Tensor, 'p']:  # True: all answers of the group are equally right
     "Mark the groups whose answers are all right or all wrong."
-    n_right = right.view(-1, group_size).sum(1)
+    n_right = right.view(-1, group_size).sum(1)  # b -> p
     return (n_right == 0) | (n_right == group_size)
 
 # %% ../../nbs/method/07_advantages.ipynb #bc9e2f5c
@@ -150,4 +152,4 @@ def zero_std(
     std: Float[Tensor, 'p'],  # Std of the rewards of each group
 ) -> Bool[Tensor, 'p']:  # True: all tokens of the group earn the same
     "Mark the groups whose rewards do not vary; a std that is not a number counts as 0."
-    return ~(std > SMALLEST_STD)
+    return ~(std > SMALLEST_STD)  # <= would be false for nan

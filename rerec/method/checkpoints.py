@@ -59,6 +59,7 @@ def latest_checkpoint(
     for seal in Path(folder).glob(f'checkpoint-*/{SEAL}'):
         if is_json(seal) and is_json(seal.with_name('trainer_state.json')):
             found.append(seal.parent)
+    # by number, since as text 5 comes after 10
     return max(found, key=lambda p: int(p.name.split('-')[1]), default=None)
 
 # %% ../../nbs/method/13_checkpoints.ipynb #5e770407
@@ -141,7 +142,7 @@ class Resumable:
         "Train; a checkpoint of a finished run is only loaded."
         if resume_from_checkpoint:
             restore_progress(self, resume_from_checkpoint)
-            if had_ended(self, resume_from_checkpoint):
+            if had_ended(self, resume_from_checkpoint):  # transformers would train one step more
                 return load_ended(self, resume_from_checkpoint)
         return super().train(resume_from_checkpoint, *args, **kwargs)
 

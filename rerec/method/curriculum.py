@@ -20,6 +20,7 @@ def difficulty(
     before: Float[Array, 'q'],  # Difficulty known before this epoch; nan if unknown
 ) -> Float[Array, 'q']:  # 0: always right; 1: never; nan: never sampled
     "Compute the mean shortfall of each query's rollouts; a query without any keeps the old value."
+    # np.where computes both, and must not divide by 0
     return np.where(n_rollouts > 0, shortfall / np.maximum(n_rollouts, 1), before)
 
 # %% ../../nbs/method/08_curriculum.ipynb #ab3b8082
@@ -57,7 +58,7 @@ def order_queries(
         return order(difficulty, keep, rng)
     if order not in ORDERS:
         raise ValueError(f'order is one of {ORDERS}, got {order!r}')
-    rows = rng.permutation(np.flatnonzero(keep))
+    rows = rng.permutation(np.flatnonzero(keep))  # the stable sort keeps this order of ties
     if order in ('random', 'none'):
         return rows
     d = np.nan_to_num(difficulty[rows], nan=0.5)
@@ -129,11 +130,11 @@ def _reset(self):
 # %% ../../nbs/method/08_curriculum.ipynb #6c3de6e8
 def _next_batch(self, n):
     "Return the next `n` query rows; start the next epoch when this one is used up."
-    if not self.remaining:
+    if not self.remaining:  # only now have all its rollouts been reported
         _start_next_epoch(self)
     rows = self.epoch_order[self.cursor : self.cursor + n].tolist()
     lacking = n - len(rows)
-    if lacking:
+    if lacking:  # the next order depends on the rollouts of this step
         rows += _rng(self, 1).choice(self.epoch_order, lacking).tolist()
     self.cursor += n
     return rows
@@ -173,7 +174,7 @@ def _start_next_epoch(self):
     self.cursor = 0
     self.shortfall[:] = 0
     self.n_rollouts[:] = 0
-    tau = 0 if self.order == 'none' else self.tau
+    tau = 0 if self.order == 'none' else self.tau  # no difficulty is below 0: none is dropped
     keep_at_least = max(self.keep_at_least, 1 / self.n_queries)  # never an empty epoch
     keep = select_queries(self.difficulty, tau, self.revisit, keep_at_least, _rng(self, 2))
     self.epoch_order = order_queries(self.difficulty, keep, self.order, _rng(self, 0))
@@ -181,7 +182,7 @@ def _start_next_epoch(self):
 # %% ../../nbs/method/08_curriculum.ipynb #cc23270b
 def _state_dict(self):
     "Return all that is needed to go on, as plain numbers."
-    unknown = np.isnan(self.difficulty)
+    unknown = np.isnan(self.difficulty)  # JSON has no nan
     known_or_none = [None if u else float(d) for u, d in zip(unknown, self.difficulty)]
     return dict(
         n_queries=self.n_queries,

@@ -111,7 +111,7 @@ def adjacency(
     ends = torch.stack([graph.users, graph.items + graph.n_users])
     edges = torch.cat([ends, ends.flip(0)], dim=1)  # both directions
     scale = torch.cat([graph.activity, graph.popularity]).rsqrt()
-    weight = scale[edges].prod(0)
+    weight = scale[edges].prod(0)  # 2 e -> e
     table = torch.sparse_coo_tensor(edges, weight, (size, size), check_invariants=False)
     with warnings.catch_warnings():
         warnings.filterwarnings('ignore', 'Sparse CSR tensor support is in beta')
@@ -126,7 +126,7 @@ def mix_layers(
     "Average the vectors of each node's neighbourhood (He et al., 2020)."
     y = x
     for _ in range(layers):
-        y = torch.addmm(x, adjacency, y)
+        y = torch.addmm(x, adjacency, y)  # Horner's rule: y <- x + A y
     return y / (layers + 1)
 
 # %% ../../nbs/method/02_graphs.ipynb #23e3a1ef

@@ -30,8 +30,8 @@ def bpr_loss(
     reg: float = 1e-2,  # Weight of the squared length, λ
 ) -> Float[Tensor, '']:  # Mean over the triples
     "Compute how far liked items are from scoring above unliked ones (BPR)."
-    user, liked, unliked = (embedding(rows, nodes) for rows in triples)
-    margin = (user * (liked - unliked)).sum(-1)
+    user, liked, unliked = (embedding(rows, nodes) for rows in triples)  # b d each
+    margin = (user * (liked - unliked)).sum(-1)  # b d -> b
     return -logsigmoid(margin).mean() + reg * weights.pow(2).sum() / triples.shape[1]
 
 # %% ../../nbs/method/03_lightgcn.ipynb #136cf91b
@@ -128,7 +128,7 @@ def train_lightgcn(
         loss = light_epoch(graph, table, weights, optimiser, layers, batch_size, reg, generator)
         history.append(loss)
     nodes = mix_layers(weights.detach(), table, layers)
-    nodes[torch.cat([graph.activity, graph.popularity]) == 0] = 0
+    nodes[torch.cat([graph.activity, graph.popularity]) == 0] = 0  # nothing is known of them
     user_vectors, item_vectors = nodes.cpu().split([graph.n_users, graph.n_items])
     return LightGCN(user_vectors, item_vectors, tuple(history))
 
@@ -142,8 +142,8 @@ def user_metrics(
     k = min(k, scores.shape[1])
     discount = 1 / torch.arange(2.0, k + 2).log2()
     top = scores.topk(k)
-    hits = wanted.gather(1, top.indices) * (top.values > -torch.inf)
-    best = wanted.sort(descending=True).values[:, :k] @ discount
+    hits = wanted.gather(1, top.indices) * (top.values > -torch.inf)  # b k, without known likes
+    best = wanted.sort(descending=True).values[:, :k] @ discount  # b, with all held-out ones first
     return torch.stack([hits @ discount / best, hits.sum(1) / wanted.sum(1)])
 
 # %% ../../nbs/method/03_lightgcn.ipynb #56654976
@@ -160,7 +160,7 @@ def rank_metrics(
     for start in range(0, held.n_users, chunk):
         users = torch.arange(start, min(start + chunk, held.n_users))
         known, hidden = train.of(users), held.of(users)
-        scores = score(users).clone()
+        scores = score(users).clone()  # b n; a copy, since known likes are overwritten
         scores[train.users[known] - start, train.items[known]] = -torch.inf
         wanted = torch.zeros(len(users), held.n_items)
         wanted[held.users[hidden] - start, held.items[hidden]] = 1

@@ -198,6 +198,6 @@ def official_terms(
     qas = qas * has_form
     pas = preference_alignment(reward.items, ranked, pad_rows(truth), k=1) * has_form
     form = has_form.float() - 0.5
-    ndcg = right.where(has_form, -0.5)
+    ndcg = right.where(has_form, -0.5)  # both cases of the formula
     total = FORM_WEIGHT * form + ndcg + reward.w1 * qas + reward.w2 * pas
     return OfficialTerms(form, ndcg, qas, pas, total)

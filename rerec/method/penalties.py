@@ -53,6 +53,6 @@ def penalised_tokens(
             text, titles, truths[i], among, by, spare_answer, answer
         )
         if len(parts):
-            penalised[i, : len(starts)] = wrong[token_segments(starts, parts)]
+            penalised[i, : len(starts)] = wrong[token_segments(starts, parts)]  # s -> t
         firsts.append(first)
     return penalised.to(mask.device), firsts

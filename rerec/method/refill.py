@@ -33,8 +33,9 @@ def merge_draws(
     "Merge the informative groups of several draws into one batch; if too few, others fill it."
     n_groups = len(informative[0])
     every = torch.cat([marks.cpu() for marks in informative])
+    # informative groups first, as drawn; those chosen go back into that order
     chosen = torch.argsort(~every, stable=True)[:n_groups].sort().values
-    rows = (chosen[:, None] * group_size + torch.arange(group_size)).flatten()
+    rows = (chosen[:, None] * group_size + torch.arange(group_size)).flatten()  # p g -> b
     merged = dict(draws[0])
     for key, first in draws[0].items():
         if not isinstance(first, Tensor) or first.ndim == 0:
@@ -45,7 +46,7 @@ def merge_draws(
             parts = [pad_to_width(part, width, key, pad_id) for part in parts]
         merged[key] = torch.cat(parts)[rows.to(first.device)]
     if 'num_items_in_batch' in merged:
-        merged['num_items_in_batch'] = merged['completion_mask'].sum()
+        merged['num_items_in_batch'] = merged['completion_mask'].sum()  # the loss divides by it
     return merged
 
 # %% ../../nbs/method/14_refill.ipynb #5e77050d

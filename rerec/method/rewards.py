@@ -27,7 +27,7 @@ def keep_candidates(
     candidates: Int[Tensor, 'b c'],  # Candidate rows, padded with -1; only -1: the whole catalogue
 ) -> Int[Tensor, 'b k']:  # -1 where an item is not a candidate
     "Replace the items that are not among the candidates by unknown ones."
-    is_candidate = (ranked[:, :, None] == candidates[:, None, :]).any(-1)
+    is_candidate = (ranked[:, :, None] == candidates[:, None, :]).any(-1)  # b k c -> b k
     has_no_candidates = (candidates < 0).all(-1, keepdim=True)
     return ranked.where(is_candidate | has_no_candidates, -1)
 
@@ -44,7 +44,7 @@ def first_ranked(
         truth = pad(truth, (0, 1), value=-1)  # later maxima need a column
     if listed is None:
         place = torch.arange(1, ranked.shape[1] + 1, device=ranked.device)
-        listed = pad(place * (ranked >= 0), (1, 0)).amax(-1)
+        listed = pad(place * (ranked >= 0), (1, 0)).amax(-1)  # 0 in front: no known item
     return ranked, truth, listed.clamp(1, k)
 
 # %% ../../nbs/method/04_rewards.ipynb #87cbad3b
@@ -89,10 +89,11 @@ def preference_alignment(
     ranked, truth, listed = first_ranked(ranked, truth, k, listed)
     unit = normalize(items).to(ranked.device)
     cosines = []
+    # row -1 takes the vector of row 0, which mean_over_ranked masks
     blocks = zip(ranked.clamp(min=0).split(1024), truth.clamp(min=0).split(1024))
     for rows, wanted in blocks:
         a, b = embedding(rows, unit), embedding(wanted, unit)  # b k d, b m d
-        cosines.append(torch.linalg.vecdot(a[:, :, None], b[:, None]))
+        cosines.append(torch.linalg.vecdot(a[:, :, None], b[:, None]))  # b k m
     return mean_over_ranked(torch.cat(cosines), ranked, truth, listed)
 
 # %% ../../nbs/method/04_rewards.ipynb #1cabc0f3

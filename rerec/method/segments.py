@@ -50,7 +50,7 @@ def sentence_spans(
     spans: Sequence[tuple[int, int]],  # Start and end of each title, inside of which no cut is made
 ) -> list[tuple[int, bool]]:  # Start of each piece, and whether a blank line precedes it
     "Split a text into lines and sentences, the pieces that segments are made of."
-    title_ends = [end for _, end in spans] + [len(text) + 1]
+    title_ends = [end for _, end in spans] + [len(text) + 1]  # a last one that no cut passes
     found = [(0, True)]
     i = 0  # the first title that does not end before the border
     for border in BORDER.finditer(text):
@@ -59,7 +59,7 @@ def sentence_spans(
             i += 1
         inside_title = i < len(spans) and spans[i][0] < cut <= spans[i][1]
         if not inside_title and found[-1][0] < cut < len(text):
-            found.append((cut, border[0].count('\n') > 1))
+            found.append((cut, border[0].count('\n') > 1))  # two line ends make a blank line
     return found
 
 # %% ../../nbs/method/05_segments.ipynb #17917d63
@@ -106,7 +106,7 @@ def segment(
     mentions = index.find(text, among or ())
     answer = answer or parse_answer(text, index, among or ())
     starts = set(_cuts(text, mentions, by))
-    answer_start = len(text[: answer.start].rstrip(' \t'))
+    answer_start = len(text[: answer.start].rstrip(' \t'))  # a token owns the space before it
     if by != 'line' and 0 < answer_start < len(text):
         starts.add(answer_start)  # the final answer is a segment of its own
     starts = sorted(starts)
@@ -130,7 +130,7 @@ def token_segments(
     segments: Sequence[Segment],  # Segments of the same text
 ) -> Int[Tensor, 't']:  # Index of the segment of each token
     "Find the segment that each token belongs to."
-    later_starts = [s.start for s in segments[1:]]
+    later_starts = [s.start for s in segments[1:]]  # a token's segment is how many it has passed
     return torch.from_numpy(np.searchsorted(later_starts, starts.numpy(), side='right'))
 
 # %% ../../nbs/method/05_segments.ipynb #77ad0541

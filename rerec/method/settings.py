@@ -29,8 +29,9 @@ def check_save_steps(
     args: GRPOConfig,  # Settings of a run
 ):
     "Refuse checkpoints between two generations."
-    if args.save_strategy != 'steps' or args.save_steps < 1:
+    if args.save_strategy != 'steps' or args.save_steps < 1:  # below 1: a share of the run
         return
+    # optimiser steps from one generation to the next
     cycle = args.steps_per_generation * args.num_iterations / args.gradient_accumulation_steps
     if int(args.save_steps) % cycle:
         raise ValueError(

@@ -50,6 +50,7 @@ def shuffle_groups(
     n = len(next(v for v in batch.values() if v is not None))
     if n % group_size:
         return batch
+    # first row of the group that comes to each place
     first = torch.randperm(n // group_size).repeat_interleave(group_size) * group_size
     order = first + torch.arange(n) % group_size
     return {k: take_rows(v, order) for k, v in batch.items()}

@@ -105,7 +105,7 @@ def read_step(
     right = torch.tensor(right, device=completion_mask.device)
     n_penalised = (state.penalised & state.mask).sum(1)
     counts = torch.stack([state.mask.sum(1), n_penalised, right], 1)  # b 3
-    state.n_tokens, state.n_penalised, right = gather(counts).unbind(1)
+    state.n_tokens, state.n_penalised, right = gather(counts).unbind(1)  # b 3 -> n each
     state.right = right.bool()
 
 # %% ../../nbs/method/10_trainer.ipynb #5e770512
@@ -152,7 +152,7 @@ def record_rewards(
     weights: Float[Tensor, 'f'],  # Weight of each reward function
 ):
     "Put the weighted sum of the rewards into the record, and mark answers without any."
-    state.rewards = (rewards * weights.to(rewards.device)).nansum(1)
+    state.rewards = (rewards * weights.to(rewards.device)).nansum(1)  # n f -> n
     state.unscored = rewards.isnan().all(1)
 
 # %% ../../nbs/method/10_trainer.ipynb #5e770518
@@ -179,7 +179,7 @@ class CurriculumTrainer(Resumable, TaskTrainer):
             raise ValueError('refill needs a single process: set refill=0')
         self.curriculum = curriculum_of(self.args, len(self.train_dataset))
         self.sampled = 0  # Answers sampled so far, over all processes
-        if self.args.max_steps <= 0:
+        if self.args.max_steps <= 0:  # epochs shrink, so their steps are not known
             self.add_callback(StopAfterEpochs(self.curriculum, self.args.num_train_epochs))
         if self.args.max_answers:
             self.add_callback(StopAfterAnswers(self, self.args.max_answers))
@@ -195,7 +195,7 @@ class CurriculumTrainer(Resumable, TaskTrainer):
             self.train_dataset = rows
 
     def _generate_and_score_completions(self, inputs):
-        if not self.model.training:
+        if not self.model.training:  # evaluation keeps the rows it was given
             return super()._generate_and_score_completions(inputs)
         return full_batch(self, len(inputs))
 
