@@ -87,7 +87,7 @@ def read_likes(
     liked: float | None = None,  # Lowest rating that counts; None takes that of LIKED_FROM
     strict: bool = True,  # Whether ratings of unknown items are refused, not left out
 ) -> tuple[tuple[tuple[int, int], ...], int]:  # (user row, item row) pairs, and number of users
-    "Read likes from ratings, oldest first for each user; each user of the file gets a row."
+    "Read likes from ratings, oldest first for each user; each user with a rating that is read gets a row."
     domain = items[0].domain
     key = ID_COLUMNS[domain]
     lowest = LIKED_FROM[domain] if liked is None else liked
@@ -225,7 +225,8 @@ def query_keys(
     text = ' '.join(re.findall(r'\w+', q.text.casefold()))
     keys = [('text', text)]
     if q.conditions:
-        keys += [('pair', q.domain, q.conditions, answer) for answer in q.truth]
+        conditions = tuple(sorted(q.conditions))  # two people may state them in another order
+        keys += [('pair', q.domain, conditions, answer) for answer in q.truth]
     else:
         # without conditions only the whole truth can be compared
         keys.append(('pair', q.domain, (), q.truth))

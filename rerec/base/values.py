@@ -8,6 +8,7 @@ __all__ = ['NO_VALUE', 'MEASURE', 'SUFFIXES', 'LIST_NAMES', 'is_value', 'decimal
            'object_shape', 'pairs_of']
 
 # %% ../../nbs/base/04_values.ipynb #098717c5
+import math
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -65,6 +66,8 @@ def plain_number(
     "Write a number without separators of thousands."
     digits = re.sub(r"['’\s]", '', text).replace('.' if mark == ',' else ',', '')
     value = float(digits.replace(',', '.'))
+    if math.isinf(value):  # beyond what a float can hold
+        return digits
     return str(int(value)) if value == int(value) else f'{value:.12g}'
 
 # %% ../../nbs/base/04_values.ipynb #343a3a5e

@@ -87,7 +87,9 @@ def plot_series(
         values = [row[key] for row in rows if key in row]
         if values:
             ax.plot(steps, values, marker='.', color=shade, ls=dashes, label=label)
-    ax.legend(frameon=False, fontsize=7)
+    # many lines leave no room for a legend between them
+    beside = dict(loc='center left', bbox_to_anchor=(1, 0.5)) if len(ax.lines) > 3 else {}
+    ax.legend(frameon=False, fontsize=7, **beside)
     return fig, ax
 
 # %% ../../nbs/run/10_report.ipynb #8170a05a
