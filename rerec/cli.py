@@ -51,7 +51,7 @@ def make_parser(
     use = (add_evaluate, add_recommend, add_app, add_serve, add_runs)
     for add in (*before, *use, add_score, add_bench, add_completion):
         add(commands)
-    top.set_defaults(whole_parser=top)
+    top.set_defaults(whole_parser=top)  # for rerec completion
     return top
 
 # %% ../nbs/cli/01_cli.ipynb #fe22222e
@@ -88,7 +88,8 @@ def parse(
     if common.config:
         from trl import TrlParser
 
-        parser = make_parser(TrlParser)
+        parser = make_parser(TrlParser)  # takes defaults from YAML
+        # what no flag takes
         from_file = parser.set_defaults_with_config(**read_config(common.config))
     flags, unknown = parser.parse_known_args(words)
     command = flags.command
@@ -159,14 +160,14 @@ def main(
 ) -> int:  # 0; 2 for input that cannot be used, 1 for other failures
     "Run the command `rerec`."
     words = list(sys.argv[1:] if argv is None else argv)
-    debug = '--debug' in words
+    debug = '--debug' in words  # needed even if the flags cannot be read
     flags = argparse.Namespace()
     prepare_console()
     try:
         flags = parse(words)
         with Ticker(flags.command, until_output=flags.command in ('app', 'serve')):
             flags.run(flags)
-        sys.stdout.flush()
+        sys.stdout.flush()  # a pipe that was closed shows here, not at the exit
     except KeyboardInterrupt:
         return fail(stopped_text(flags), 130)
     except BrokenPipeError:

@@ -21,7 +21,7 @@ def known_columns(
     "Read the columns that a user names; raise `DataError` for a word without an equals sign."
     columns = {}
     for word in words:
-        meaning, equals, name = word.partition('=')
+        meaning, equals, name = word.partition('=')  # the name may hold one itself
         if not equals:
             remedy = 'for instance title=product'
             raise DataError(f'--column {word!r} is not MEANING=NAME', remedy=remedy)
@@ -35,7 +35,7 @@ def known_kinds(
     "Read the kinds of facts that a user names; raise `DataError` for another form."
     kinds = {}
     for word in words:
-        name, equals, kind = word.rpartition('=')
+        name, equals, kind = word.rpartition('=')  # the name may hold one itself
         if not equals or not name:
             problem = f'--fact {word!r} is not COLUMN=KIND'
             raise DataError(problem, remedy='for instance tags=list, or price=no')
@@ -167,7 +167,7 @@ def add_format(
 ):
     "Add the flag for a format of queries."
     text = 'the official training code, Hugging Face datasets (default), or records of RecBench+'
-    formats = ('official', 'datasets', 'recbench')
+    formats = ('official', 'datasets', 'recbench')  # as in EXPORTS, which is slow to import
     p.add_argument('--format', choices=formats, default='datasets', help=text)
 
 # %% ../nbs/cli/04_data.ipynb #254f179a

@@ -98,7 +98,7 @@ def check_texts(
         texts = value if isinstance(value, list) else [value]
         blank = any(isinstance(text, str) and not text.strip() for text in texts)
         if blank and name not in ('query', 'command', 'action'):
-            flag = {'folder': 'run'}.get(name, name).replace('_', '-')
+            flag = {'folder': 'run'}.get(name, name).replace('_', '-')  # --run is stored as folder
             raise DataError(f'--{flag} is empty', remedy='leave it out, or give it a value')
 
 # %% ../nbs/cli/07_manners.ipynb #fcac79e0
@@ -123,7 +123,7 @@ def check_flags(
         elif name in SHARES:
             check_number(name, value, 0, 1)
         elif isinstance(value, float):
-            check_number(name, value, None)
+            check_number(name, value, None)  # neither nan nor infinite
 
 # %% ../nbs/cli/07_manners.ipynb #5a1cf28a
 class Watched:
@@ -149,7 +149,7 @@ class Watched:
 # %% ../nbs/cli/07_manners.ipynb #62e45cbf
 def refresh_bars() -> bool:  # Whether there is one
     "Show the present time in the bars of tqdm."
-    kind = getattr(sys.modules.get('tqdm'), 'tqdm', None)
+    kind = getattr(sys.modules.get('tqdm'), 'tqdm', None)  # not imported for this alone
     bars = [bar for bar in getattr(kind, '_instances', ()) if not bar.disable]
     for bar in bars:
         with suppress(Exception):  # a bar may be closed meanwhile
@@ -214,6 +214,7 @@ class Ticker:
 def prepare_console():
     "Print a question mark for a letter that the console does not have."
     for stream in (sys.stdout, sys.stderr):
+        # the error stream escapes such letters itself
         if getattr(stream, 'errors', None) == 'strict':
             with suppress(AttributeError, ValueError, OSError):
                 stream.reconfigure(errors='replace')

@@ -33,7 +33,7 @@ def bench_methods(flags):  # Flags of rerec bench
     from rerec.study.jobs import SETTINGS
     from rerec.study.methods import COMPARED
 
-    choose_names(flags.setting, SETTINGS, 'job')
+    choose_names(flags.setting, SETTINGS, 'job')  # refuses one that does not exist
     known = [*RANKERS, 'warm start', *COMPARED]
     for name in choose_names(flags.method, known, 'method'):
         out = f'{flags.out}/methods'
@@ -66,7 +66,7 @@ def language_settings(
         warm_rows=flags.warm_rows,
         n_sampled=0 if flags.greedy else 200,
         warm_folder=f'{base}/warm',  # one warm start for all methods
-        **given(answers=flags.answers),
+        **given(answers=flags.answers),  # without it, the usual number
     )
 
 # %% ../nbs/cli/06_measure.ipynb #938bff0c

@@ -24,9 +24,9 @@ def stored_text(
         return value
     messages = [value] if isinstance(value, dict) else value
     if isinstance(messages, list) and all(isinstance(m, dict) for m in messages):
-        if any('content' in m for m in messages):
+        if any('content' in m for m in messages):  # other objects stay JSON
             return completion_text(messages)
-    missing = value is None or isinstance(value, bool) or value != value
+    missing = value is None or isinstance(value, bool) or value != value  # nan is unlike itself
     return '' if missing else json.dumps(value, ensure_ascii=False)
 
 # %% ../nbs/cli/05_score.ipynb #41413054
@@ -36,7 +36,7 @@ def full_text(
     "Put the stored reasoning of a model in front of its answer."
     response = stored_text(row.values.get('response'))
     reasoning = stored_text(row.values.get('reasoning'))
-    if reasoning and '</think>' not in response:
+    if reasoning and '</think>' not in response:  # some servers leave it in the answer as well
         return f'<think>{reasoning}</think>\n{response}'
     return response
 

@@ -63,7 +63,7 @@ def check_door(
     try:
         alone = ipaddress.ip_address(host).is_loopback
     except ValueError:
-        alone = host == 'localhost'
+        alone = host == 'localhost'  # a name and no number
     if not (alone or keys or no_key):
         remedy = f'set {KEY_VARIABLE}, name a --key-file, or allow everybody with --no-key'
         raise DataError(f'others reach {host}, and there is no key', remedy=remedy)
@@ -175,7 +175,7 @@ def run_serve(flags):  # Flags of rerec serve
         gc.freeze()  # what is loaded stays: the collector need not look at it, which takes 0.2 s
         host = f'[{flags.host}]' if ':' in flags.host else flags.host
         print(f'http://{host}:{port.getsockname()[1]} (/docs describes it, Ctrl-C ends it)')
-        sys.stdout.flush()
+        sys.stdout.flush()  # a program that reads it waits for the address
         log_as_json(sys.stderr)
         if not assistant.backend.ready():
             logging.getLogger('rerec.serve').warning('the server of the model does not answer yet')

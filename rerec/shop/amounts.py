@@ -52,6 +52,7 @@ def read_number(
     whole, *groups = re.split('[.,]', text)
     if ',' in text and '.' in text:  # the last of both marks decimals
         return float(''.join([whole, *groups[:-1]]) + '.' + groups[-1])
+    # 0,500 is half of one, and 12345,678 has no thousands
     in_threes = all(len(group) == 3 for group in groups) and 0 < len(whole) < 4 and whole != '0'
     says_so = ',' in text or unit.isupper() or unit == 'pages'
     if len(groups) > 1 or (in_threes and says_so):
@@ -63,6 +64,7 @@ def read_number(
 def amount_patterns() -> dict[str, re.Pattern]:
     "Compile the patterns of numbers, and of what is around them."
     threes = r'\d{1,3}(?:[.,]\d{3})+(?:[.,]\d{1,2})?'
+    # not inside a word or a longer number
     digits = rf'(?<![\w.,])(?:{threes}|\d+(?:[.,]\d+)?[½¼¾]?|[½¼¾])(?![.,]?\d)'
     units = any_of(words_of('unit'))
     currencies = any_of(w for w, found in words_of('unit').items() if found['unit'].isupper())

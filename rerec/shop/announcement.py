@@ -48,7 +48,7 @@ def bench_announcement(
         warm = json.loads((run.start / 'warm.json').read_text(encoding='utf-8'))['seconds'] / 60
     spent = {
         'warm start': warm,
-        'reinforcement': minutes['training'] - warm,
+        'reinforcement': minutes['training'] - warm,  # training is both of them
         'tests': minutes['tests'],
     }
     return announcement_rows(minutes['predicted'], spent)

@@ -46,7 +46,7 @@ def shared_facts(
         common = set(sources.facts[i].tolist()) & set(sources.facts[item].tolist())
         for f in common:
             if facts.value[f] not in named:
-                found.append((len(sources.holders[f]), i, f))
+                found.append((len(sources.holders[f]), i, f))  # sorted, the rarest first
     return [(i, f) for _, i, f in sorted(found)]
 
 # %% ../../nbs/shop/50_assistant.ipynb #f816c301
@@ -66,6 +66,7 @@ def reasons(
         relation, value = facts.names[f]
         title = None if like is None else str(data.catalogue.items[like])
         found.append(dict(relation=relation, value=value, like=title))
+    # turned round twice, so that the first of equal reasons stays
     once = {(reason['relation'], reason['value']): reason for reason in reversed(found)}
     return list(reversed(once.values()))[:most]
 

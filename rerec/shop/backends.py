@@ -73,7 +73,7 @@ def gather_jobs(
     wait: float,  # Seconds to wait for more than one
 ) -> list[Job | None]:  # In the order in which they came; only the last may be None
     "Take a job, and those that come within a moment."
-    batch = [jobs.get()]
+    batch = [jobs.get()]  # waits as long as it takes
     end = time.monotonic() + wait
     while len(batch) < most and batch[-1] is not None:
         try:
@@ -100,7 +100,7 @@ def answer_jobs(
         if len(batch) == 1:
             return batch[0].future.set_exception(e)
         for job in batch:
-            job.listen = None
+            job.listen = None  # its first words may have been passed on already
             answer_jobs(backend, [job])
         return
     for job, text in zip(batch, texts):
@@ -136,7 +136,8 @@ class AnswerQueue:
         is_open = True
         while is_open:
             jobs = gather_jobs(self.jobs, self.backend.batch_size, self.wait)
-            is_open = jobs[-1] is not None
+            is_open = jobs[-1] is not None  # the jobs before the None are still answered
+            # a job that was cancelled while it waited is left out
             batch = [job for job in jobs if job and job.future.set_running_or_notify_cancel()]
             if batch:
                 answer_jobs(self.backend, batch)

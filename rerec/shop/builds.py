@@ -49,7 +49,7 @@ def build_settings(
     if build.rewriter:  # only what its words depend on
         words = {name: getattr(build.rewriter, name) for name in ('model', 'temperature', 'seed')}
         settings['rewriter'] = words
-    return json.loads(json.dumps(settings))
+    return json.loads(json.dumps(settings))  # tuples become lists, as they are in the file
 
 # %% ../../nbs/shop/16_builds.ipynb #d967d741
 def check_same_settings(
@@ -86,6 +86,7 @@ def claimed_by_build(
             try:
                 yield out
             except DataError as e:
+                # a server that does not answer is no fault of the tables or the flags
                 is_of_server = build.rewriter and str(e.path) == build.rewriter.url
                 if not (out / 'data.json').exists() and not is_of_server:
                     remove_stages(out)

@@ -132,7 +132,7 @@ def rows_not_wrong(
 ) -> set[int]:  # Rows of items
     "Find the items that a query accepts, quotes, or that its user likes."
     rows = {*query.truth, *query.history, *likes_of_user(drawer.sources, query.user)}
-    if query.conditions:
+    if query.conditions:  # what meets them is right, whoever likes it
         facts = [drawer.fact[c] for c in query.conditions]
         rows.update(fitting(drawer.sources, facts).tolist())
     return rows
@@ -217,7 +217,7 @@ def exchange_for_ranks(
     pool = (list(grades), hard, list(easy))
     # the last target is the place in the list, which no exchange changes
     chosen = fair_choice(right, *pool, ranks.traits, ranks.target[:-1], n_fixed, levels['alike'])
-    grade_of = easy | spare | grades
+    grade_of = easy | spare | grades  # the first choice wins over the pools
     return {i: grade_of[i] for i in chosen}
 
 # %% ../../nbs/shop/12_candidates.ipynb #43866042
@@ -234,13 +234,13 @@ def choose_by_grade(
 
     def take(rows, grade, most):
         free = [i for i in allowed(rows) if i not in grades]
-        chosen = rng.sample(free[: 3 * most], min(most, len(free)))
+        chosen = rng.sample(free[: 3 * most], min(most, len(free)))  # not always the best
         grades.update(dict.fromkeys(chosen, grade))
 
     for grade, rows in levels.items():
         take(rows, grade, round(GRADES[grade] * n_wrong))
     n_items = len(sources.catalogue)
-    famous = sample_by_popularity(sources, 6 * (n_wrong + 1), rng)
+    famous = sample_by_popularity(sources, 6 * (n_wrong + 1), rng)  # some repeat, or are banned
     even = rng.sample(range(n_items), min(n_items, n_draws))
     take(famous, 'famous', n_wrong - len(grades))
     take(even, 'any', n_wrong - len(grades))

@@ -137,7 +137,7 @@ def unread_text(
     unread = about['unread']
     rows = []
     for rule in unread['all'][:3]:
-        name = f'number {rule["rank"] + 1} by {rule["trait"]}'
+        name = f'number {rule["rank"] + 1} by {rule["trait"]}'  # ranks begin at 0
         rows.append((name, f'{rule["accuracy"]:.3f}', f'{rule["times_chance"]:.2f}'))
     text = 'No rule should find the right item without reading the query. '
     text += 'The best ones, over all queries:\n\n'

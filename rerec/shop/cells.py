@@ -46,12 +46,14 @@ def column_shape(
 ) -> tuple[str, str]:  # Kind and mark
     "Find how the cells of a column are to be read (ours)."
     small = {cell.casefold() for cell in cells}
+    # one word in every cell says nothing, and neither does a no without any yes
     if small <= YES_WORDS | NO_WORDS and (len(small) > 1 or has_empty) and small & YES_WORDS:
         return 'yes', ''
     for found in (object_shape(cells), measure_shape(cells)):
         if found:
             return found
     keys = Counter(key for cell in cells for key, _ in pairs_of(cell))
+    # keys of pairs return in other cells; words before the colon of a text do not
     if sum(bool(pairs_of(cell)) for cell in cells) > 0.8 * len(cells) and max(keys.values()) > 1:
         return 'pairs', ''
     marks = list_marks(name, cells)

@@ -80,7 +80,7 @@ def problems(
 ) -> list[tuple[int, str, str, str]]:  # Row, meaning, what is wrong, and the cell; in order
     "List every cell of a piece that breaks a rule."
     try:
-        schema.validate(piece, lazy=True)
+        schema.validate(piece, lazy=True)  # lazy: all failures, not the first alone
     except SchemaErrors as e:
         failures = e.failure_cases.select('index', 'column', 'check', 'failure_case').rows()
     else:
@@ -125,7 +125,7 @@ class Report:
             key = file, self.columns[file].get(meaning, meaning), wrong
             self.counts[key] += 1
             self.first.setdefault(key, (row, value))
-        bad = sorted({row for row, *_ in found})
+        bad = sorted({row for row, *_ in found})  # a row may have several problems
         self.dropped[file] += len(bad)
         return bad
 
@@ -134,7 +134,7 @@ class Report:
         key = f'{file}/{part}' if part else file, None, problem
         self.counts[key] += 1
         self.first.setdefault(key, (line, ''))
-        self.rows[file] += 1
+        self.rows[file] += 1  # its place holds an empty row, which counts nowhere else
         self.dropped[file] += 1
 
     def lines(self) -> list[str]:  # One for each kind of problem
@@ -204,7 +204,7 @@ def guessed_year(
     n_years = len(years) - years.null_count()
     if 2 * n_years < n_filled or not n_years:
         report.notes.append(f'{file}: {name!r} is not taken for a year, as few of its cells are')
-        return part.rename(dict(year=name))
+        return part.rename(dict(year=name))  # perhaps a fact, under its own name
     if n_years < n_filled:
         report.notes.append(f'{file}: {n_filled - n_years:,} cells of {name!r} hold no year')
     return part.with_columns(years.cast(pl.Int64).cast(pl.String).alias('year'))
@@ -218,12 +218,13 @@ def join_continued(
     goes_on = part.select(same.fill_null(False).alias('goes_on'))['goes_on']
     if not goes_on.any():
         return part
-    group = (~goes_on).cum_sum().alias('group')
+    group = (~goes_on).cum_sum().alias('group')  # each first row begins a new number
     meanings = ('row', 'item', 'title', 'year')
     others = [name for name in part.columns if name not in meanings]
     joined = pl.col(others).drop_nulls().unique(maintain_order=True).str.join('|')
     first = [pl.col(name).first() for name in part.columns if name in meanings]
     joined = part.group_by(group, maintain_order=True).agg(*first, joined).select(part.columns)
+    # no values are joined to an empty text
     return joined.with_columns(pl.when(pl.col(others).str.len_chars() > 0).then(pl.col(others)))
 
 # %% ../../nbs/shop/07_checks.ipynb #a61cd99b
@@ -272,12 +273,13 @@ def checked(
             report.columns[file] = columns
         part = rename_columns(piece, columns).with_row_index('row', first)
         first += len(piece)
-        part = part.filter(~pl.all_horizontal(pl.exclude('row').is_null()))
+        part = part.filter(~pl.all_horizontal(pl.exclude('row').is_null()))  # blank lines
         report.rows[file] += len(part)
         part = plain_ids(part, role, known or {})
         if role == 'items':
             part = plain_items(part, columns, given or {}, file, report)
         schema = rules(list(columns), known, unique)
         found = problems(part.select(list(columns)), schema)
+        # problems counts the rows of the part; its column row has their numbers in the file
         found = [(part['row'][row - 1], *problem) for row, *problem in found]
         yield part.filter(~pl.col('row').is_in(report.note(file, found)))

@@ -76,7 +76,7 @@ def guess_columns(
         name_of[plain_name(name)] = name
     found = dict(given or {})
     for meaning, words in COLUMNS[role].items():
-        if meaning in found:
+        if meaning in found:  # given, perhaps as '' for no column
             continue
         used = set(found.values())
         free = [w for w in words.split() if w in name_of and name_of[w] not in used]
@@ -103,12 +103,12 @@ def given_columns(
     "Choose the known columns of one table; `DataError` if it lacks one that is for it alone."
     chosen = {}
     for key, name in given.items():
-        where, _, meaning = key.rpartition('.')
+        where, _, meaning = key.rpartition('.')  # items.title is for one table, title for any
         if meaning not in COLUMNS[role] or where not in ('', role):
             continue
         if name in names or not name:
             chosen[meaning] = name
-        elif where:
+        elif where:  # a plain key may be meant for another table
             raise DataError(f'has no column {name!r}', path, remedy=closest(name, names))
     return chosen
 
@@ -137,7 +137,7 @@ def check_header(
     names: Sequence[str],  # Cells of its first row
 ):
     "Raise `DataError` if the first row of a table holds numbers and no names."
-    if any(re.fullmatch(r'[\d.,]+', name) for name in names):
+    if any(re.fullmatch(r'[\d.,]+', name) for name in names):  # 4711 or 4,5: a first row of data
         remedy = 'add a first line with a name for each, such as user,item,rating,timestamp'
         raise DataError(f'begins without names of columns: {", ".join(names)}', path, remedy=remedy)
 
@@ -172,6 +172,7 @@ def rename_columns(
     for meaning, name in columns.items():
         column = pl.col(name) if name in piece.columns else pl.lit(None, pl.String)
         named.append(column.alias(meaning))
+    # a column that is called like the meaning of another one would clash with it
     others = [n for n in piece.columns if n not in columns.values() and n not in columns]
     return piece.select(*named, *others)
 
@@ -190,9 +191,9 @@ def plain_ids(
         short = cell.str.replace(whole, '$1')
         if meaning in known:
             exists = cell.is_in(pl.Series(known[meaning]).implode())
-            short = pl.when(exists).then(cell).otherwise(short)
+            short = pl.when(exists).then(cell).otherwise(short)  # 21.0 may be an id itself
         elif meaning == 'item' and not part[meaning].drop_nulls().str.contains(whole).all():
-            continue
+            continue  # ids of the items: all end in .0, or none is shortened
         part = part.with_columns(short.alias(meaning))
     return part
 
@@ -212,7 +213,7 @@ def known_item_column(
         return column
     short = pl.col(column, *free).str.replace(r'\.0+$', '')
     counts = piece.select(short.is_in(pl.Series(ids).implode()).sum()).row(0, named=True)
-    return max([column, *free], key=counts.get)
+    return max([column, *free], key=counts.get)  # of equal counts the first, found by its name
 
 # %% ../../nbs/shop/02_columns.ipynb #28ffb48b
 def first_columns(

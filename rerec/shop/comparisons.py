@@ -42,9 +42,9 @@ def guess_kind(
         return kind_of(unit)
     kind = right.kind or left.kind
     has_digits = re.search(r'(?<!\d)\d{4}(?!\d)', flat[amount.start : amount.end])
-    is_year = bool(has_digits) and 1000 <= amount.low <= 2100
+    is_year = bool(has_digits) and 1000 <= amount.low <= 2100  # 2,000 is none
     if kind == 'year' and not is_year:
-        return 'age' if left.is_older and amount.low < 130 else ''
+        return 'age' if left.is_older and amount.low < 130 else ''  # older than 8
     if kind:
         return kind
     compare = left.compare or right.compare
@@ -53,7 +53,7 @@ def guess_kind(
     has_cue = compare or left.is_negated or 'in' in left.groups
     if is_year and (has_cue or amount.low != amount.high):
         return 'year'
-    if is_year or not is_bare(reader, flat, amount.end):
+    if is_year or not is_bare(reader, flat, amount.end):  # 1990 without a cue, or 500 grams
         return ''
     if compare not in FLIPPED and 'for' in left.groups and amount.low < 30:
         return 'people'
@@ -112,6 +112,7 @@ def to_scale(
     if not unit.startswith('of ') or quantity.kind != 'rating' or amount.low > float(unit[3:]):
         return amount
     top = quantity.high[np.isfinite(quantity.high)].max(initial=0)
+    # the smallest usual scale that holds the best rating
     scale = min((s for s in (5, 10, 100) if top <= s), default=float(unit[3:]))
     factor = scale / float(unit[3:])
     return replace(amount, low=amount.low * factor, high=amount.high * factor)

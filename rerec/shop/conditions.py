@@ -119,9 +119,10 @@ class FactIndex:
                 words = key.split()
                 for word in words if is_topic else ():
                     self.topics[word].add((relation, value))
+                # a longer value is hardly the name of a person
                 if is_name_relation(relation) and 1 < len(words) < 5:
                     self.surnames[words[-1]].add((relation, value))
-        self.keys.pop('', None)
+        self.keys.pop('', None)  # the key of values without a letter or digit
 
 # %% ../../nbs/shop/37_conditions.ipynb #f9553498
 @patch
@@ -148,7 +149,7 @@ def named(
         words = other.split()
         if words:
             facts |= set.intersection(*(self.topics.get(word, set()) for word in words))
-    facts = facts or self.surnames.get(key, set())
+    facts = facts or self.surnames.get(key, set())  # only where nothing else is called so
     return frozenset(fact for fact in facts if not relation or fact[0] == relation)
 
 # %% ../../nbs/shop/37_conditions.ipynb #63dc53ed
@@ -194,7 +195,7 @@ def states(
     if not condition.is_number:
         right, wrong = self.facts_for(condition)
         holds = self.having(right)
-        found = holds.astype(np.int8) - (self.having(wrong) & ~holds)
+        found = holds.astype(np.int8) - (self.having(wrong) & ~holds)  # one right value is enough
     elif condition.relation in self.quantities:
         quantity = self.quantities[condition.relation]
         found = compare_numbers(quantity, condition.operator, condition.value)
@@ -214,7 +215,7 @@ def evidence(
         facts = self.facts_for(condition)[0]
     else:
         quantity = self.quantities.get(condition.relation)
-        if quantity and not quantity.relations and quantity.is_known[row]:
+        if quantity and not quantity.relations and quantity.is_known[row]:  # the year of the item
             return [('year', number_text(quantity.low[row]))]
         relations = quantity.relations if quantity else ()
         facts = [(r, value) for r in relations for value in self.rows[r]]

@@ -52,7 +52,7 @@ def _careful_pieces(path, size, refuse, names, separator, encoding):
             problem = f'{len(cells)} fields, but the header names {len(names)}'
         if problem:
             refuse(path, line, problem)
-            cells = []
+            cells = []  # an empty row, so that later rows keep their numbers
         missing = [None] * (len(names) - len(cells))
         rows.append([*cells[: len(names)], *missing])
         if len(rows) == size:
@@ -60,7 +60,7 @@ def _careful_pieces(path, size, refuse, names, separator, encoding):
             rows, is_empty = [], False
     if names is None:
         raise DataError('is empty', path, remedy='a table starts with the names of its columns')
-    if rows or is_empty:
+    if rows or is_empty:  # a header alone is one piece without rows
         yield pl.DataFrame(rows, dict.fromkeys(names, pl.String), orient='row')
 
 # %% ../../nbs/shop/03_csv.ipynb #e27a3462
@@ -104,9 +104,9 @@ def holds_quote(
 def _fast_pieces(path, size, names, separator):
     table = pl.scan_csv(
         path,
-        infer_schema=False,
+        infer_schema=False,  # text alone: 007 stays 007
         separator='\x1f' if separator == '::' else separator,
-        quote_char=None,
+        quote_char=None,  # a quote is a letter here
         has_header=names is None,
         new_columns=names,
     )
@@ -127,16 +127,16 @@ def csv_pieces(
     with tempfile.TemporaryDirectory() as d:
         as_is = is_plain(path, encoding, separator)
         plain = path if as_is else plain_copy(path, d, encoding)
-        if separator == '::' or not holds_quote(plain):
+        if separator == '::' or not holds_quote(plain):  # with two colons, no cell is quoted
             try:
                 for piece in _fast_pieces(plain, size, names, separator):
                     yield piece
                     seen += len(piece)
                 if seen:
-                    return
+                    return  # without a row, the careful reader tells whether there is a header
             except (pl.exceptions.NoDataError, pl.exceptions.ComputeError):
                 pass  # the careful reader says what is wrong, or reads it
     for piece in _careful_pieces(path, size, refuse, names, separator, encoding):
-        if len(piece) > seen or not len(piece):
+        if len(piece) > seen or not len(piece):  # rows that were given already are left out
             yield piece[seen:]
         seen = max(0, seen - len(piece))

@@ -107,7 +107,7 @@ def left_cues(
     "Read the words before a number, from the number to the left."
     cues, at = Cues(start), start
     for _ in range(10):
-        found = last_word(reader.left, flat, at, ' \t:=-"(')
+        found = last_word(reader.left, flat, at, ' \t:=-"(')  # price: 30, or (under 30
         more = found and add_left(reader, cues, *found)
         if not more:
             break

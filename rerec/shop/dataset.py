@@ -65,7 +65,7 @@ class DataSet:
         "Return the rows of items that a user liked or rated, early or late; none without a user."
         if user is None:
             return set()
-        first, end = np.searchsorted(self.rated[:, 0], [user, user + 1])
+        first, end = np.searchsorted(self.rated[:, 0], [user, user + 1])  # sorted by user
         liked = (*self.sources.early[user].tolist(), *self.sources.late[user].tolist())
         return {*liked, *self.rated[first:end, 1].tolist()}
 
@@ -210,7 +210,7 @@ def make_tables(
     )
     for line in report_lines(tables.report):
         log(line)
-    write_json(out / 'settings.json', settings)
+    write_json(out / 'settings.json', settings)  # before the tables, so that none are without them
     publish(out / 'tables', partial(save_tables, tables))
 
 # %% ../../nbs/shop/18_dataset.ipynb #44c07ebc
@@ -249,7 +249,7 @@ def make_stages(
 ):
     "Make those stages of a data set that are not there."
     remove_drafts(out)
-    if build.rewriter and not (out / 'queries').exists():
+    if build.rewriter and not (out / 'queries').exists():  # known now, needed much later
         check_server(build.rewriter)
     if not (out / 'tables').exists():
         make_tables(build, out, settings, log)

@@ -65,7 +65,7 @@ def wish_texts(
     if unused:
         texts.append(f'No fact decides: {", ".join(unused)}')
     texts += [answer_text(answer) for answer in record.get('about', ())]
-    if record.get('fitting') == 0 and not record.get('about'):
+    if record.get('fitting') == 0 and not record.get('about'):  # a question wants no other item
         texts.append(NOTHING_FITS)
     return texts
 
@@ -81,6 +81,7 @@ def item_lines(
         if reason['like']:
             line += f', like {neutralise(reason["like"])}'
         lines.append(line)
+    # older records have none
     for text in verdict_texts(item['verdict']) if 'verdict' in item else ():
         lines.append(f'   {neutralise(text)}')
     if item['liked_by']:
@@ -98,6 +99,7 @@ def left_out_texts(
     "Write which items of the model were left out, and why."
     texts = []
     for item in record.get('left_out', ()):
+        # only what it fails is a reason to leave it out
         reasons = '; '.join(verdict_texts(dict(item['verdict'], lacks=[], unknown=[])))
         texts.append(f'Left out: {item["title"]}, which {reasons}')
     return texts

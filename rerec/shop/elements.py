@@ -49,7 +49,7 @@ def tokens_of(
         plain = word_form(m[0]).strip()
         is_read = READ in flat[m.start() : m.end()]
         token = Token(plain, *m.span(), m[0][0].isupper())
-        tokens.append(token if plain and not is_read else None)
+        tokens.append(token if plain and not is_read else None)  # a value does not reach across it
     return tokens
 
 # %% ../../nbs/shop/40_elements.ipynb #bca55a9f
@@ -81,6 +81,7 @@ def value_at(
         if None in window:
             continue
         words = [token.plain for token in window]
+        # a digit, a letter or the word film would be found in every wish
         is_little = words[0].isdigit() or len(words[0]) < 2 or singular(words[0]) in ITEM_NOUNS
         if (n == 1 and is_little) or FUNCTION_WORDS.issuperset(words):
             continue
@@ -99,7 +100,7 @@ def with_relation(
     before = flat[max(0, value.start - 30) : value.start].split()
     behind = flat[value.end : value.end + 25].split()
     beside = behind[:1] + before[-1:]
-    if before[-1:] == ['in']:
+    if before[-1:] == ['in']:  # subtitles in German
         beside += before[-2:-1]
     for word in beside:
         relation = reader.relations.get(key_of(word))
@@ -107,7 +108,7 @@ def with_relation(
             return replace(value, relation=relation)
     stems = {plain_words(word)[:STEM] for word in before[-3:]}
     having = {relation for relation, _ in reader.index.named(value.name)}
-    others = having - reader.optional
+    others = having - reader.optional  # in German means the language, not the subtitles
     if len(having) > 1 and len(others) == 1:
         return replace(value, relation=others.pop())
     spoken = [r for r, roots in reader.roles.items() if roots & stems and r in having]
@@ -131,6 +132,7 @@ def is_surname(
     if not 0 < len({v for _, v in namesakes}) <= MOST_NAMESAKES or word in known_words():
         return False
     before, behind = text[max(0, token.start - 20) : token.start], text[token.end : token.end + 2]
+    # Jenny Hanks is somebody else
     if _CAPITAL_BESIDE[0].search(before) or _CAPITAL_BESIDE[1].match(behind):
         return False
     preposition = re.search(r'\b(?:by|with|von|mit|de|di|par|avec|con)\s\Z', before, re.I)
@@ -155,6 +157,7 @@ def find_values(
     "Find the values that a wish names: first those written right, then those with slips."
     tokens = tokens_of(text, flat)
     found = []
+    # slips are looked for in at most three words together
     for lookup, longest in ((exact_value, reader.longest), (near_value, 3)):
         i = 0
         while i < len(tokens):
@@ -162,7 +165,7 @@ def find_values(
             if key:
                 element = Element(tokens[i].start, tokens[i + n - 1].end, 'value', key)
                 found.append(with_relation(reader, flat, element))
-                tokens[i : i + n] = [None] * n
+                tokens[i : i + n] = [None] * n  # read, so the search for slips skips it
             i += n
     found += find_surnames(reader, text, tokens)
     return sorted(found, key=lambda element: element.start)
@@ -174,7 +177,7 @@ def find_relations(
     values: Sequence[Element],  # Values of the same text
 ) -> list[Element]:
     "Find optional relations that a wish names without a value: with subtitles, cooperative."
-    taken = [v for v in values if v.relation]
+    taken = [v for v in values if v.relation]  # German subtitles are read already
     covered = cover(flat, [(v.start, v.end) for v in values if not v.relation])
     found = []
     for m in re.finditer(any_of(reader.relations), covered):

@@ -83,7 +83,7 @@ def read_official(
     parts = {part: [] for part in SHARES}
     for part in SHARES:
         file = folder / f'{part}.parquet'
-        if part != 'validation' or file.exists():
+        if part != 'validation' or file.exists():  # the official code may have none
             parts[part] = read_training(file, data.catalogue, data.titles.resolve)
     return parts
 
@@ -97,7 +97,7 @@ def query_of_record(
     items = data.catalogue.items
     truth = tuple(record['truth'])
     candidates = tuple(record['candidates'])
-    exist = all(0 <= i < len(items) for i in (*truth, *candidates))
+    exist = all(0 <= i < len(items) for i in (*truth, *candidates))  # catalogues differ in length
     if not exist or [str(items[i]) for i in truth] != record['answer']:
         problem = f'query {record["id"]!r} was written for another catalogue'
         raise DataError(problem, folder, remedy='import it into the data set it came from')
@@ -148,7 +148,7 @@ def complete_query(
 ) -> Query:  # Without a user, as users of other formats are unknown
     "Keep the conditions that the catalogue knows, and add candidates where there are none."
     known = tuple(c for c in query.conditions if c in drawer.fact)
-    query = replace(query, id=id, user=None, conditions=known)
+    query = replace(query, id=id, user=None, conditions=known)  # user 12 is another person here
     if query.candidates:
         return query
     return choose_candidates(drawer, query, n_candidates, rng)[0]
@@ -160,7 +160,7 @@ def complete_parts(
 ) -> dict[str, list[Query]]:  # Queries with a right item and candidates
     "Complete the queries of all parts, and leave out those without a right item."
     drawer = Drawer(data.sources)
-    rng = random.Random('import')
+    rng = random.Random('import')  # one stream for all parts, in their order
     n = data.about['settings']['n_candidates']
     complete = {part: [] for part in parts}
     for part, queries in parts.items():

@@ -35,7 +35,7 @@ def data_files(
 
     def is_data(path):
         described = path.name in ('data.json', 'README.md') or path.suffix == '.png'
-        passing = path.name.startswith(('.', 'replies.sqlite'))
+        passing = path.name.startswith(('.', 'replies.sqlite'))  # and its journal
         return path.is_file() and not described and not passing
 
     return sorted(path for path in folder.rglob('*') if is_data(path))
@@ -225,7 +225,7 @@ def load_parts(
     parts, needs = {}, {}
     for part in SHARES:
         text = (Path(folder) / f'{part}.jsonl').read_text(encoding='utf-8')
-        lines = text.split('\n')[:-1]
+        lines = text.split('\n')[:-1]  # splitlines would cut a title at U+2028
         both = [line_query(json.loads(line), row, catalogue) for line in lines]
         parts[part] = [query for query, _ in both]
         needs[part] = [need for _, need in both]

@@ -159,7 +159,7 @@ class Gate:
         self.under_way = 0
 
     async def __call__(self, scope, receive, send):
-        if scope['type'] != 'http':
+        if scope['type'] != 'http':  # the start and the end of the server, for instance
             return await self.app(scope, receive, send)
         await pass_gate(self, Visit(scope, send), receive)
 
@@ -170,7 +170,7 @@ def check_visit(
 ):
     "Raise `Refusal` for a request that comes too often, without a key or at a busy time."
     client = (visit.scope.get('client') or ('', 0))[0]
-    wait = gate.buckets.wait(client, time.monotonic())
+    wait = gate.buckets.wait(client, time.monotonic())  # first, as a wrong key counts, too
     if wait:
         most = f'at most {gate.limits.per_minute:g} requests in a minute'
         raise Refusal(429, 'too_many_requests', most, retry_after=str(math.ceil(wait)))
@@ -194,12 +194,12 @@ async def answer_visit(
     body = await read_body(receive, gate.limits.body)
     app = gate.app(visit.scope, receive_again(body), send)
     answering, leaving = asyncio.ensure_future(app), asyncio.ensure_future(until_left(receive))
-    seconds = gate.limits.timeout + 5
+    seconds = gate.limits.timeout + 5  # a stream can still end with an error
     try:
         done, _ = await asyncio.wait(
             {answering, leaving}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
         )
-        if answering in done or visit.is_over:
+        if answering in done or visit.is_over:  # whoever leaves after the last byte has it all
             await answering
         elif leaving in done:
             raise Refusal(499, 'left', 'the client has left')
@@ -231,7 +231,7 @@ async def pass_gate(
         LOG.exception('failed', extra=dict(fields=dict(id=visit.id)))
         await send_refusal(visit, Refusal(500, 'internal', 'an error of the service'))
     finally:
-        if not is_open or visit.status >= 400:
+        if not is_open or visit.status >= 400:  # load balancers would fill the log
             log_visit(visit)
 
 # %% ../../nbs/shop/56_gate.ipynb #1e1ad74e
@@ -249,7 +249,7 @@ def add_errors(app):  # A FastAPI
     def invalid(request, error):
         found = []
         for one in error.errors()[:3]:
-            field = '.'.join(str(part)[:100] for part in one['loc'][1:])
+            field = '.'.join(str(part)[:100] for part in one['loc'][1:])  # without body
             found.append(f'{field}: {one["msg"][:200]}'.removeprefix(': '))
         return respond_with(request, Refusal(422, 'invalid', '; '.join(found)))
 

@@ -45,7 +45,7 @@ def name_words(
     name: str,  # Name of a column, such as imdbId or Body (HTML)
 ) -> list[str]:  # Words in small letters
     "Split the name of a column into words."
-    apart = re.sub(r'(?<=[a-z0-9])(?=[A-Z])', ' ', name)
+    apart = re.sub(r'(?<=[a-z0-9])(?=[A-Z])', ' ', name)  # imdbId is imdb Id
     return re.findall(r'[^\W_]+', apart.casefold())
 
 # %% ../../nbs/shop/06_guesses.ipynb #7662ef50
@@ -54,7 +54,7 @@ def name_reason(
     role: str,  # Role of its table
 ) -> str:  # Reason, or ''
     "Find a reason to leave a column out in the words of its name (ours)."
-    words = {*name_words(name), plain_name(name)}
+    words = {*name_words(name), plain_name(name)}  # In Stock is instock as well
     reasons = [reason for reason, known in LEFT_OUT.items() if words & set(known.split())]
     if role == 'users' and words & set(PERSONAL.split()):
         reasons.append('person')
@@ -102,7 +102,7 @@ def cell_reason(
 ) -> str:  # Reason, or ''
     "Find a reason to leave a column out in its cells (ours)."
     many = len(cells) >= 20  # fewer say little about a column
-    facts = [fact for cell in cells for fact in set(cell_facts(cell, guess))]
+    facts = [fact for cell in cells for fact in set(cell_facts(cell, guess))]  # once a cell
     for reason, pattern in CELL_PATTERNS.items():
         if are_mostly(pattern, cells) or are_mostly(pattern, [value for _, value in facts]):
             return reason
@@ -111,11 +111,11 @@ def cell_reason(
     if guess.kind == 'number' and many and (is_row_number(cells) or are_codes(cells)):
         return 'id'
     values = Counter(facts)
-    if min(values.values(), default=0) == len(cells) > 5 and not has_empty:
+    if min(values.values(), default=0) == len(cells) > 5 and not has_empty:  # every row says it
         return 'same'
     if guess.kind == 'list' and median(len(v.split()) for _, v in values or [('', '')]) > 6:
         return 'text'
-    again = sum(n for n in values.values() if n > 1)
+    again = sum(n for n in values.values() if n > 1)  # those that another cell has, too
     is_rare = again < 0.1 * values.total()
     return 'rare' if many and is_rare and guess.kind in ('value', 'list') else ''
 
@@ -136,6 +136,7 @@ def guess_column(
     guess = Guess(name, *column_shape(name, cells, has_empty))
     if kind:
         same = kind == guess.kind or {kind, guess.kind} == {'number', 'range'}
+        # a list by the user's word alone is split at any usual mark
         mark = guess.mark if same else '|,;' * (kind == 'list')
         return guess._replace(kind=kind, mark=mark)
     reason = '' if wanted else name_reason(name, role) or cell_reason(cells, guess, has_empty)
@@ -165,6 +166,7 @@ def guess_facts(
 ) -> list[Guess]:  # In the order of the table
     "Guess which columns of a table hold facts (ours)."
     words = {meaning: names.split() for meaning, names in COLUMNS['interactions'].items()}
+    # row was added by the reader
     names = [name for name in table.columns if name not in ('row', *meanings)]
     by_people = any(plain_name(name) in words['user'] for name in names) and role == 'attributes'
     guesses = []
@@ -186,13 +188,15 @@ def join_options(
 ):  # With a column of pairs in the place of each name and its value
     "Join the columns of a name and of its values."
     for name in table.columns:
-        stem = re.fullmatch(r'(.*\d)[ _.-]*name', name, re.IGNORECASE)
+        stem = re.fullmatch(r'(.*\d)[ _.-]*name', name, re.IGNORECASE)  # Option1 Name, not Name
+        # Option1 Value, or Attribute 1 value(s); without a number nothing matches
         pattern = re.escape(stem[1]) + r'[ _.-]*values?(\(s\))?' if stem else '$'
         values = [n for n in table.columns if re.fullmatch(pattern, n, re.IGNORECASE)]
         if not values:
             continue
         pairs = []
         for key, cell in table.select(name, values[0]).iter_rows():
+            # an item in several rows has its names and values joined by bars
             parts = {key.split('|')[0]: split_list(cell, '|,')} if key and cell else None
             pairs.append(json.dumps(parts, ensure_ascii=False) if parts else None)
         joined = pl.Series(stem[1], pairs, pl.String)

@@ -61,7 +61,7 @@ def lowest_liked(
 ) -> float:  # Lowest rating of a like
     "Choose which ratings are likes."
     highest = ratings.max()
-    lowest = min(0.8 * highest, highest) if liked is None else liked
+    lowest = min(0.8 * highest, highest) if liked is None else liked  # ratings may all be below 0
     n = int((ratings >= lowest).sum())
     reach = f'{n:,} of {len(ratings):,} ratings reach {lowest:g}'
     if not n:
@@ -70,7 +70,7 @@ def lowest_liked(
     if liked is None and n < 0.1 * len(ratings):
         lowest = ratings.median()
         reach += f', 4/5 of the highest; the upper half are likes, from {lowest:g}'
-    if ratings.n_unique() > 1:
+    if ratings.n_unique() > 1:  # without ratings there is no limit to tell
         report.notes.append(f'{Path(path).name}: {reach} (--liked changes it)')
     return lowest
 

@@ -41,6 +41,7 @@ def condition_phrases(
     else:
         title = name_of(drawer.sources.catalogue, via)
         found = [phrase.format(t=title) for phrase in through_item]
+    # False comes first: the phrase that the template has
     return sorted(found, key=lambda phrase: normal_form(phrase) not in normal_form(template))
 
 # %% ../../nbs/shop/23_judge.ipynb #8f8c7d2f

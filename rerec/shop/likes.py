@@ -84,7 +84,7 @@ def group_and_words(
         names = listed([name_of(sources.catalogue, i) for i in request.named])
         return f'fans of {names}', fans_of(sources, request.named, request.user)
     nobody = '', np.empty(0, int)
-    if request.named:
+    if request.named:  # one item: a matter of its facts
         return nobody
     traits = traits_in(sources.profiles, request)
     users = people_like(sources, traits, request.user) if traits else ()

@@ -75,6 +75,7 @@ def is_valid_key(
     digest = hashlib.sha256(key.encode('utf-8', 'replace')).digest()
     found = False
     for valid in keys:
+        # every key is compared, so that the time tells nothing
         found |= hmac.compare_digest(digest, hashlib.sha256(valid.encode()).digest())
     return found
 
@@ -99,10 +100,10 @@ class TokenBuckets:
         "Count a request of a client."
         tokens, then = self.buckets.pop(client, (self.per_minute, now))
         tokens = min(self.per_minute, tokens + (now - then) * self.per_minute / 60)
-        passes = tokens >= min(1, self.per_minute)
-        self.buckets[client] = (tokens - passes, now)
+        passes = tokens >= min(1, self.per_minute)  # a full bucket may hold less than one
+        self.buckets[client] = (tokens - passes, now)  # taken out and put in again, it is the last
         if len(self.buckets) > self.clients:
-            self.buckets.popitem(last=False)
+            self.buckets.popitem(last=False)  # the one that was silent longest
         return 0.0 if passes else (1 - tokens) * 60 / self.per_minute
 
 # %% ../../nbs/shop/55_limits.ipynb #c3f627c1

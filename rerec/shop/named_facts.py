@@ -109,7 +109,7 @@ def wanted_values(
     wanted = self.named_values(text)
     for i in set(reading.named) - set(reading.disliked):
         wanted.update(self.values_of(i))
-    return wanted - self.values_of_conditions(text, True)
+    return wanted - self.values_of_conditions(text, True)  # like Alien, not a horror
 
 # %% ../../nbs/shop/45_named_facts.ipynb #27f83008
 @patch

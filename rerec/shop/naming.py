@@ -42,7 +42,7 @@ def is_liked(
     words = words_of('like', 'or', 'noun', 'article')
     at = item.start
     for _ in range(20):
-        found = last_word(words, flat, at, f' \t\n"“(,{READ}')
+        found = last_word(words, flat, at, f' \t\n"“(,{READ}')  # READ: other titles
         if not found or 'like' in words[found[0]]:
             return bool(found)
         at = found[1]
@@ -118,7 +118,7 @@ def comparison(
     words = text[slice(*span)]
     if quantity is None or not quantity.is_known[item.row]:
         return Unused(words, *span, f'no fact states {STATED[cues.kind]} of it')
-    side = quantity.low if cues.compare == 'below' else quantity.high
+    side = quantity.low if cues.compare == 'below' else quantity.high  # beyond all of a range
     amount = Amount(float(side[item.row]), float(side[item.row]))
     found = []
     for operator, value, negated in operators_of(quantity, amount, cues.compare, cues.is_negated):
@@ -144,8 +144,8 @@ def compare_items(
             found.append(comparison(numbers, text, cues, item, (cues.end, item.end)))
     for more in re.finditer(any_of(words_of('more')), flat):
         kind = words_of('more')[as_word(more[0])]['more']
-        if items and not _THAN.match(flat, more.end()):
-            compare = 'above' if kind.startswith('-') else 'below'
+        if items and not _THAN.match(flat, more.end()):  # with than it was read above
+            compare = 'above' if kind.startswith('-') else 'below'  # -minutes is longer
             cues = Cues(more.start(), compare, kind.strip('-'))
             found.append(comparison(numbers, text, cues, items[0], more.span()))
     unused = [u for u in found if isinstance(u, Unused)]
@@ -179,7 +179,7 @@ def find_via(
         stem = plain_words(left['role'] or left['did'])[:STEM]
         relations = [r for r, roots in values.roles.items() if stem in roots]
         is_role = relations or stem in all_roles()
-        for relation in (relations or ['']) if is_role else ():
+        for relation in (relations or ['']) if is_role else ():  # '': no fact has this role
             found.append(Element(left.start(), item.end, 'via', '', relation, item.row))
     return found
 

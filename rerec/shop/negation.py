@@ -32,15 +32,16 @@ def negation_patterns() -> dict[str, re.Pattern]:
     words = wish_words()
     noun, links, article = (any_of(words[meaning]) for meaning in ('noun', 'or', 'article'))
     joint = rf'\s*(?:,\s*)?(?:{links}|[/&]|,)\s*'
+    # unknown members of a list: no horror, gore or vampires
     other = rf'(?P<other>{joint}(?:[^\W\d_]+[\s-]*){{1,3}})*'
     of_noun = rf'(?:{noun}\s+(?:with|by|of|about)\s+)?'
     return dict(
-        no=re.compile(
+        no=re.compile(  # don't as well, and -horror as in a search
             rf"{any_of(words['no'])}|(?<![^\W_])\w+n't(?![^\W_])|(?<!\S)[-!](?=[^\W\d_])"
         ),
         harmless=re.compile(any_of(words['not_no'])),
         behind=re.compile(rf'(?:\s+{noun})?[\s,?:-]*{any_of(words["no_after"])}'),
-        stop=re.compile(
+        stop=re.compile(  # also a comma with an article: no horror, a comedy
             rf'{any_of(words["stop"])}|[.;:!?\n]|,\s*(?:{links}\s+)?{article}'
             r'|(?:,|(?<!\w)(?:and|und|et|y|e))\s+(?:with|mit|avec|con|met)(?!\w)'
         ),
@@ -75,6 +76,7 @@ def find_negations(
     found = []
     for m in patterns['no'].finditer(flat):
         if m.start() not in harmless and not is_in_name(text, m):
+            # a colon right behind the word ends nothing: not: horror
             end = m.end() + len(flat[m.end() :][:3]) - len(flat[m.end() :][:3].lstrip(' :'))
             found.append((*m.span(), stops[bisect_left(stops, end)]))
     return found
@@ -85,13 +87,13 @@ def listed_elements(
     elements: Sequence[Element],  # Elements behind a negation, in order
 ) -> list[list[Element]]:  # Groups of neighbours: the first, and what is joined to it
     "Take the elements that one negation rejects."
-    groups, sure = [], 1
+    groups, sure = [], 1  # sure: groups that more than a comma joins
     for element in elements:
         if not groups:
             groups.append([element])
             continue
         between = flat[groups[-1][-1].end : element.start]
-        if not between.strip(' -'):
+        if not between.strip(' -'):  # German horror
             groups[-1].append(element)
             continue
         link = negation_patterns()['link'].fullmatch(between)
@@ -100,7 +102,7 @@ def listed_elements(
         groups.append([element])
         if (link['joint'] or '').strip(' ,') or link['other']:
             sure = len(groups)
-    is_plain_list = sure == 1 and len(groups) > 2
+    is_plain_list = sure == 1 and len(groups) > 2  # two with a comma between are no list
     return groups if is_plain_list else groups[:sure]
 
 # %% ../../nbs/shop/41_negation.ipynb #a6081774
@@ -117,7 +119,7 @@ def find_rejected(
             rejected[element] = element.start
             read.update(range(*behind.span()))
     for start, end, reach in find_negations(text, flat):
-        if start in read:
+        if start in read:  # the not of: is not my thing
             continue
         groups = listed_elements(flat, [e for e in elements if end <= e.start < reach])
         if groups and flat[start:end] == 'non':
@@ -152,7 +154,7 @@ def flip_numbers(
         ]
         is_year = condition.relation.startswith('year')
         if meant and (condition.operator in ('>', '>=') or is_year):
-            rejected[meant[0]] = None
+            rejected[meant[0]] = None  # card games as such stay open
             if condition.operator in OPPOSITE:
                 condition = replace(condition, operator=OPPOSITE[condition.operator])
             else:

@@ -35,6 +35,7 @@ from .years import find_years
 def count_patterns() -> list[tuple[float, re.Pattern]]:
     "Compile the words that say how many people there are: solo, zu zweit."
     groups = [(m, words) for m, words in wish_words().items() if m.startswith('people:')]
+    # people:2
     return [(float(meaning[7:]), re.compile(any_of(words))) for meaning, words in groups]
 
 # %% ../../nbs/shop/38_numbers.ipynb #0a4c5c66
@@ -51,7 +52,7 @@ def with_sums(
     for amount in amounts:
         me = _ME.search(flat, max(0, amount.start - 20), amount.start)
         if amount.unit == 'people' and me:
-            count = amount.low + 1
+            count = amount.low + 1  # me and 3 friends
             amount = replace(amount, low=count, high=count, start=me.start())
         last = found[-1] if found else amount
         is_group = last.unit == amount.unit == 'people' and last.low == last.high
@@ -68,7 +69,7 @@ def numbers_in(
     this_year: int,  # Year in which the wish is read
 ) -> tuple[list[Amount], list[tuple[int, int]]]:  # In order; spans of numbers that count nothing
     "Find years, counts of people and amounts, none inside another."
-    found, others = find_years(flat, this_year)
+    found, others = find_years(flat, this_year)  # first, as the 80s are no 80
     covered = cover(flat, [*others, *((a.start, a.end) for a in found)])
     for count, pattern in count_patterns():
         found += [Amount(count, count, 'people', *m.span()) for m in pattern.finditer(covered)]
@@ -177,5 +178,6 @@ def read_numbers(
         else:
             conditions += found
         last = found if isinstance(found, Unused) else found[0]
+        # words beside one number say nothing about the next
         covered = covered[: last.start] + READ * (last.end - last.start) + covered[last.end :]
     return conditions, unused

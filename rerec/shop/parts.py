@@ -41,7 +41,7 @@ def split_users(
     seed: int,  # Random seed of the order
 ) -> dict[str, list[int]]:  # Rows of users of each part
     "Deal users out to the parts, at random."
-    users = random.Random(f'users {seed}').sample(range(n_users), n_users)
+    users = random.Random(f'users {seed}').sample(range(n_users), n_users)  # a stream of its own
     first = round(SHARES['train'] * n_users)
     second = round((SHARES['train'] + SHARES['validation']) * n_users)
     return dict(train=users[:first], validation=users[first:second], test=users[second:])
@@ -69,7 +69,7 @@ def room_above(
     domain = sources.catalogue.items[right].domain
     better = islice(ranks.domains[domain], ranks.position[right])
     free = (i for i in better if i not in banned)
-    return sum(1 for _ in islice(free, most))
+    return sum(1 for _ in islice(free, most))  # the rest is not looked at
 
 # %% ../../nbs/shop/13_parts.ipynb #cb29e889
 def add_all_candidates(
@@ -100,7 +100,9 @@ def number_of_candidates(
     wanted: int | None,  # Number that the user names; None for the usual one
 ) -> int:
     "Choose how many candidates a query has; `DataError` if there is no room for as many (ours)."
+    # nine of ten queries have room for so many
     tenth = int(np.quantile(rooms, 0.1, method='lower')) if len(rooms) else MOST_CANDIDATES
+    # half of the room stays free for exchanges
     n = wanted or min(MOST_CANDIDATES, max(tenth // 2, min(5, tenth)))
     if n > tenth or n < 2:
         n_with_room = sum(room >= n for room in rooms)
@@ -165,7 +167,7 @@ def draw_parts(
     ranks = popularity_ranks(drawer.sources.catalogue, seed)
     taken = set()
     drawn = {}
-    for part in ('test', 'validation', 'train'):
+    for part in ('test', 'validation', 'train'):  # the test first, as the least restricted
         n_part = round(SHARES[part] * n)
         late = part != 'train'
         new = draw_queries(drawer, titles, users[part], n_part, late, seed, taken, part, progress)

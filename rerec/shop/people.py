@@ -44,7 +44,7 @@ def decode_traits(
     columns = {column.name: column for column in table if column.dtype == pl.String}
     values = {name: set(column.drop_nulls().to_list()) for name, column in columns.items()}
     age = next((name for name in columns if plain_name(name) == 'age'), None)
-    is_movielens = age and '1' in values[age] and values[age] <= AGES.keys()
+    is_movielens = age and '1' in values[age] and values[age] <= AGES.keys()  # 1: under 18
     decoded = []
     for name, column in columns.items():
         codes = {}
@@ -54,6 +54,7 @@ def decode_traits(
             codes = AGES
         elif plain_name(name) in WORD_TRAITS and are_digits(values[name]):
             jobs = {str(k): job for k, job in enumerate(JOBS)}
+            # a code without a known word becomes empty, so that no query states it
             codes = jobs if is_movielens and plain_name(name) == 'occupation' else {'': ''}
         if codes:
             decoded.append(pl.Series(name, [codes.get(v) or None for v in column], pl.String))

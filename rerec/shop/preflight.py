@@ -53,7 +53,7 @@ def rehearsal_trainer(
     config = ReRecConfig(f'{folder}/run', **fields | changes)
 
     def reward(completions, **columns):
-        return [float(k % 2) for k in range(len(completions))]
+        return [float(k % 2) for k in range(len(completions))]  # equal rewards would teach nothing
 
     return ReRecTrainer(
         model=model,
@@ -120,7 +120,7 @@ def rehearse(
             warnings.simplefilter('ignore')
             take_one_step(fields)
     except (MemoryError, KeyboardInterrupt):
-        raise
+        raise  # no fault of the settings
     except Exception as e:
         message = ' '.join(str(e).split()) or type(e).__name__
         if isinstance(e, ImportError) or 'pip install' in message:
@@ -138,7 +138,7 @@ def context_of(
         config = AutoConfig.from_pretrained(folder).get_text_config()
     for limit in ('max_position_embeddings', 'n_positions', 'max_seq_len'):
         found = getattr(config, limit, None)
-        if found and found > 0:
+        if found and found > 0:  # some models say -1 for no limit
             return found
     return None
 

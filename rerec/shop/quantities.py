@@ -93,14 +93,16 @@ def kind_of_relation(
     words = relation_words(relation)
     squeezed = re.sub('[^a-z]', '', fold(relation))
     for kind, names in KIND_NAMES.items():
-        if words & COUNTS and kind not in ('people', 'pages'):
+        if words & COUNTS and kind not in ('people', 'pages'):  # num_ratings is no rating
             continue
         if any(name in squeezed for name in names.split()):
             return kind
+    # minage is one word in tables of games
     is_age = words & {'age', 'ages', 'alter', 'edad', 'eta'} or squeezed.endswith('minage')
     return 'age' if is_age else ''
 
 # %% ../../nbs/shop/34_quantities.ipynb #7015a92f
+# minutes, minute and mining are no minimum
 _BOUND = re.compile(
     r'(min|max)(?!ut|ing)(?:imum|imal)?[ _-]*(?P<after>.+)|(?P<before>.+?)[ _-]+(min|max)(?:imum)?'
 )
@@ -174,10 +176,10 @@ def range_quantity(
             factor = minutes_of(relation) if kind == 'minutes' and not amount.unit else 1
             at = rows[relation][value]
             if side != 'high':
-                low[at] = np.fmin(low[at], amount.low * factor)
+                low[at] = np.fmin(low[at], amount.low * factor)  # fmin passes over nan
             if side != 'low':
                 high[at] = np.fmax(high[at], amount.high * factor)
-    only_high = np.isnan(low) & ~np.isnan(high)
+    only_high = np.isnan(low) & ~np.isnan(high)  # one side is known, and the other open
     high[np.isnan(high) & ~np.isnan(low)] = np.inf
     low[only_high] = -np.inf
     return Quantity(name, kind, unit, tuple(sides), low, high)
@@ -195,7 +197,7 @@ def quantities_of(
         name, side = bound_of(relation, ranges)
         sides[name][relation] = side
         if side:
-            sides[relation][relation] = ''
+            sides[relation][relation] = ''  # min_players can also be named as it is
     n = len(catalogue)
     found = {name: range_quantity(name, of, rows, ranges, n) for name, of in sides.items()}
     years = np.array([math.nan if o.year is None else o.year for o in catalogue.items], float)
@@ -216,8 +218,8 @@ def compare_numbers(
     "Compare the numbers of all items: 1 holds, -1 fails, 0 is not known."
     low, high = quantity.low, quantity.high
     if operator == 'in':
-        every = (low >= value[0]) & (high <= value[1])
-        partly = (low <= value[1]) & (high >= value[0])
+        every = (low >= value[0]) & (high <= value[1])  # the whole range of an item is inside
+        partly = (low <= value[1]) & (high >= value[0])  # some number of it is
     elif operator == '=':
         every = partly = (low <= value) & (value <= high)
     elif operator in ('<', '<='):

@@ -45,7 +45,7 @@ def _row_pieces(path, size, refuse):
     for line, values, problem in records:
         if problem:
             refuse(path, line, problem)
-        rows.append(values)
+        rows.append(values)  # an empty row for a line that is no JSON
         if len(rows) == size:
             yield frame_of_rows(rows)
             rows = []
@@ -62,7 +62,8 @@ def plain_column(
     if column.dtype == pl.Binary:
         return column.cast(pl.String, strict=False)
     if column.dtype.is_float():
-        column = column.fill_nan(None)
+        column = column.fill_nan(None)  # pandas writes nan for an empty cell
+        # from 2**53 on, not every whole number is a float
         is_whole = ((column % 1 == 0) & (column.abs() < 2**53)).all()
         return column.cast(pl.Int64) if is_whole else column
     return column
@@ -97,7 +98,7 @@ def movielens_encoding(
 ) -> str:  # utf-8, or latin-1 for the older ones
     "Find the encoding of a file of MovieLens, which is one of two."
     try:
-        for _ in read_lines(path):
+        for _ in read_lines(path):  # the first letter beyond ASCII may be anywhere
             pass
     except DataError:
         return 'latin-1'
@@ -108,6 +109,7 @@ def join_genres(
     piece,  # A polars.DataFrame of u.item
 ):  # With one column of genres
     "Turn nineteen columns of 0 and 1 into one."
+    # the first one, unknown, is no genre
     marked = [pl.when(pl.col(g) == '1').then(pl.lit(g)) for g in GENRES[1:]]
     genres = pl.concat_str(marked, separator='|', ignore_nulls=True).alias('genres')
     return piece.select('item', 'title', 'released', genres)
@@ -202,7 +204,7 @@ def check_part(
     first: Sequence[str],  # Columns of the first part
 ):
     "Raise `DataError` for a part that has few of the columns of the table."
-    if 2 * len(set(names) & set(first)) < len(first):
+    if 2 * len(set(names) & set(first)) < len(first):  # rows of JSON may lack some keys
         problem = f'is another table than the files beside it: it has {", ".join(names)[:100]}'
         raise DataError(problem, file, remedy='name a single file instead of the folder')
 
@@ -224,4 +226,4 @@ def pieces(
                 check_part(file, piece.columns, names)
                 yield as_text(piece)
 
-    return read()
+    return read()  # files are checked at the call, rows when they are asked for

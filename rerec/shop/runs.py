@@ -54,7 +54,7 @@ def stored_run(
     "Read the settings of a run as it was begun; raise `DataError` if there is none."
     file = Path(folder) / 'config.json'
     stored = read_json(file) if file.is_file() else {}
-    if not isinstance(stored.get('settings'), dict):
+    if not isinstance(stored.get('settings'), dict):  # a model has a config.json, too
         raise DataError('is no run', folder, remedy='`rerec runs` lists those there are')
     known = {f.name for f in fields(Run)}  # an older run may have others
     kept = {name: value for name, value in stored['settings'].items() if name in known}
@@ -70,7 +70,7 @@ def data_of_run(
     tried = [Path(run.data)]
     if 'way' in stored:
         tried.append(Path(os.path.normpath(folder / stored['way'])))
-    tried += [above / run.data for above in folder.parents]
+    tried += [above / run.data for above in folder.parents]  # an older run stored what was typed
     found = (place for place in tried if (place / 'data.json').is_file())
     return next(found, None)
 

@@ -121,7 +121,7 @@ def settings_without(
     if 'temperature' in str(error):
         other.pop('temperature', None)
     if 'max_tokens' in str(error) and 'max_tokens' in other:
-        other['max_completion_tokens'] = other.pop('max_tokens')
+        other['max_completion_tokens'] = other.pop('max_tokens')  # its newer name
     return other if other != settings else None
 
 # %% ../../nbs/shop/49_served.ipynb #08e9c178
@@ -138,7 +138,7 @@ def request(
     except openai.OpenAIError as e:
         other = settings_without(settings, e)
         if other:
-            return request(served, create, other)
+            return request(served, create, other)  # each setting can be refused once
         raise server_error(e, served, ANSWERING) from None
 
 # %% ../../nbs/shop/49_served.ipynb #f9ac5e5a
@@ -168,7 +168,7 @@ def streamed_pieces(
     "Read the pieces of a streamed answer; `ValueError` for an error that is sent in it."
     thinking = False
     for line in lines:
-        event = parsed_json(line[5:]) if line.startswith('data:') else None
+        event = parsed_json(line[5:]) if line.startswith('data:') else None  # [DONE] is none
         if find_json(event, 'error'):
             raise ValueError(str(event['error']))
         delta = find_json(event, 'choices', 0, 'delta')
@@ -183,7 +183,7 @@ def listen_to(
     seconds: float,  # Time for the whole answer
 ) -> str | None:  # Whole text; None if the response is no answer
     "Read an answer while it comes; any error of the connection is passed on."
-    if 'event-stream' not in response.headers.get('content-type', ''):
+    if 'event-stream' not in response.headers.get('content-type', ''):  # it knows no streams
         text = text_in_body(response.text())
         if text:
             listen(text)

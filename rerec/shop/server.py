@@ -86,6 +86,7 @@ def check_address(
     server,  # Anything with an address and the name of a variable: url and key
 ):
     "Raise `DataError` for an address, or a name of a variable, that cannot be used."
+    # no @, as a password may be in front of it
     if not re.fullmatch(r'https?://[^\s/@\[\]:]+(:\d{1,5})?(/[^\s@]*)?', server.url):
         remedy = (
             'http://127.0.0.1:8000/v1, for instance; a key belongs into an environment variable'
@@ -144,7 +145,7 @@ class RateLimit:
             now = time.monotonic()
             start = max(now, self.next_free)
             self.next_free = start + self.gap
-        time.sleep(start - now)
+        time.sleep(start - now)  # outside of the lock, so that others can reserve meanwhile
 
 # %% ../../nbs/shop/24_server.ipynb #cce1714f
 def connect(
@@ -155,7 +156,7 @@ def connect(
         import openai
     except ImportError as e:
         raise ImportError("openai is missing: pip install 'rerec[reword]'") from e
-    key = os.environ.get(server.key, '').strip() or 'none'
+    key = os.environ.get(server.key, '').strip() or 'none'  # the client insists on some key
     if not key.isascii() or not key.isprintable():
         raise DataError(f'what {server.key} holds is no key', remedy='set it again')
     on_this_machine = urlsplit(server.url).hostname in ('127.0.0.1', 'localhost')
@@ -207,7 +208,7 @@ def server_error(
         remedy = f'{advice.slower}, or see whether your account is empty'
     else:
         # servers quote the key that they refuse
-        key = os.environ.get(server.key, '').strip() or '\0'
+        key = os.environ.get(server.key, '').strip() or '\0'  # an empty one is everywhere
         problem = f'error {code}: {neutralise(str(error).replace(key, "..."))[:200]}'
         remedy = 'read what the server writes about it'
     return DataError(problem, server.url, remedy=remedy + advice.end)
@@ -227,7 +228,7 @@ def complete(
     if rewriter.temperature is not None:
         optional['temperature'] = rewriter.temperature
     if rewriter.seed is not None:
-        optional['seed'] = rewriter.seed + attempt
+        optional['seed'] = rewriter.seed + attempt  # the same seed would give the same reply
     create = client.chat.completions.with_raw_response.create
     try:
         response = create(model=rewriter.model, messages=messages, **optional)

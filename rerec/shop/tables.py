@@ -48,6 +48,7 @@ def to_long(
                 continue
             if cell not in facts:
                 facts[cell] = cell_facts(cell, guess)
+            # a no states no fact, and is none of the words for nothing
             if not facts[cell] and guess.kind != 'yes':
                 nothing[guess.column, cell] += 1
             rows += [(id, relation, value) for relation, value in facts[cell]]
@@ -77,7 +78,7 @@ def make_item(
     if year is None:
         return Item(name, domain, behind, id)
     year = int(year) if year > 0 else None
-    return Item(name if year == behind else title, domain, year, id)
+    return Item(name if year == behind else title, domain, year, id)  # else part of the title
 
 # %% ../../nbs/shop/10_tables.ipynb #988aa80f
 def facts_beside(
@@ -122,7 +123,7 @@ def read_shop_items(
     table = join_options(table)
     for column in also:
         if column not in table.columns:
-            remedy = closest(column, table.columns[1:])
+            remedy = closest(column, table.columns[1:])  # the first is the number of the row
             raise DataError(f'has no column {column!r}', path, remedy=remedy)
     year = as_year(pl.col('year')) if 'year' in meanings else pl.lit(None, pl.Float64)
     cells = table.select('item', 'title', year.alias('year'))
@@ -235,8 +236,9 @@ def check_names(
     names = {}
     for role, path in paths.items():
         if '.gexf' not in Path(path).suffixes:
+            # faults are reported later, when the whole table is read
             first = next(pieces(path, 1_000, lambda *problem: None), pl.DataFrame())
-            names[role] = join_options(first).columns + first.columns
+            names[role] = join_options(first).columns + first.columns  # either may be named
     check_given(columns or {}, names)
     check_kinds(kinds or {}, names)
 
@@ -257,7 +259,7 @@ def read_tables(
     paths = dict(items=items, attributes=attributes, interactions=interactions, users=users)
     check_names({role: path for role, path in paths.items() if path}, columns, kinds)
     report = Report()
-    guess = not attributes
+    guess = not attributes  # a table of attributes has the facts
     rows, beside = read_shop_items(items, report, columns, domain, item_facts, kinds, guess)
     facts = read_shop_facts(attributes, rows, report, columns, beside, kinds)
     likes, names, others = no_pairs(), [], no_pairs()

@@ -116,7 +116,7 @@ def measure_throughput(
     prompts = prompt_texts(material, 8)
     model.eval()
     reread, _ = answering_throughput(model, tokenizer, prompts[:4])
-    model.set_attn_implementation('sdpa')
+    model.set_attn_implementation('sdpa')  # as in use and in tests
     read, write = answering_throughput(model, tokenizer, prompts)
     return Throughput(token, step, read, reread, write)
 
@@ -176,6 +176,7 @@ def predict_minutes(
     material: LookupData,  # Queries and prompts of the run
 ) -> dict[str, float]:  # Minutes by stage
     "Measure the machine, and predict the minutes of each stage of a run."
+    # a first model of its own is a warm start, which may be there already
     is_left = run.first_model != run.model and not Path(run.first_model).exists()
     few = replace(run, warm_rows=12, warm=run.warm or 'queries')
     rows = warm_up_rows(run if is_left else few, material)
@@ -186,7 +187,7 @@ def predict_minutes(
     throughput = measure_throughput(run, material, rows)
     row_tokens = sum(row_lengths)
     lengths = [len(tokenizer(text)['input_ids']) for text in prompt_texts(material)]
-    run = replace(run, n_test=len(material.test))
+    run = replace(run, n_test=len(material.test))  # there may be fewer than were asked for
     prompt_tokens = sum(lengths) / len(lengths)
     return estimate_minutes(
         run, throughput, is_left * row_tokens, is_left * len(rows), prompt_tokens

@@ -103,7 +103,7 @@ def judge_run(
     tokenizer,  # Tokenizer of the model
 ) -> dict[str, Evaluation]:  # By name: rankings, before, and the method
     "Test rankings, the model before, and the model after, on the same queries."
-    model.set_attn_implementation('sdpa')
+    model.set_attn_implementation('sdpa')  # reads prompts fastest
     after = ask_model(run, material, model, tokenizer, material.test)
     is_new = run.method not in ('untuned', 'warm start')
     first = evaluate_warm_start(run, material, tokenizer) if is_new else after
@@ -152,7 +152,7 @@ def checked_run(
     "Complete the settings of a run; raise `DataError` if those of the trainer do not fit."
     run = replace(run, n_candidates=run.n_candidates or data.about['settings']['n_candidates'])
     if run.method in METHODS:
-        config_of(run, trainer_settings(run))
+        config_of(run, trainer_settings(run))  # raises an error if they do not fit
     return run
 
 # %% ../../nbs/shop/28_training.ipynb #99a63009

@@ -179,7 +179,7 @@ def run_app(flags):  # Flags of rerec app
 
     backend = server_of(flags, stored_run(flags.folder).max_new_tokens)
     assistant = Assistant.load(flags.folder, flags.data, backend, flags.with_task, tell)
-    host = f'[{flags.host}]' if ':' in flags.host else flags.host
+    host = f'[{flags.host}]' if ':' in flags.host else flags.host  # IPv6
     print(f'http://{host}:{flags.port} (Ctrl-C ends it)', flush=True)
     serve(assistant, flags.host, flags.port)
 

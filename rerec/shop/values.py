@@ -105,7 +105,7 @@ class ValueReader:
         self.several = defaultdict(list)  # Word, and number of words, to keys
         for key in self.keys:
             words = key.split()
-            if len(words) == 1 and len(key) > 4 and key.isalpha():
+            if len(words) == 1 and len(key) > 4 and key.isalpha():  # no slips in short ones
                 self.single[key[0]].append(key)
             for word in set(words) if 1 < len(words) < 5 else ():
                 self.several[word, len(words)].append(key)
@@ -176,7 +176,7 @@ def near_value(
     typed = [singular(word) for word in words]
     if len(typed) == 1:
         return near_word(reader, typed[0]) if words[0] not in known_words() else ''
-    if known_words().issuperset(typed):
+    if known_words().issuperset(typed):  # everyday words alone are no name with slips
         return ''
     keys = set()
     for word in typed:

@@ -66,7 +66,7 @@ def facts_about(
 ) -> list[dict]:  # relation and value, texts; one without a value if nothing is known
     "Look up one thing about an item."
     quantity = index.quantities.get(name)
-    if quantity and not quantity.relations and quantity.is_known[row]:
+    if quantity and not quantity.relations and quantity.is_known[row]:  # the year of the item
         return [dict(relation=name, value=number_text(quantity.low[row]))]
     relations = quantity.relations if quantity else (name,)
     found = []
@@ -89,7 +89,7 @@ def answers_about(
             facts = [dict(relation=relation, value=value) for relation, value in held]
         decided = []
         for condition in reading.conditions:
-            state = ('not known', 'yes', 'no')[index.states(condition)[row]]
+            state = ('not known', 'yes', 'no')[index.states(condition)[row]]  # -1 is the last
             decided.append(dict(condition=condition_text(condition), answer=state))
         title = str(index.catalogue.items[row])
         answers.append(dict(title=title, facts=facts, decided=decided))

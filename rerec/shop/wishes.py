@@ -35,7 +35,7 @@ def row_of(
     items = data.catalogue.items
     rows = data.titles.meanings(title)
     named = [row for row in range(len(items)) if items[row].id == title.strip()]
-    if len(rows) != 1 and len(named) == 1:
+    if len(rows) != 1 and len(named) == 1:  # no title, or one of several items: then an id decides
         rows = named
     if not rows:
         remedy = 'write it as in the table of items'
@@ -125,7 +125,7 @@ def name_in(
     cell: object,  # Text, a number or nothing
 ) -> str | None:
     "Read the name of a user from a cell."
-    if isinstance(cell, float) and cell.is_integer():
+    if isinstance(cell, float) and cell.is_integer():  # 17.0, from a column with empty cells
         cell = int(cell)
     return None if cell in (None, '') else str(cell)
 

@@ -29,7 +29,7 @@ def fold(
     "Remove case and diacritics without moving any character."
     folded = []
     for c in text:
-        plain = _SAME.get(c) or unicodedata.normalize('NFKD', c)[0].lower()
+        plain = _SAME.get(c) or unicodedata.normalize('NFKD', c)[0].lower()  # é is e and an accent
         folded.append(plain[:1] or ' ')
     return ''.join(folded)
 
@@ -74,7 +74,7 @@ def any_of(
         before = r'(?<![^\W\d_])' if word[0].isalpha() else ''
         after = r'(?![^\W_])' if word[-1].isalpha() else ''
         parts.append(before + re.escape(word).replace(r'\ ', r'[\s-]+') + after)
-    return f'(?:{"|".join(parts)})' if parts else '(?!)'
+    return f'(?:{"|".join(parts)})' if parts else '(?!)'  # which matches nothing
 
 # %% ../../nbs/shop/31_words.ipynb #c3086c5e
 _BEGINS = re.compile(r'(?<![^\W\d_])[^\W\d_]|[^\w\s]')
@@ -87,7 +87,7 @@ def last_word(
     skipped: str = ' \t\n',  # Characters that may stand between
 ) -> tuple[str, int] | None:  # Word and its position; None if the text before ends otherwise
     "Find the longest of some words with which the text before a place ends."
-    tail = flat[max(0, at - 40) : at].rstrip(skipped)
+    tail = flat[max(0, at - 40) : at].rstrip(skipped)  # no word of the table is as long
     first = max(0, at - 40)
     for begin in _BEGINS.finditer(tail):
         word = as_word(tail[begin.start() :])
@@ -116,8 +116,9 @@ def singular(
     "Shorten an English plural; a word that ends in s by chance is shortened as well."
     if len(word) > 4 and word.endswith('ies'):
         return word[:-3] + 'y'
-    if len(word) > 4 and word.endswith(('ches', 'shes', 'xes', 'sses')):
+    if len(word) > 4 and word.endswith(('ches', 'shes', 'xes', 'sses')):  # matches, boxes
         return word[:-2]
+    # chess, virus and tennis are no plurals
     if len(word) > 3 and word.endswith('s') and not word.endswith(('ss', 'us', 'is')):
         return word[:-1]
     return word

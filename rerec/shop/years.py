@@ -17,14 +17,15 @@ from .words import any_of, as_word, fold, words_of
 @cache
 def year_patterns() -> dict[str, re.Pattern]:
     "Compile the patterns of decades, centuries and years that are counted from now."
+    # 80s, 1980s, '80s, 80er and 80er-Jahre
     digits = r"'?(?P<digits>(?:1\d|20)?\d0)\s?'?(?:s|er|ern|er[ -]?jahren?)(?![^\W_])"
-    behind = r'(?:annees|anos|anni|jaren)\s+(?P<behind>(?:1\d|20)?\d0)(?!\d)'
+    behind = r'(?:annees|anos|anni|jaren)\s+(?P<behind>(?:1\d|20)?\d0)(?!\d)'  # anni 80
     part = r'(?:(?P<part>early|mid|late|fruhe[nr]?|spate[nr]?)[\s-]+)?(?:the\s+)?'
     whose = r'(?P<whose>(?<![^\W_])(?:my|his|her|their|our|your)\s+)?'
     word = f'(?P<word>{any_of(words_of("decade"))})'
     ordinal = r'(?P<ordinal>\d{1,2})\s?(?:th|st|nd|rd|\.|e|eme)?'
     until = r'\s?(?:or|and|to|-|und|oder|bis|et|ou)\s?'
-    first = rf'(?:(?P<first>\d{{1,2}})\s?(?:th|st|nd|rd|\.|e|eme)?{until})?'
+    first = rf'(?:(?P<first>\d{{1,2}})\s?(?:th|st|nd|rd|\.|e|eme)?{until})?'  # 18th or 19th century
     century = f'(?P<century>{any_of(words_of("century"))})'
     many = rf'(?:(?P<many>\d+|{any_of(words_of("number"))})\s+)?'
     unit = r'(?P<unit>years?|decades?|jahren?|annees|ans|anos|anni)(?![^\W_])'
@@ -53,8 +54,8 @@ def decade_amount(
         written = words_of('decade')[as_word(found['word'])]['decade']
     first = int(written)
     if first < 100:
-        first += 2000 if first < 20 else 1900
-    is_century = first < 1900 and first % 100 == 0
+        first += 2000 if first < 20 else 1900  # the 10s are those of 2010, the 20s those of 1920
+    is_century = first < 1900 and first % 100 == 0  # the 1800s, but not the 1900s
     low, high = DECADE_PARTS.get((found['part'] or '')[:3], (0, 99 if is_century else 9))
     return Amount(first + low, first + high, 'year', *found.span())
 
@@ -79,7 +80,7 @@ def century_amount(
     words = {as_word(word): detail['century'] for word, detail in words_of('century').items()}
     number = int(found['ordinal'] or words[as_word(found['century'])])
     first = int(found['first'] or number)
-    return Amount(100 * first - 99, 100 * number, 'year', *found.span())
+    return Amount(100 * first - 99, 100 * number, 'year', *found.span())  # the 19th began in 1801
 
 # %% ../../nbs/shop/33_years.ipynb #4fc41799
 def find_years(
@@ -91,7 +92,7 @@ def find_years(
     found = []
     others = [m.span() for m in patterns['ago'].finditer(flat)]
     for m in patterns['decade'].finditer(flat):
-        if m['whose']:
+        if m['whose']:  # my late 40s are an age
             others.append(m.span())
             continue
         amount = decade_amount(m)
