@@ -98,8 +98,10 @@ def check_texts(
         texts = value if isinstance(value, list) else [value]
         blank = any(isinstance(text, str) and not text.strip() for text in texts)
         if blank and name not in ('query', 'command', 'action'):
-            flag = {'folder': 'run'}.get(name, name).replace('_', '-')  # --run is stored as folder
-            raise DataError(f'--{flag} is empty', remedy='leave it out, or give it a value')
+            flag = '--' + name.replace('_', '-')
+            # some commands have --run for the folder, for others it is an argument
+            what = 'the folder' if name == 'folder' else flag
+            raise DataError(f'{what} is empty', remedy='leave it out, or give it a value')
 
 # %% ../nbs/cli/07_manners.ipynb #fcac79e0
 def check_flags(

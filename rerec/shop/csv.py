@@ -83,13 +83,15 @@ def plain_copy(
     path: Path,  # Text file of a table
     folder: str | Path,  # Folder for the copy
     encoding: str,  # Encoding of the file
+    separator: str,  # Separator of its columns
 ) -> Path:  # UTF-8, with line feeds and separators of one letter
     "Copy a text file into the form that polars reads."
     copy = Path(folder) / 'table.csv'
+    letter = '\x1f' if separator == '::' else separator
     with copy.open('w', encoding='utf-8', newline='') as f:
         for n, text in read_lines(path, encoding):
             if n > 1 or not SEPARATOR_LINE.match(text):
-                f.write(text.rstrip('\r\n').replace('::', '\x1f') + '\n')
+                f.write(text.rstrip('\r\n').replace(separator, letter) + '\n')
     return copy
 
 # %% ../../nbs/shop/03_csv.ipynb #e24e8cb6
@@ -126,7 +128,7 @@ def csv_pieces(
     seen = 0
     with tempfile.TemporaryDirectory() as d:
         as_is = is_plain(path, encoding, separator)
-        plain = path if as_is else plain_copy(path, d, encoding)
+        plain = path if as_is else plain_copy(path, d, encoding, separator)
         if separator == '::' or not holds_quote(plain):  # with two colons, no cell is quoted
             try:
                 for piece in _fast_pieces(plain, size, names, separator):

@@ -32,8 +32,10 @@ def negation_patterns() -> dict[str, re.Pattern]:
     words = wish_words()
     noun, links, article = (any_of(words[meaning]) for meaning in ('noun', 'or', 'article'))
     joint = rf'\s*(?:,\s*)?(?:{links}|[/&]|,)\s*'
-    # unknown members of a list: no horror, gore or vampires
-    other = rf'(?P<other>{joint}(?:[^\W\d_]+[\s-]*){{1,3}})*'
+    # unknown members of a list, up to three words each: no horror, gore or vampires; ++ and *+
+    # give nothing back, and a link is no word, so a text can be read in one way only
+    word = rf'(?!{links})[^\W\d_]++'
+    other = rf'(?P<other>{joint}{word}(?:[\s-]++{word}){{0,2}}[\s-]*+)*'
     of_noun = rf'(?:{noun}\s+(?:with|by|of|about)\s+)?'
     return dict(
         no=re.compile(  # don't as well, and -horror as in a search

@@ -56,7 +56,9 @@ def decade_amount(
     if first < 100:
         first += 2000 if first < 20 else 1900  # the 10s are those of 2010, the 20s those of 1920
     is_century = first < 1900 and first % 100 == 0  # the 1800s, but not the 1900s
-    low, high = DECADE_PARTS.get((found['part'] or '')[:3], (0, 99 if is_century else 9))
+    low, high = DECADE_PARTS.get((found['part'] or '')[:3], (0, 9))
+    if is_century:
+        low, high = 10 * low, 10 * high + 9
     return Amount(first + low, first + high, 'year', *found.span())
 
 # %% ../../nbs/shop/33_years.ipynb #d697bc32
@@ -66,7 +68,7 @@ def past_amount(
 ) -> Amount:
     "Read the last ten years as years."
     words = words_of('number')
-    many = found['many'] or '1'
+    many = as_word(found['many'] or '1')
     count = float(words[many]['number'] if many in words else many)
     if found['unit'].startswith('decade'):
         count *= 10
