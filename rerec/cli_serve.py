@@ -57,7 +57,7 @@ def check_door(
     keys: list[str],  # Valid keys
     no_key: bool,  # A service without a key is wanted
 ):
-    "Raise `DataError` for a service that others reach without a key, or with two wishes at once."
+    "Raise `DataError` for a service that others reach without a key, or for flags that contradict."
     if no_key and keys:
         raise DataError('--no-key, and a key is given', remedy='leave one of them out')
     try:
