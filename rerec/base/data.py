@@ -87,7 +87,7 @@ def read_likes(
     liked: float | None = None,  # Lowest rating that counts; None takes that of LIKED_FROM
     strict: bool = True,  # Whether ratings of unknown items are refused, not left out
 ) -> tuple[tuple[tuple[int, int], ...], int]:  # (user row, item row) pairs, and number of users
-    "Read likes from ratings, oldest first for each user; each user with a rating that is read gets a row."
+    "Read likes from ratings, oldest first for each user; each user of a rating gets a row."
     domain = items[0].domain
     key = ID_COLUMNS[domain]
     lowest = LIKED_FROM[domain] if liked is None else liked
