@@ -102,7 +102,6 @@ def test_wheel_works_without_developer_tools(installed, tmp_path):
     assert r.stdout.strip() == 'whole', r.stderr[-2000:]
 
 
-@group
 def test_a_search_does_not_start_jax(tmp_path):
     "JAX, which bm25s starts if it is there, takes three quarters of a GPU's memory."
     (tmp_path / 'jax').mkdir()
@@ -114,6 +113,7 @@ def test_a_search_does_not_start_jax(tmp_path):
         subprocess.run([sys.executable, '-c', code + module], check=True)
 
 
+@group
 def test_the_command_is_installed(installed, tmp_path):
     r = subprocess.run(
         [sys.executable, installed / 'bin/rerec', 'train', '--help'],

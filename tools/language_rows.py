@@ -4,7 +4,7 @@
     python tools/language_rows.py --data benchmark --out rows --workers 5 --minutes 8 --big  # a GPU
     python tools/language_rows.py --tiny --out /tmp/rows  # toys
 
-BENCHMARK holds the folders movie and book. Rows that nbs/results/language.jsonl has are not made
+The data folder holds the folders movie and book. Rows that nbs/results/language.jsonl has are not made
 again. `OUT/rows.jsonl` holds every row that is done, and grows while others run; the device stands
 in the provenance of each. No row begins after `--minutes`, and none goes on a minute and a half
 after that; a row that was cut off goes on when the same command is given again.
@@ -17,7 +17,6 @@ step."""
 import argparse
 import fcntl
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -27,7 +26,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 STORED = Path(__file__).parent.parent / 'nbs' / 'results' / 'language.jsonl'
-RANKERS = ('random', 'popularity', 'LightGCN', 'BM25')
 BIG = dict(  # 256 answers a step
     per_device_train_batch_size=32,
     gradient_accumulation_steps=8,
@@ -70,6 +68,8 @@ class Job:
 
 def jobs(big: bool) -> list[Job]:
     "List the rows, the most valuable first."
+    from rerec.run.rows import RANKED
+
     cells = [(d, n, s) for s in (0, 1, 2) for d in ('movie', 'book') for n in (20, 5)]
     long = dict(tag='big', answers=40 * 256)
     found = []
@@ -86,7 +86,7 @@ def jobs(big: bool) -> list[Job]:
             found += [Job(d, n, 'short', method, s) for method in ('GRPO', 'official', 'SFT')]
             found += [Job(d, n, kind, 'warm start', s) for kind in ('unmarked', 'sparse')]
             found.append(Job(d, n, 'none', 'untuned', s))
-        found += [Job(d, n, 'none', ranker, s) for ranker in RANKERS]
+        found += [Job(d, n, 'none', ranker, s) for ranker in RANKED]
     return found
 
 
@@ -145,15 +145,17 @@ def stored_keys() -> set[tuple]:
     return {(r['domain'], r['candidates'], r['warm'], r['method'], r['seed']) for r in rows}
 
 
-def gather_rows(out: Path):
-    "Write all rows that are done into one file."
+def gather_rows(out: Path, keep: Path | None):
+    "Write all rows that are done into one file, and copy it and the log to a second place."
+    from rerec.base.core import write_atomic
+
     lines = []
     for file in sorted((out / 'rows').glob('*/*.json')):
         row = json.loads(file.read_text(encoding='utf-8'))
-        lines.append(json.dumps(row | dict(tag=file.parent.name), sort_keys=True))
-    draft = out / 'rows.draft'
-    draft.write_text('\n'.join(lines) + '\n', encoding='utf-8')
-    draft.replace(out / 'rows.jsonl')
+        lines.append(json.dumps(row | dict(tag=file.parent.name), sort_keys=True) + '\n')
+    write_atomic(out / 'rows.jsonl', ''.join(lines))
+    for name in ('rows.jsonl', 'log.txt') if keep else ():
+        shutil.copy(out / name, keep / name)
 
 
 def main():
@@ -189,25 +191,18 @@ def main():
         for job, process in list(running.items()):
             if process.poll() is not None:
                 running.pop(job)
+                gather_rows(a.out, a.keep)
         spent = (time.time() - began) / 60
         while waiting and len(running) < a.workers and spent < a.minutes:
             job = waiting.pop(0)
             line = [*command, '--job', str(job)]
-            running[job] = subprocess.Popen(line, stdout=log, stderr=log, env=dict(os.environ))
+            running[job] = subprocess.Popen(line, stdout=log, stderr=log)
         if spent > a.minutes + 1.5 or (spent > a.minutes and not running):
             break
-        gather_rows(a.out)
-        if a.keep:
-            for name in ('rows.jsonl', 'log.txt'):
-                if (a.out / name).exists():
-                    shutil.copy(a.out / name, a.keep / name)
         time.sleep(1 if a.tiny else 4)
     for process in running.values():
         process.kill()
-    gather_rows(a.out)
-    if a.keep:
-        for name in ('rows.jsonl', 'log.txt'):
-            shutil.copy(a.out / name, a.keep / name)
+    gather_rows(a.out, a.keep)
     shown = (a.out / 'log.txt').read_text(errors='replace').splitlines()
     print('\n'.join(line for line in shown if ': greedy' in line or 'Error' in line))
     print(f'{len(running)} killed, {len(waiting)} not begun, {time.time() - began:.0f} s')
