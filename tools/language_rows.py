@@ -4,8 +4,8 @@
     python tools/language_rows.py --data benchmark --out rows --workers 5 --minutes 8 --big  # a GPU
     python tools/language_rows.py --tiny --out /tmp/rows  # toys
 
-The data folder holds the folders movie and book. Rows that nbs/results/language.jsonl has are not made
-again. `OUT/rows.jsonl` holds every row that is done, and grows while others run; the device stands
+The data folder holds the folders movie and book. Rows that nbs/results/language.jsonl has are not
+made again. `OUT/rows.jsonl` holds every row that is done, and grows while others run; the device stands
 in the provenance of each. No row begins after `--minutes`, and none goes on a minute and a half
 after that; a row that was cut off goes on when the same command is given again.
 
