@@ -5,9 +5,9 @@
     python tools/language_rows.py --tiny --out /tmp/rows  # toys
 
 The data folder holds the folders movie and book. Rows that nbs/results/language.jsonl has are not
-made again. `OUT/rows.jsonl` holds every row that is done, and grows while others run; the device stands
-in the provenance of each. No row begins after `--minutes`, and none goes on a minute and a half
-after that; a row that was cut off goes on when the same command is given again.
+made again. `OUT/rows.jsonl` holds every row that is done, and grows while others run; the device
+stands in the provenance of each. No row begins after `--minutes`, and none goes on a minute and a
+half after that; a row that was cut off goes on when the same command is given again.
 
 A small model leaves most of a GPU idle, so that several rows are made side by side. More is not
 better: eighteen took turns on an H100 that was busy all the time, and none of their trainings was

@@ -26,7 +26,7 @@ from ..run.report import before_and_after, draw_report, example_answers, write_r
 from ..run.scorers import evaluate_scores
 from ..run.tables import as_markdown, table_of
 from ..run.train import config_of
-from ..run.warm import LookupData
+from ..run.warm import LookupData, answers_at_once
 from .claims import claimed
 from .dataset import DataSet, load_data
 from .preflight import check_before
@@ -67,7 +67,7 @@ def shop_data(
         tests=dict(test=tuple(map(ordered, test))),
         lightgcn=data.lightgcn,
         prompt=remembered(lookup_prompt(snippets, run.method)),
-        answering=dict(batch_size=50, max_new_tokens=run.max_new_tokens),
+        answering=dict(batch_size=answers_at_once(), max_new_tokens=run.max_new_tokens),
         snippets=snippets,
     )
 
