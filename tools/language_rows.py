@@ -82,11 +82,13 @@ def jobs(big: bool) -> list[Job]:
     for d, n, s in cells:
         found += [Job(d, n, kind, 'warm start', s) for kind in ('queries', 'short', 'graph')]
         found.append(Job(d, n, 'short', 'ReRec', s))
-        if s == 0:
-            found += [Job(d, n, 'short', method, s) for method in ('GRPO', 'official', 'SFT')]
-            found += [Job(d, n, kind, 'warm start', s) for kind in ('unmarked', 'sparse')]
-            found.append(Job(d, n, 'none', 'untuned', s))
         found += [Job(d, n, 'none', ranker, s) for ranker in RANKED]
+    others = []
+    for d, n, s in cells[:4]:  # seed 0
+        others += [Job(d, n, 'short', method, s) for method in ('GRPO', 'official', 'SFT')]
+        others += [Job(d, n, kind, 'warm start', s) for kind in ('unmarked', 'sparse')]
+        others.append(Job(d, n, 'none', 'untuned', s))
+    return found + others
     return found
 
 
