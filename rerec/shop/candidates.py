@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['GRADES', 'most_common_rows', 'sample_by_popularity', 'rows_by_grade', 'group_of', 'all_liked', 'rows_in_request',
            'likes_of_user', 'rows_not_wrong', 'candidate_room', 'Ranks', 'allowed_rows', 'spare_rows', 'easy_rows',
-           'exchange_for_ranks', 'choose_by_grade', 'query_with_candidates', 'choose_candidates']
+           'exchange_for_ranks', 'false_answers_with_room', 'choose_by_grade', 'query_with_candidates',
+           'choose_candidates']
 
 # %% ../../nbs/shop/12_candidates.ipynb #ce3fef06
 import random
@@ -220,6 +221,20 @@ def exchange_for_ranks(
     grade_of = easy | spare | grades  # the first choice wins over the pools
     return {i: grade_of[i] for i in chosen}
 
+# %% ../../nbs/shop/12_candidates.ipynb #1c025d8e
+def false_answers_with_room(
+    ranks: Ranks,  # Wanted ranks of the right item
+    right: int,  # Row of the right item
+    rows: Sequence[int],  # Rows of false answers, best first
+    n_wrong: int,  # Number of wrong candidates
+) -> list[int]:  # Rows that leave the right item its wanted rank by popularity
+    "Choose false answers, as many on either side of the right item as its rank allows."
+    popularity = ranks.traits[:, 0]
+    n_above = ranks.target[0]
+    above = [i for i in rows if popularity[i] > popularity[right]]
+    others = [i for i in rows if popularity[i] <= popularity[right]]
+    return above[:n_above] + others[: n_wrong - n_above]
+
 # %% ../../nbs/shop/12_candidates.ipynb #43866042
 def choose_by_grade(
     sources: Sources,  # Likes to draw the rest from
@@ -280,6 +295,9 @@ def choose_candidates(
     domain = sources.catalogue.items[right].domain
     allowed = partial(allowed_rows, sources.catalogue, banned=banned, domain=domain)
     levels = rows_by_grade(drawer, query, right)
+    if ranks:
+        rows = allowed(levels['false_answer'])
+        levels['false_answer'] = false_answers_with_room(ranks, right, rows, n - 1)
     grades = choose_by_grade(sources, levels, allowed, n - 1, 4 * n + len(banned), rng)
     if len(grades) < n - 1:
         remedy = f'ask for {len(grades) + 1} or fewer with --candidates'

@@ -37,7 +37,7 @@ def shop_run(
     usual = dict(
         folder='runs/shop',
         n_candidates=0,
-        n_test=200,
+        n_test=400,
         n_validation=30,
         answers=1280,
         steps=1000,  # the number of answers ends it before
