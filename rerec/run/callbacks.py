@@ -106,24 +106,31 @@ class ProgressBar(TrainerCallback):
     def __init__(
         self,
         label: str,  # Text before the bar
+        trainer=None,  # Trainer that counts its answers, if a number of them may end it
     ):
         self.label = label
+        self.trainer = trainer
         self.bar = None
 
+    def extent(self, args, state) -> tuple[int, int, str]:  # Done, to be done in all, unit
+        "Count steps, or answers if their number will end the training."
+        limit = hasattr(self.trainer, 'sampled') and getattr(args, 'max_answers', 0)
+        if limit:
+            return self.trainer.sampled, limit, ' answers'
+        return state.global_step, state.max_steps, ' steps'
+
     def on_train_begin(self, args, state, control, **kwargs):
-        "Open the bar at the step where training begins."
+        "Open the bar where training begins."
         if state.is_world_process_zero:
-            self.bar = tqdm(
-                total=state.max_steps,
-                initial=state.global_step,
-                desc=self.label,
-                mininterval=1,
-            )
+            done, total, unit = self.extent(args, state)
+            label = self.label
+            self.bar = tqdm(desc=label, initial=done, total=total, unit=unit, mininterval=1)
 
     def on_step_end(self, args, state, control, **kwargs):
-        "Advance the bar by a step."
+        "Advance the bar to what is done."
         if self.bar:  # None in all processes but the first
-            self.bar.update(1)
+            done, _, _ = self.extent(args, state)
+            self.bar.update(done - self.bar.n)
 
     def on_log(self, args, state, control, logs=None, **kwargs):
         "Show the latest figures behind the bar."

@@ -153,7 +153,7 @@ def fine_tune(
     metrics = task_metrics(
         data.validation, data.catalogue, data.titles, prompt=data.prompt, **data.answering
     )
-    watch = [ProgressBar('ReRec'), MetricsFile(Path(run.folder) / 'metrics.jsonl', 'rerec')]
+    watch = [MetricsFile(Path(run.folder) / 'metrics.jsonl', 'rerec'), SharedCheckpoints()]
     made = trainer(
         model=model,
         args=config,
@@ -162,10 +162,11 @@ def fine_tune(
         processing_class=tokenizer,
         titles=data.titles,
         evaluator=metrics,
-        callbacks=[*watch, SharedCheckpoints()],
+        callbacks=watch,
         peft_config=adapter(run.lora_rank),
     )
     made.remove_callback(PrinterCallback)  # it would print every log, which the bar shows already
+    made.add_callback(ProgressBar('ReRec', made))
     last = latest_checkpoint(config.output_dir)  # skips one that is half written
     made.train(resume_from_checkpoint=str(last) if last else None)
     return made
