@@ -116,8 +116,8 @@ class ProgressBar(TrainerCallback):
         "Count steps, or answers if their number will end the training."
         limit = hasattr(self.trainer, 'sampled') and getattr(args, 'max_answers', 0)
         if limit:
-            return self.trainer.sampled, limit, ' answers'
-        return state.global_step, state.max_steps, ' steps'
+            return self.trainer.sampled, limit, 'answer'
+        return state.global_step, state.max_steps, 'step'
 
     def on_train_begin(self, args, state, control, **kwargs):
         "Open the bar where training begins."
