@@ -25,7 +25,7 @@ from .likes import LikedBy
 
 # %% ../../nbs/shop/25_runs.ipynb #77ad0407
 # Four queries a step, with eight answers each, need little memory
-SHOP_TRAINER = dict(gradient_accumulation_steps=4, learning_rate=2e-5)
+SHOP_TRAINER = dict(gradient_accumulation_steps=4, learning_rate=6e-5)
 
 # %% ../../nbs/shop/25_runs.ipynb #77ad0408
 def shop_run(
