@@ -271,5 +271,5 @@ def add_train(commands):  # Subparsers of argparse
     add_count(p, '--answers', 'with a data set: answers sampled in reinforcement (default 1280)')
     add_count(p, '--facts-in-prompt', 'with a data set: facts of each candidate (default 3)')
     add_count(p, '--lora-rank', 'with --data: rank of an adapter; 0 trains all weights')
-    add_count(p, '--max-new-tokens', 'with --data: most tokens of an answer (data set: 64)')
-    add_count(p, '--test-queries', 'with --data: queries of the final comparison (data set: 200)')
+    add_count(p, '--max-new-tokens', 'with --data: most tokens of an answer (data set: 96)')
+    add_count(p, '--test-queries', 'with --data: queries of the final comparison (data set: 400)')

@@ -45,9 +45,11 @@ class Given(ReRecTrainer):
     "Answers are given by query and place in the group, so that one and two processes see the same."
 
     seen = []
+    played = []  # (epoch, queries) of each step
 
     def _generate_single_turn(self, prompt_ids, *args, **kwargs):
         g, rank = self.num_generations, self.accelerator.process_index
+        self.played.append((self.curriculum.epoch, self.step_state.queries))
         texts = []
         for i in range(len(prompt_ids)):
             place, query = (
@@ -103,7 +105,8 @@ if __name__ == '__main__':
         per_device_train_batch_size=12 // n,
         num_generations=4,
         max_completion_length=24,
-        max_steps=4,
+        num_train_epochs=2,  # five queries, three in a generation: two generations an epoch
+        tau=0.0,
         learning_rate=1e-3,
         seed=1,
         min_std=0.0,
@@ -128,6 +131,8 @@ if __name__ == '__main__':
             json.dump(
                 dict(
                     advantages=t.seen,
+                    played=t.played,
+                    rates=[float(row['learning_rate']) for row in t.state.log_history[:-1]],
                     curriculum=t.curriculum.state_dict(),
                     weights=[p.double().norm().item() for p in model.parameters()],
                 ),

@@ -1,4 +1,4 @@
-"Two processes give the advantages and the curriculum of one."
+"Two processes give the advantages, the curriculum and the epochs of one."
 
 import json
 import os
@@ -47,6 +47,10 @@ def test_two_processes_are_one(tmp_path):
         assert len(a) == len(b) == 12
         for x, y in zip(a, b):
             assert x == pytest.approx(y, abs=1e-5)
+    assert one['played'] == two['played'] and one['rates'] == pytest.approx(two['rates'])
+    for epoch in (0, 1):  # three of five queries and then two: none is left out
+        assert {q for e, queries in two['played'] if e == epoch for q in queries} == set(range(5))
+    assert two['rates'] == pytest.approx([k * 1e-3 / 4 for k in (4, 3, 2, 1)])
     assert two['weights'] == pytest.approx(one['weights'], rel=1e-5), (
         'the same answers move the model differently'
     )

@@ -75,6 +75,8 @@ class ReRecConfig(GRPOConfig):
             raise ValueError(f'segment_by is one of {CUTS}, got {self.segment_by!r}')
         if self.difficulty not in ('reward', 'ndcg@1'):
             raise ValueError(f"difficulty is 'reward' or 'ndcg@1', got {self.difficulty!r}")
+        if self.max_steps <= 0 and self.num_train_epochs % 1:
+            raise ValueError(f'epochs are whole, got num_train_epochs={self.num_train_epochs}')
         self.credit  # raises if w_penalty or baseline is wrong
         check_save_steps(self)
 

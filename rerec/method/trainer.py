@@ -25,13 +25,8 @@ from rerec.method.advantages import (
     zero_std,
     zero_variance_groups,
 )
-from rerec.method.checkpoints import (
-    Resumable,
-    StopAfterAnswers,
-    StopAfterEpochs,
-    TaskMetrics,
-    latest_checkpoint,
-)
+from .checkpoints import Resumable, TaskMetrics
+from .epochs import StopAfterAnswers, StopAfterEpochs, WholeEpochs
 from .penalties import penalised_tokens, shared_reader
 from .refill import full_batch
 from .rewards import normalised
@@ -168,7 +163,7 @@ def report_success(
     log['curriculum/epoch'].append(float(trainer.curriculum.epoch))
 
 # %% ../../nbs/method/10_trainer.ipynb #5b3954e5
-class CurriculumTrainer(Resumable, TaskTrainer):
+class CurriculumTrainer(Resumable, WholeEpochs, TaskTrainer):
     "Train on the queries that the curriculum selects, and report what they earned."
 
     step_state = None  # StepState of the last draw
@@ -180,19 +175,9 @@ class CurriculumTrainer(Resumable, TaskTrainer):
         self.curriculum = curriculum_of(self.args, len(self.train_dataset))
         self.sampled = 0  # Answers sampled so far, over all processes
         if self.args.max_steps <= 0:  # epochs shrink, so their steps are not known
-            self.add_callback(StopAfterEpochs(self.curriculum, self.args.num_train_epochs))
+            self.add_callback(StopAfterEpochs(self))
         if self.args.max_answers:
             self.add_callback(StopAfterAnswers(self, self.args.max_answers))
-
-    def get_train_dataloader(self):
-        "Return a loader that counts the rows; the curriculum selects which are read."
-        # The loader only counts rows; the curriculum says which are read.
-        rows = self.train_dataset
-        self.train_dataset = [{}] * len(rows)
-        try:
-            return super().get_train_dataloader()
-        finally:
-            self.train_dataset = rows
 
     def _generate_and_score_completions(self, inputs):
         if not self.model.training:  # evaluation keeps the rows it was given
