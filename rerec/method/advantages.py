@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['SMALLEST_STD', 'Credit', 'z_score', 'group_advantages', 'penalised_reward', 'token_rewards', 'GroupStatistics',
-           'group_statistics', 'repeat_for_answers', 'reasoning_aware_advantages', 'zero_variance_groups', 'zero_std']
+           'weighted_rewards', 'weighted_statistics', 'group_statistics', 'repeat_for_answers',
+           'reasoning_aware_advantages', 'zero_variance_groups', 'zero_std']
 
 # %% ../../nbs/method/07_advantages.ipynb #0bcb5d80
 from dataclasses import dataclass
@@ -25,12 +26,15 @@ class Credit:
     eps: float = 1e-4  # Number added to the std, as in TRL
     baseline: str = 'token'  # Unit of mean and std: 'token', as in the paper, or 'response'
     correction: int = 0  # Degrees of freedom of a std over responses: 0, or 1 as in TRL
+    scale: str = 'group'  # Std that is divided by: that of the 'group', the 'batch', or 'none'
 
     def __post_init__(self):
         if not 0 <= self.w_penalty <= 1:
             raise ValueError(f'w_penalty is a share from 0 to 1, got {self.w_penalty}')
         if self.baseline not in ('token', 'response'):
             raise ValueError(f"baseline is 'token' or 'response', got {self.baseline!r}")
+        if self.scale not in ('group', 'batch', 'none'):
+            raise ValueError(f"scale is 'group', 'batch' or 'none', got {self.scale!r}")
 
 # %% ../../nbs/method/07_advantages.ipynb #a9ab5b07
 SMALLEST_STD = 1e-6  # a std of rewards below this is rounding, not information
@@ -40,10 +44,12 @@ def z_score(
     values: Float[Tensor, '...'],  # Rewards to be scored
     mean: Float[Tensor, '...'],  # Mean of the rewards, broadcastable to them
     std: Float[Tensor, '...'],  # Std of the rewards, broadcastable to them
-    credit: Credit,  # Settings of which min_std and eps are used
+    credit: Credit,  # Settings of which min_std, eps and scale are used
 ) -> Float[Tensor, '...']:  # Distances in units of std; exactly 0 without variance
-    "Measure the distance of rewards from their mean in units of their std."
-    scores = (values - mean) / (std.clamp(min=credit.min_std) + credit.eps)
+    "Measure the distance of rewards from their mean, in units of their std unless scale is none."
+    scores = values - mean
+    if credit.scale != 'none':
+        scores = scores / (std.clamp(min=credit.min_std) + credit.eps)
     # where the std is rounding, the scores would be noise of full size
     return torch.where(std > SMALLEST_STD, scores, torch.zeros_like(scores))
 
@@ -86,27 +92,54 @@ class GroupStatistics(NamedTuple):
     mean: Float[Tensor, 'p']  # Mean reward of each group
     std: Float[Tensor, 'p']  # Std of the rewards of each group
 
+# %% ../../nbs/method/07_advantages.ipynb #4af1ee16
+def weighted_rewards(
+    rewards: Float[Tensor, 'b'],  # Reward of each answer; nan: none
+    n_tokens: Int[Tensor, 'b'],  # Number of tokens of each answer
+    n_penalised: Int[Tensor, 'b'],  # Number of its tokens in wrong segments
+    credit: Credit,  # Settings of credit
+) -> tuple[Float[Tensor, 'b 2'], Float[Tensor, 'b 2']]:  # Two rewards an answer, and their weights
+    "List what the tokens of an answer earn, plain and penalised, and how often each counts."
+    r = rewards.double()
+    values = torch.stack([r, penalised_reward(r, credit)], 1)
+    if credit.baseline == 'response':  # each answer counts once
+        weights = torch.stack([torch.ones_like(r), torch.zeros_like(r)], 1)
+    else:
+        weights = torch.stack([n_tokens - n_penalised, n_penalised], 1).double()
+    without = r.isnan()[:, None]
+    return values.masked_fill(without, 0), weights.masked_fill(without, 0)
+
+# %% ../../nbs/method/07_advantages.ipynb #55674690
+def weighted_statistics(
+    values: Float[Tensor, 'p k'],  # Numbers of each group
+    weights: Float[Tensor, 'p k'],  # How often each number counts
+    correction: int = 0,  # Degrees of freedom that the std loses
+) -> GroupStatistics:  # Mean and std of each group; 0 where too few numbers count
+    "Compute mean and std of numbers that count several times, or not at all."
+    total = weights.sum(1)
+    mean = (weights * values).sum(1) / total.clamp(min=1)  # nothing counts: 0 / 1
+    squares = (weights * (values - mean[:, None]) ** 2).sum(1)  # p k -> p
+    return GroupStatistics(mean, (squares / (total - correction).clamp(min=1)).sqrt())
+
 # %% ../../nbs/method/07_advantages.ipynb #ceefaf1c
 def group_statistics(
-    rewards: Float[Tensor, 'b'],  # Rewards of all answers, siblings side by side
+    rewards: Float[Tensor, 'b'],  # Rewards of all answers, siblings side by side; nan: none
     n_tokens: Int[Tensor, 'b'],  # Number of tokens of each answer
     n_penalised: Int[Tensor, 'b'],  # Number of its tokens in wrong segments
     group_size: int,  # Answers per prompt, G
     credit: Credit = Credit(),  # Settings of credit
 ) -> GroupStatistics:  # Mean and std of each group
     "Compute mean and std of the token rewards of each group, in closed form."
-    r = rewards.double().view(-1, group_size)  # b -> p g
-    if credit.baseline == 'response':
-        return GroupStatistics(r.mean(1), r.std(1, correction=credit.correction))
-    n = n_tokens.double().view(-1, group_size)
-    m = n_penalised.double().view(-1, group_size)
-    r = r.masked_fill(n == 0, 0)  # an answer without tokens may have no reward
-    low = penalised_reward(r, credit)  # r' of the formula, p g
-    total = n.sum(1).clamp(min=1)  # a group without tokens: 0 / 1
-    mean = ((n - m) * r + m * low).sum(1) / total  # μ: p g -> p
-    centre = mean[:, None]
-    squares = (n - m) * (r - centre) ** 2 + m * (low - centre) ** 2
-    return GroupStatistics(mean, (squares.sum(1) / total).sqrt())
+    values, weights = weighted_rewards(rewards, n_tokens, n_penalised, credit)
+    correction = credit.correction if credit.baseline == 'response' else 0
+    groups = weighted_statistics(
+        values.view(-1, 2 * group_size), weights.view(-1, 2 * group_size), correction
+    )
+    if credit.scale != 'batch':
+        return groups
+    whole = weighted_statistics(values.view(1, -1), weights.view(1, -1), correction)
+    # a group without variance keeps its 0, and so gets no advantage
+    return GroupStatistics(groups.mean, torch.where(groups.std > SMALLEST_STD, whole.std, 0.0))
 
 # %% ../../nbs/method/07_advantages.ipynb #5e770008
 def repeat_for_answers(

@@ -77,7 +77,12 @@ class ReRecConfig(GRPOConfig):
             raise ValueError(f"difficulty is 'reward' or 'ndcg@1', got {self.difficulty!r}")
         if self.max_steps <= 0 and self.num_train_epochs % 1:
             raise ValueError(f'epochs are whole, got num_train_epochs={self.num_train_epochs}')
-        self.credit  # raises if w_penalty or baseline is wrong
+        if self.multi_objective_aggregation != 'sum_then_normalize':
+            raise ValueError(
+                f'multi_objective_aggregation={self.multi_objective_aggregation!r} is not for '
+                'ReRec: rewards are summed before they are normalised'
+            )
+        self.credit  # raises if w_penalty, baseline or scale_rewards is wrong
         check_save_steps(self)
 
     @property
@@ -89,6 +94,7 @@ class ReRecConfig(GRPOConfig):
             min_std=self.min_std,
             baseline=self.baseline,
             correction=1,
+            scale=self.scale_rewards,
         )
 
 # %% ../../nbs/method/09_settings.ipynb #5e770509

@@ -18,6 +18,7 @@ from trl import GRPOConfig, GRPOTrainer
 
 from ..base.precision import MasterWeights
 from rerec.method.advantages import (
+    SMALLEST_STD,
     GroupStatistics,
     group_statistics,
     reasoning_aware_advantages,
@@ -147,17 +148,18 @@ def record_rewards(
     weights: Float[Tensor, 'f'],  # Weight of each reward function
 ):
     "Put the weighted sum of the rewards into the record, and mark answers without any."
-    state.rewards = (rewards * weights.to(rewards.device)).nansum(1)  # n f -> n
     state.unscored = rewards.isnan().all(1)
+    summed = (rewards * weights.to(rewards.device)).nansum(1)  # n f -> n
+    state.rewards = summed.masked_fill(state.unscored, torch.nan)
 
 # %% ../../nbs/method/10_trainer.ipynb #5e770518
 def report_success(
     trainer,  # Trainer that extends CurriculumTrainer
 ):
     "Report the success of each answer to the curriculum, and log where it is."
-    queries = torch.tensor(trainer.step_state.queries)
-    success = trainer._success().cpu()
-    trainer.curriculum.update(queries.repeat_interleave(trainer.num_generations), success)
+    queries = torch.tensor(trainer.step_state.queries).repeat_interleave(trainer.num_generations)
+    scored = ~trainer.step_state.unscored.cpu()
+    trainer.curriculum.update(queries[scored], trainer._success().cpu()[scored])
     log = trainer._metrics['train']
     log['curriculum/left'].append(float(trainer.curriculum.remaining))
     log['curriculum/epoch'].append(float(trainer.curriculum.epoch))
@@ -208,8 +210,9 @@ class CurriculumTrainer(Resumable, WholeEpochs, TaskTrainer):
 
     def _informative_groups(self) -> Bool[Tensor, 'p']:
         "Mark the groups whose answers differ."
-        rewards = self.step_state.rewards.view(-1, self.num_generations)
-        return ~zero_std(rewards.double().std(1, correction=0))
+        rewards = self.step_state.rewards.double().view(-1, self.num_generations)
+        mean = rewards.nanmean(1, keepdim=True)
+        return (rewards - mean).nan_to_num(0).abs().amax(1) > SMALLEST_STD
 
     def _update_curriculum(self):
         report_success(self)
