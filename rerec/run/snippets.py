@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MOST_LETTERS', 'STEM', 'COMMON', 'distinguishing_relations', 'Entry', 'entries_in_turn', 'plain_words', 'Request',
-           'Snippets', 'read_request', 'read_query', 'is_number', 'held_by_named', 'relation_stems', 'speaks_of',
+           'Snippets', 'relation_stems', 'speaks_of', 'read_request', 'read_query', 'is_number', 'held_by_named',
            'Relevance', 'relevance', 'choose_facts', 'choose_named_facts']
 
 # %% ../../nbs/run/22_snippets.ipynb #96a7965b
@@ -123,6 +123,11 @@ class Snippets:
         return entries_in_turn(self.catalogue)
 
     @cached_property
+    def relations(self) -> frozenset[str]:
+        "Collect the names of the relations."
+        return frozenset(relation for _, relation, _ in self.catalogue.facts)
+
+    @cached_property
     def words(self) -> dict[str, str]:  # Value or relation to its plain words
         "Map each value and relation to its plain words."
         names = {n for _, *fact in self.catalogue.facts for n in fact}
@@ -140,6 +145,34 @@ class Snippets:
         "Return the title of an item as a prompt may quote it."
         return neutralise(str(self.catalogue.items[row]))
 
+# %% ../../nbs/run/22_snippets.ipynb #95ce6c3f
+COMMON = frozenset(
+    'with that this which whose same from whoever were hands behind part came counts plays'.split()
+)
+
+# %% ../../nbs/run/22_snippets.ipynb #d1f50501
+@cache
+def relation_stems(
+    relation: str,  # Name of a relation, such as Directed_by
+) -> frozenset[str]:  # Stems of long words, and words of four letters
+    "Collect the words of a relation's name and of its phrases."
+    forms = phrases(relation)
+    text = ' '.join([relation, *forms.openly, *forms.via_item, forms.of_item, forms.about])
+    for other in ('{v}', '{t}', '_'):
+        text = text.replace(other, ' ')
+    words = set(plain_words(text).split()) - COMMON
+    return frozenset(w[:STEM] for w in words if len(w) >= STEM - 1)
+
+# %% ../../nbs/run/22_snippets.ipynb #adccd48d
+def speaks_of(
+    request: Request,  # Request with its text
+    relation: str,  # Name of a relation, such as Directed_by
+) -> int:  # 2: by its whole name, 1: by one word of four letters or more, 0: not at all
+    "Grade how clearly a request speaks of a relation."
+    if f' {plain_words(relation.replace("_", " "))} ' in request.words:
+        return 2
+    return int(bool(relation_stems(relation) & request.stems))
+
 # %% ../../nbs/run/22_snippets.ipynb #6ae38214
 def read_request(
     snippets: Snippets,  # Snippets with titles and facts
@@ -150,7 +183,9 @@ def read_request(
     "Find the items that a request names, and the values that they have."
     found = snippets.titles.find(text[:5_000])
     named = tuple(dict.fromkeys(match.items[0] for match in found))
-    named = named or tuple(history[-3:])
+    asked = Request(text)
+    if not named and not any(speaks_of(asked, relation) for relation in snippets.relations):
+        named = tuple(history[-3:])
     held = Counter()
     for row in named:
         for entry in snippets.of(row):
@@ -182,34 +217,6 @@ def held_by_named(
     if is_number(entry):
         return max(request.held[relation, entry.value] for relation in entry.relations)
     return request.held[entry.value]
-
-# %% ../../nbs/run/22_snippets.ipynb #95ce6c3f
-COMMON = frozenset(
-    'with that this which whose same from whoever were hands behind part came counts plays'.split()
-)
-
-# %% ../../nbs/run/22_snippets.ipynb #d1f50501
-@cache
-def relation_stems(
-    relation: str,  # Name of a relation, such as Directed_by
-) -> frozenset[str]:  # Stems of long words, and words of four letters
-    "Collect the words of a relation's name and of its phrases."
-    forms = phrases(relation)
-    text = ' '.join([relation, *forms.openly, *forms.via_item, forms.of_item])
-    for other in ('{v}', '{t}', '_'):
-        text = text.replace(other, ' ')
-    words = set(plain_words(text).split()) - COMMON
-    return frozenset(w[:STEM] for w in words if len(w) >= STEM - 1)
-
-# %% ../../nbs/run/22_snippets.ipynb #adccd48d
-def speaks_of(
-    request: Request,  # Request with its text
-    relation: str,  # Name of a relation, such as Directed_by
-) -> int:  # 2: by its whole name, 1: by one word of four letters or more, 0: not at all
-    "Grade how clearly a request speaks of a relation."
-    if f' {plain_words(relation.replace("_", " "))} ' in request.words:
-        return 2
-    return int(bool(relation_stems(relation) & request.stems))
 
 # %% ../../nbs/run/22_snippets.ipynb #8fbda3c8
 class Relevance(NamedTuple):

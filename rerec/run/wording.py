@@ -21,6 +21,7 @@ class Forms(NamedTuple):
     openly: tuple[str, ...]  # Phrases after the noun, with the value
     via_item: tuple[str, ...]  # Phrases after the noun, with an item that has the fact
     of_item: str  # Statement that an item has the fact
+    about: str = ''  # More words that people use when they mean the relation
 
 # %% ../../nbs/run/19_wording.ipynb #650f2213
 PHRASES = {
@@ -28,16 +29,19 @@ PHRASES = {
         ('directed by {v}', 'that {v} directed', 'with {v} as its director'),
         ('by the director of {t}', 'by whoever directed {t}'),
         '{t}, which {v} directed',
+        'filmmaker',
     ),
     'starring': Forms(
         ('starring {v}', 'with {v}', 'in which {v} plays'),
         ('with the star of {t}', 'with whoever stars in {t}'),
         '{t}, in which {v} stars',
+        'actor actress acting cast performance role',
     ),
     'written by': Forms(
         ('written by {v}', 'that {v} wrote', 'from the pen of {v}'),
         ('by the writer of {t}', 'by whoever wrote {t}'),
         '{t}, which {v} wrote',
+        'screenplay screenwriter author',
     ),
     'produced by': Forms(
         ('produced by {v}', 'that {v} produced'),
@@ -52,11 +56,13 @@ PHRASES |= {
         ('with music by {v}', 'scored by {v}'),
         ('with music by the composer of {t}',),
         '{t}, with music by {v}',
+        'soundtrack',
     ),
     'cinematography': Forms(
         ('shot by {v}', 'with {v} behind the camera'),
         ('shot by whoever shot {t}',),
         '{t}, which {v} shot',
+        'visual filmed',
     ),
     'published by': Forms(
         ('published by {v}', 'that came out at {v}'),
