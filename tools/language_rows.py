@@ -89,7 +89,6 @@ def jobs(big: bool) -> list[Job]:
         others += [Job(d, n, kind, 'warm start', s) for kind in ('unmarked', 'sparse')]
         others.append(Job(d, n, 'none', 'untuned', s))
     return found + others
-    return found
 
 
 def toy(folder: Path) -> dict:

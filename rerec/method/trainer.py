@@ -18,11 +18,11 @@ from trl import GRPOConfig, GRPOTrainer
 
 from ..base.precision import MasterWeights
 from rerec.method.advantages import (
-    SMALLEST_STD,
     GroupStatistics,
     group_statistics,
     reasoning_aware_advantages,
     repeat_for_answers,
+    weighted_statistics,
     zero_std,
     zero_variance_groups,
 )
@@ -211,8 +211,8 @@ class CurriculumTrainer(Resumable, WholeEpochs, TaskTrainer):
     def _informative_groups(self) -> Bool[Tensor, 'p']:
         "Mark the groups whose answers differ."
         rewards = self.step_state.rewards.double().view(-1, self.num_generations)
-        mean = rewards.nanmean(1, keepdim=True)
-        return (rewards - mean).nan_to_num(0).abs().amax(1) > SMALLEST_STD
+        scored = ~rewards.isnan()
+        return ~zero_std(weighted_statistics(rewards.nan_to_num(), scored.double()).std)
 
     def _update_curriculum(self):
         report_success(self)

@@ -123,8 +123,7 @@ class ProgressBar(TrainerCallback):
         "Open the bar where training begins."
         if state.is_world_process_zero:
             done, total, unit = self.extent(args, state)
-            label = self.label
-            self.bar = tqdm(desc=label, initial=done, total=total, unit=unit, mininterval=1)
+            self.bar = tqdm(desc=self.label, initial=done, total=total, unit=unit, mininterval=1)
 
     def on_step_end(self, args, state, control, **kwargs):
         "Advance the bar to what is done."

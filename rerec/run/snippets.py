@@ -183,9 +183,10 @@ def read_request(
     "Find the items that a request names, and the values that they have."
     found = snippets.titles.find(text[:5_000])
     named = tuple(dict.fromkeys(match.items[0] for match in found))
-    asked = Request(text)
-    if not named and not any(speaks_of(asked, relation) for relation in snippets.relations):
-        named = tuple(history[-3:])
+    if history and not named:
+        asked = Request(text)
+        is_about_relation = any(speaks_of(asked, relation) for relation in snippets.relations)
+        named = () if is_about_relation else tuple(history[-3:])
     held = Counter()
     for row in named:
         for entry in snippets.of(row):

@@ -241,7 +241,8 @@ def choose_by_grade(
 
     for grade, rows in levels.items():
         take(rows, grade, round(GRADES[grade] * n_wrong))
-    n_items, likes = len(sources.catalogue), sources.likes
+    n_items = len(sources.catalogue)
+    likes = sources.likes
     draws = range(6 * (n_wrong + 1) if len(likes) else 0)  # some repeat, or are banned
     famous = [int(likes[rng.randrange(len(likes)), 1]) for _ in draws]
     even = rng.sample(range(n_items), min(n_items, n_draws))
