@@ -34,13 +34,13 @@ def condition_phrases(
     drawer: Drawer,  # Drawer with the titles of items
 ) -> list[str]:  # The template's own phrase first
     "List the phrases that express a condition."
-    direct, through_item, _ = phrases(condition[0])
+    forms = phrases(condition[0])
     via = need.via.get(condition)
     if via is None:
-        found = [phrase.format(v=condition[1]) for phrase in direct]
+        found = [phrase.format(v=condition[1]) for phrase in forms.openly]
     else:
         title = name_of(drawer.sources.catalogue, via)
-        found = [phrase.format(t=title) for phrase in through_item]
+        found = [phrase.format(t=title) for phrase in forms.via_item]
     # False comes first: the phrase that the template has
     return sorted(found, key=lambda phrase: normal_form(phrase) not in normal_form(template))
 
@@ -57,7 +57,7 @@ def required_phrases(
     out = []
     for condition, value in need.false.items():
         if condition in bound:
-            statement = phrases(condition[0])[2]
+            statement = phrases(condition[0]).of_item
             title = name_of(drawer.sources.catalogue, need.via[condition])
             out.append([statement.format(t=title, v=value)])
     return out + [condition_phrases(need, c, template, drawer) for c in bound]
@@ -78,9 +78,9 @@ def role_words(
     relation: str,  # Relation as the catalogue calls it
 ) -> set[str]:  # Words for the relation, such as {'directed', 'director'}
     "List the words that name the role of a relation."
-    direct, through_item, statement = phrases(relation)
+    forms = phrases(relation)
     words = set()
-    for phrase in (*direct, *through_item, statement):
+    for phrase in (*forms.openly, *forms.via_item, forms.of_item, forms.about):
         words.update(re.findall('[a-z]{4,}', phrase.lower()))
     return words - FUNCTION_WORDS - ROLELESS
 
