@@ -250,7 +250,7 @@ def test_a_model_without_a_chat_template(there):
         ('--temperature 0', '--temperature'),
         ('--optim adamw_bnb_8bit', 'bitsandbytes'),
         ('--learning_rate nan', '--learning_rate'),
-        ('--order upwards', 'order is one of'),
+        ('--order upwards --tau 2', "order: is 'upwards'"),
         ('--method', 'warm start'),
         ('--num_train_epochs 3', '--steps'),
     ],

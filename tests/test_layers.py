@@ -19,8 +19,8 @@ WINGS = [
     'run',
     'shop',
     'study',
-    'cli',
     'full',
+    'cli',
     'start',
 ]  # each may import those before it
 PARTS = {'method.rewards', 'method.segments', 'method.advantages', 'method.curriculum'}

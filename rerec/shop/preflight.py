@@ -29,6 +29,7 @@ from rerec.base.models import (
     user_cache,
 )
 from ..base.titles import TitleIndex
+from ..method.problems import setting_problems
 from ..method.settings import ReRecConfig
 from ..method.trainer import ReRecTrainer
 from ..run.folder import Run
@@ -112,6 +113,9 @@ def rehearse(
     fields: dict,  # Fields of ReRecConfig
 ):
     "Raise `DataError` or `ImportError`, in one line, for settings that a run would fail with."
+    problems = setting_problems(fields, int(os.environ.get('WORLD_SIZE') or 1))
+    if problems:  # all of them, where a step would stop at the first
+        raise DataError('; '.join(map(str, problems)))
     if not can_rehearse(fields):
         return
     try:
