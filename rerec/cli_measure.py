@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['BENCH_EXAMPLES', 'choose_names', 'bench_methods', 'language_settings', 'bench_language', 'bench_announced',
-           'bench_served', 'run_bench', 'add_bench']
+           'bench_served', 'bench_planned', 'run_bench', 'add_bench']
 
 # %% ../nbs/cli/06_measure.ipynb #3c6ce560
 from pathlib import Path
@@ -109,6 +109,14 @@ def bench_served(flags):  # Flags of rerec bench
     measurements = dict(serve=bench_serve, batch=bench_batches)
     bench(None, flags.data, f'{flags.out}/serve.json', measurements)
 
+# %% ../nbs/cli/06_measure.ipynb #a9890523
+def bench_planned(flags):  # Flags of rerec bench
+    "Print and store the seconds that a plan predicts and a run takes."
+    from rerec.full.duration import measure_prediction
+
+    found = measure_prediction(f'{flags.out}/plan.json', seed=flags.seed)
+    print(f'{found["predicted"]:.1f} s predicted, {found["taken"]:.1f} s taken')
+
 # %% ../nbs/cli/06_measure.ipynb #a9890522
 def run_bench(flags):  # Flags of rerec bench
     "Run `rerec bench`: rows of a comparison, or measurements of speed."
@@ -117,6 +125,7 @@ def run_bench(flags):  # Flags of rerec bench
         language=bench_language,
         announcement=bench_announced,
         serve=bench_served,
+        plan=bench_planned,
     )
     if flags.only and flags.only[0] in rows:
         return rows[flags.only[0]](flags)
@@ -134,6 +143,7 @@ BENCH_EXAMPLES = """\
   rerec bench language --data benchmark/movie --method ReRec    one row on a language model
   rerec bench announcement --data my-shop       minutes that `rerec train` predicts and takes
   rerec bench serve --data my-shop              milliseconds of `rerec serve` with 1 to 50 users
+  rerec bench plan                              seconds that a plan predicts and a run takes
 """
 
 # %% ../nbs/cli/06_measure.ipynb #5882efab
@@ -141,7 +151,7 @@ def add_bench(commands):  # Subparsers of argparse
     "Add the flags of `rerec bench`."
     about = 'measure speed, or make one row of a comparison again'
     only = "measurements of speed (default: all), or one of 'methods', 'language', "
-    only += "'announcement' and 'serve'"
+    only += "'announcement', 'serve' and 'plan'"
     warm = "warm start of 'language' (default short)"
     greedy = "leave out the sampled answers of 'language'"
     p = add_command(commands, 'bench', about, BENCH_EXAMPLES, run_bench)
@@ -153,7 +163,7 @@ def add_bench(commands):  # Subparsers of argparse
     p.add_argument('--candidates', type=int, default=5, help="of 'language' (default 5)")
     p.add_argument('--warm', default='short', choices=WARM, help=warm)
     p.add_argument('--facts-in-prompt', type=int, default=3, help="of 'language' (default 3)")
-    p.add_argument('--warm-rows', type=int, default=0, help="of 'language' (210, or 70 if short)")
+    p.add_argument('--warm-rows', type=int, default=0, help="of 'language' (300, or 70 if short)")
     p.add_argument('--greedy', action='store_true', help=greedy)
     add_count(p, '--answers', "answers sampled in reinforcement of 'language' (default 2560)")
     p.add_argument('--model', default='smollm2', help="of 'language': a name or a folder")

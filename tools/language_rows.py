@@ -111,6 +111,8 @@ def make_row(job: Job, source: dict, out: Path, tiny: bool):
 
     place = f'{job.domain}-{job.n_candidates}-{job.warm}-{job.seed}'
     sizes = TINY if tiny else dict(answers=job.answers)
+    if job.method == 'warm start' and job.warm != 'short':
+        sizes = sizes | dict(n_sampled=0)  # sampled answers are compared where training begins
     folder = out / 'runs' / job.tag / f'{place}-{job.method}'
     run = language_run(
         f'{source["data"]}/{job.domain}',

@@ -4,16 +4,22 @@
 
 # %% auto #0
 __all__ = ['CARDS', 'READ', 'LEARN', 'MEMORY', 'Card', 'Speed', 'speed_of_card', 'generation_seconds', 'run_hours',
-           'answer_seconds', 'logged_answer_seconds', 'hours_like']
+           'answer_seconds', 'logged_answer_seconds', 'hours_like', 'reinforcement_of', 'measure_prediction']
 
-# %% ../../nbs/full/04_time.ipynb #8ccc7277
+# %% ../../nbs/full/04_time.ipynb #26861c44
+import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..base.core import DataError
-from .counts import Sizes, n_generations
+from ..base.core import DataError, write_json
+from ..base.models import load_policy
+from .counts import Sizes, n_generations, sizes_of
 from .memory import ModelSize
 from ..run.callbacks import read_metrics
+from ..run.folder import Run, open_run, provenance
+from ..run.small import SMALL_TRAINER, small_run, small_setup, small_warm_start, small_world
+from ..run.train import fine_tune
 
 # %% ../../nbs/full/04_time.ipynb #77c1c617
 @dataclass(frozen=True)
@@ -130,3 +136,38 @@ def hours_like(
     if sizes.max_answers:
         answers = min(answers, sizes.max_answers + sizes.answers)
     return answers * each / 3600
+
+# %% ../../nbs/full/04_time.ipynb #decb619b
+def reinforcement_of(
+    run: Run,  # Run of the embedded job, as small_run returns it
+) -> float:  # Seconds of reinforcement, the warm start left out
+    "Train the embedded job in its folder, and measure its second stage."
+    open_run(run)
+    setup = small_setup(run)
+    data = small_world(run, setup)
+    model, tokenizer = load_policy(small_warm_start(run, setup))
+    begun = time.perf_counter()
+    fine_tune(run, data, model, tokenizer)
+    return time.perf_counter() - begun
+
+# %% ../../nbs/full/04_time.ipynb #51a70f59
+def measure_prediction(
+    path: str = 'runs/plan.json',  # File for the result
+    short: int = 10,  # Updates of the run that is measured
+    long: int = 60,  # Updates of the run that is predicted
+    seed: int = 0,  # Random seed of both runs
+) -> dict:  # Seconds predicted and taken, with their provenance
+    "Predict the time of a run from that of a shorter one, and make it."
+    with tempfile.TemporaryDirectory() as home:
+        runs = [
+            small_run(folder=f'{home}/{n}', steps=n, warm_steps=100, seed=seed)
+            for n in (short, long)
+        ]
+        sizes = [sizes_of(SMALL_TRAINER | dict(max_steps=n), 1440) for n in (short, long)]
+        reinforcement_of(runs[0])
+        each = logged_answer_seconds(runs[0].folder, sizes[0])
+        predicted = hours_like(sizes[1], each) * 3600
+        taken = reinforcement_of(runs[1])
+    found = dict(predicted=predicted, taken=taken, short=short, long=long, seed=seed)
+    write_json(path, found | dict(provenance=provenance()))
+    return found

@@ -31,11 +31,11 @@ from .train import RunData
 
 # %% ../../nbs/run/26_warm.ipynb #342ab768
 WARM_STARTS = dict(
-    graph=dict(n_rows=210, with_queries=False),
-    queries=dict(n_rows=210),
+    graph=dict(n_rows=300, with_queries=False),
+    queries=dict(n_rows=300),
     short=dict(n_rows=70),
-    sparse=dict(n_rows=210, n_finds=0, n_requests=1),
-    unmarked=dict(n_rows=210, letters=False),
+    sparse=dict(n_rows=300, n_finds=0, n_requests=1),
+    unmarked=dict(n_rows=300, letters=False),
 )
 ROWS_A_STEP = 2  # With four, the same rows teach less (ours)
 
