@@ -26,6 +26,7 @@ from rerec.cli_manners import (
     stopped_text,
 )
 from .cli_measure import add_bench
+from .cli_plan import add_plan
 from .cli_score import add_score
 from .cli_serve import add_serve
 from .cli_train import add_train
@@ -47,7 +48,7 @@ def make_parser(
     commands = top.add_subparsers(
         dest='command', required=True, metavar='command', parser_class=kind
     )
-    before = (add_data, add_train)
+    before = (add_data, add_plan, add_train)
     use = (add_evaluate, add_recommend, add_app, add_serve, add_runs)
     for add in (*before, *use, add_score, add_bench, add_completion):
         add(commands)
@@ -93,10 +94,11 @@ def parse(
         from_file = parser.set_defaults_with_config(**read_config(common.config))
     flags, unknown = parser.parse_known_args(words)
     command = flags.command
-    if command != 'train' and from_file:
+    has_fields = command in ('train', 'plan')
+    if not has_fields and from_file:
         problem = f'{from_file[0]} is no flag of `rerec {command}`'
         raise DataError(problem, common.config, remedy=f'see `rerec {command} --help`')
-    if command != 'train' and unknown:
+    if not has_fields and unknown:
         parser.error(f'unrecognized arguments: {" ".join(unknown)}')
     flags.settings = read_settings([*from_file, *unknown])
     flags.debug = common.debug

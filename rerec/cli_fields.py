@@ -16,7 +16,6 @@ SET_BY_RUN = dict(  # Fields that a run sets itself, and the flag to use instead
     max_steps='--steps',
     seed='--seed',
     resume_from_checkpoint='--resume',
-    num_train_epochs='--steps',
 )
 
 # %% ../nbs/cli/02_fields.ipynb #968922cd

@@ -252,7 +252,7 @@ def test_a_model_without_a_chat_template(there):
         ('--learning_rate nan', '--learning_rate'),
         ('--order upwards --tau 2', "order: is 'upwards'"),
         ('--method', 'warm start'),
-        ('--num_train_epochs 3', '--steps'),
+        ('--num_train_epochs 3 --steps 2', '--steps'),
     ],
 )
 def test_what_would_fail_later_fails_first(there, more, problem):

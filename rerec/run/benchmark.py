@@ -126,6 +126,7 @@ def train_benchmark(
 # %% ../../nbs/run/16_benchmark.ipynb #8029de67
 LLAMA_3B = dict(
     per_device_train_batch_size=12,
+    per_device_eval_batch_size=12,  # TRL needs whole groups
     gradient_accumulation_steps=8,
     num_generations=12,
     learning_rate=1e-6,

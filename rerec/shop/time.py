@@ -126,11 +126,15 @@ def reinforcement_seconds(
     run: Run,  # Numbers of answers and steps
     throughput: Throughput,  # Throughput of this machine
     prompt_tokens: float,  # Mean length of a prompt
+    n_queries: int = 0,  # Training queries, for a run of epochs
 ) -> float:  # Time in seconds
     "Predict the time of sampling and learning (ours)."
     draws = MEAN_DRAWS if settings['refill'] else 1
     per_draw = settings['per_device_train_batch_size'] * settings['gradient_accumulation_steps']
-    answers = min(run.answers, run.steps * draws * per_draw)  # whichever limit comes first
+    by_length = run.steps * draws * per_draw
+    if run.steps <= 0:
+        by_length = settings.get('num_train_epochs', 3) * n_queries * settings['num_generations']
+    answers = min(run.answers or by_length, by_length)  # whichever limit comes first
     siblings = settings['num_generations'] if settings.get('share_prompt', True) else 1
     sampling = answers * (throughput.write + throughput.reread / siblings)
     learned = answers / draws  # the other draws were replaced
@@ -144,12 +148,13 @@ def estimate_minutes(
     row_tokens: int,  # Tokens of all rows of the warm start; 0 if it is done
     n_rows: int,  # Number of these rows
     prompt_tokens: float,  # Mean length of a prompt
+    n_queries: int = 0,  # Training queries, for a run of epochs
 ) -> dict[str, float]:  # Minutes by stage
     "Predict the minutes of each stage of a run (ours)."
     stages = {'warm start': row_tokens * throughput.token + n_rows / ROWS_A_STEP * throughput.step}
     if run.method in METHODS:
         settings = trainer_settings(run) | run.trainer
-        taken = reinforcement_seconds(settings, run, throughput, prompt_tokens)
+        taken = reinforcement_seconds(settings, run, throughput, prompt_tokens, n_queries)
         stages['reinforcement'] = taken
     if run.method == 'SFT':
         per_answer = (ANSWER + prompt_tokens) * throughput.token + throughput.step / ROWS_A_STEP
@@ -189,6 +194,5 @@ def predict_minutes(
     lengths = [len(tokenizer(text)['input_ids']) for text in prompt_texts(material)]
     run = replace(run, n_test=len(material.test))  # there may be fewer than were asked for
     prompt_tokens = sum(lengths) / len(lengths)
-    return estimate_minutes(
-        run, throughput, is_left * row_tokens, is_left * len(rows), prompt_tokens
-    )
+    left = is_left * row_tokens, is_left * len(rows)
+    return estimate_minutes(run, throughput, *left, prompt_tokens, len(material.train))
