@@ -16,7 +16,7 @@ setup(
     long_description_content_type='text/markdown',
     author=cfg['author'], author_email=cfg['author_email'], keywords=cfg['keywords'],
     license='Apache-2.0', url=cfg['git_url'],
-    packages=find_packages(include=[cfg['lib_path'], cfg['lib_path']+'.*']), package_data={cfg['lib_path']: ['mini/*.csv', 'probes/*.jsonl', 'words/*.csv']},
+    packages=find_packages(include=[cfg['lib_path'], cfg['lib_path']+'.*']), package_data={cfg['lib_path']: ['mini/*.csv', 'probes/*.jsonl', 'words/*.csv', 'configs/*', 'configs/accelerate/*']},
     python_requires='>='+cfg['min_python'], install_requires=reqs('requirements'),
     extras_require={k: reqs(f'{k}_requirements') for k in ('dev', 'docs', 'gguf', 'bench', 'reword', 'app', 'serve', 'completion', 'lab')},
     entry_points={'nbdev': [f"{cfg['lib_path']}={cfg['lib_path']}._modidx:d"],

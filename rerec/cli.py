@@ -26,7 +26,7 @@ from rerec.cli_manners import (
     stopped_text,
 )
 from .cli_measure import add_bench
-from .cli_plan import add_plan
+from .cli_plan import add_config, add_plan
 from .cli_score import add_score
 from .cli_serve import add_serve
 from .cli_train import add_train
@@ -48,7 +48,7 @@ def make_parser(
     commands = top.add_subparsers(
         dest='command', required=True, metavar='command', parser_class=kind
     )
-    before = (add_data, add_plan, add_train)
+    before = (add_data, add_config, add_plan, add_train)
     use = (add_evaluate, add_recommend, add_app, add_serve, add_runs)
     for add in (*before, *use, add_score, add_bench, add_completion):
         add(commands)

@@ -163,7 +163,10 @@ def benchmark_folder_run(
     changes = run_changes(flags)
     preset = preset_settings(flags.preset or 'ours', flags.full)
     sizes = LLAMA_3B if flags.full else {}
-    changes['trainer'] = sizes | preset | changes['trainer']  # flags win
+    longest = {}
+    if flags.max_new_tokens:  # in training and in tests
+        longest = dict(max_completion_length=flags.max_new_tokens)
+    changes['trainer'] = sizes | preset | longest | changes['trainer']  # flags win
     if flags.full and flags.preset == 'official':
         changes = dict(max_new_tokens=768, steps=-1) | changes
     make_run = full_run if flags.full else benchmark_run

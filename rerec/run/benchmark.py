@@ -132,7 +132,6 @@ LLAMA_3B = dict(
     learning_rate=1e-6,
     beta=1e-3,
     temperature=0.6,
-    max_completion_length=512,
     lr_scheduler_type='constant_with_warmup',
     warmup_steps=20,
     bf16=True,
