@@ -249,7 +249,11 @@ def run_train(flags):  # Flags of rerec train
         'a data set': train_data_set,
         'a benchmark folder': train_benchmark_folder,
     }
-    return trainings[source_of(flags)](flags)
+    source = source_of(flags)
+    if int(os.environ.get('WORLD_SIZE') or 1) > 1 and source != 'a benchmark folder':
+        remedy = 'leave the launcher out, or give --data a benchmark folder'
+        raise DataError(f'{source} is trained by one process', remedy=remedy)
+    return trainings[source](flags)
 
 # %% ../nbs/cli/03_train.ipynb #eb27b90a
 TRAIN_EXAMPLES = """\

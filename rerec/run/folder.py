@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['FOLDER_SETTINGS', 'TABLES', 'LIBRARIES', 'Run', 'settings_of', 'read_json', 'data_checksums', 'data_record',
-           'changed_files', 'same_place', 'check_same_run', 'open_run', 'commit_of_package', 'provenance',
-           'newest_checkpoint', 'publish']
+           'changed_files', 'same_place', 'check_same_run', 'prepare_folder', 'open_run', 'commit_of_package',
+           'provenance', 'newest_checkpoint', 'replace_folder', 'new_draft', 'publish']
 
 # %% ../../nbs/run/07_folder.ipynb #f8e610cf
 import hashlib
@@ -28,6 +28,7 @@ from rerec.base.core import (
     share_files,
     write_json,
 )
+from .together import first_alone
 
 # %% ../../nbs/run/07_folder.ipynb #d4a8609c
 @dataclass(frozen=True)
@@ -169,10 +170,10 @@ def check_same_run(
         raise DataError(message, run.folder, remedy='bring them back, or use another --name')
 
 # %% ../../nbs/run/07_folder.ipynb #cf46345d
-def open_run(
+def prepare_folder(
     run: Run,  # Folder, and whether to resume
-) -> Path:  # Folder that was written
-    "Make the folder of a run; an old one is continued only if asked, and with its own settings."
+):
+    "Write the settings of a run; an old one is continued only if asked, and with its own settings."
     folder = Path(run.folder)
     file = folder / 'config.json'
     if file.exists():
@@ -184,7 +185,14 @@ def open_run(
     if not file.exists():
         stored = dict(settings=settings_of(run), data=data_record(run), **provenance())
         write_json(file, stored)
-    return folder
+
+# %% ../../nbs/run/07_folder.ipynb #07f0a001
+def open_run(
+    run: Run,  # Folder, and whether to resume
+) -> Path:  # Folder that was written
+    "Make or continue the folder of a run; of several processes, the first does it."
+    first_alone(lambda: prepare_folder(run))
+    return Path(run.folder)
 
 # %% ../../nbs/run/07_folder.ipynb #138d68af
 LIBRARIES = ('torch', 'transformers', 'trl', 'peft', 'torch-geometric', 'accelerate')
@@ -221,6 +229,28 @@ def newest_checkpoint(
     return max(finished, key=lambda p: int(p.name.split('-')[1]), default=None)
 
 # %% ../../nbs/run/07_folder.ipynb #f80844dc
+def replace_folder(
+    draft: Path,  # Complete folder under another name
+    folder: Path,  # Folder in its final place, there or not
+):
+    "Put a complete folder in the place of another."
+    old = folder.with_name(f'.{folder.name}.old.draft')
+    shutil.rmtree(old, ignore_errors=True)
+    share_files(draft)
+    if folder.exists():
+        folder.rename(old)  # removing takes time, in which it would be half a folder
+    draft.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+# %% ../../nbs/run/07_folder.ipynb #07f0a003
+def new_draft(
+    draft: Path,  # Folder to make
+):
+    "Make an empty folder in the place of what a killed process left."
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+
+# %% ../../nbs/run/07_folder.ipynb #07f0a004
 def publish(
     folder: str | Path,  # Folder in its final place
     save: Callable,  # Writes into the folder it is given
@@ -228,18 +258,11 @@ def publish(
     "Make a folder under another name, and rename it when it is complete."
     folder = Path(folder)
     draft = folder.with_name(f'.{folder.name}.new.draft')
-    old = folder.with_name(f'.{folder.name}.old.draft')
-    for path in (draft, old):
-        shutil.rmtree(path, ignore_errors=True)
-    draft.mkdir(parents=True)
+    first_alone(lambda: new_draft(draft))
     try:
         save(draft)
-        share_files(draft)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)  # on a full disk it would be in the way
         raise
-    if folder.exists():
-        folder.rename(old)  # removing takes time, in which it would be half a folder
-    draft.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+    first_alone(lambda: replace_folder(draft, folder))
     return folder

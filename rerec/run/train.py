@@ -41,6 +41,7 @@ from rerec.run.report import (
 )
 from .scorers import evaluate_scores
 from .tables import report_tables, table_of
+from .together import first_alone, first_before_others, is_first
 
 # %% ../../nbs/run/09_train.ipynb #1b20053b
 @dataclass(frozen=True, eq=False)
@@ -65,10 +66,14 @@ def train_lightgcn_cached(
 ) -> LightGCN:  # Embeddings of users and items
     "Train LightGCN on the likes, or read it if it is done."
     path = Path(run.folder) / 'lightgcn.safetensors'
-    if not path.exists():
-        graph = InteractionGraph.from_catalogue(catalogue)
-        train_lightgcn(graph, seed=run.seed, **settings).save(path)
-    return LightGCN.load(path)
+
+    def train_or_load():
+        if not path.exists():
+            graph = InteractionGraph.from_catalogue(catalogue)
+            train_lightgcn(graph, seed=run.seed, **settings).save(path)
+        return LightGCN.load(path)
+
+    return first_before_others(train_or_load)
 
 # %% ../../nbs/run/09_train.ipynb #64818bbb
 def as_rows(
@@ -227,12 +232,11 @@ def store_result(
     data: RunData,  # Data with the test queries
     trainer,  # The trainer, when it is done
     found: dict[str, dict[str, Evaluation]],  # Part to evaluations: warm, ReRec and rankers
-    seconds: float,  # Seconds since the run began
-) -> dict:  # Content of result.json
+    result: dict,  # Content of result.json
+):
     "Store evaluations, numbers, figures and report of a run."
     folder, main = Path(run.folder), next(iter(data.tests))
     save_answers(folder, found[main])
-    result = run_result(run, trainer, found, seconds)
     before, after = found[main]['warm'], found[main]['ReRec']
     examples = example_answers(before, after, data.tests[main], data.catalogue)
     batch = getattr(trainer, 'last_batch', None)  # only ReRecTrainer keeps it
@@ -240,21 +244,21 @@ def store_result(
     pictures = draw_report(folder, found[main], result['curriculum'] or [], answer)
     write_report(folder, asdict(run), result, report_tables(found), examples, pictures)
     write_json(folder / 'result.json', result)  # last: a folder that has it is complete
-    return result
 
 # %% ../../nbs/run/09_train.ipynb #2203c3a3
 def save_as_loaded(
-    model,  # Model that was fine-tuned
+    trainer,  # Trainer with the model that was fine-tuned
     tokenizer,  # Tokenizer of the model
     origin: str | Path,  # Name or folder from which it was loaded
-    folder: str | Path,  # Folder to write the model to
+    folder: Path,  # Folder to write the model to
 ):
     "Save a model so that load_policy reads it back; the small policy has a tokenizer of words."
     if (Path(origin) / 'rerec_words').exists():
-        save_policy(model, tokenizer, folder)
-    else:
-        model.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
+        first_alone(lambda: save_policy(trainer.model, tokenizer, folder))
+        return
+    # with its tokenizer; of weights that are shared, each process has a part
+    trainer.save_model(str(folder))
+    (folder / 'training_args.bin').unlink(missing_ok=True)  # a pickle that nobody needs
 
 # %% ../../nbs/run/09_train.ipynb #b3fb4757
 def train(
@@ -276,14 +280,16 @@ def train(
         ensure_template(tokenizer)
     made = fine_tune(run, data, policy, tokenizer, reward, trainer)
     # before the test queries: a run that stops while it compares keeps its model
-    publish(folder / 'model', partial(save_as_loaded, made.model, tokenizer, model))
+    publish(folder / 'model', partial(save_as_loaded, made, tokenizer, model))
     # a second copy, since the first was trained in place
     before = load_policy(model, **loading)[0].to(made.model.device)
     policies = dict(warm=before, ReRec=made.model)
     tests = data.tests.items()
     found = {part: compare_all(policies, tokenizer, q, data, run.seed) for part, q in tests}
-    result = store_result(run, data, made, found, time.time() - began)
-    for part, evaluations in found.items():
-        say(f'{part}\n{table_of(evaluations).to_string()}\n')
-    say(f'{summary_line(result)} {result["seconds"]:.0f} s; report: {folder / "report.md"}')
+    result = run_result(run, made, found, time.time() - began)
+    first_alone(lambda: store_result(run, data, made, found, result))
+    if is_first():
+        for part, evaluations in found.items():
+            say(f'{part}\n{table_of(evaluations).to_string()}\n')
+        say(f'{summary_line(result)} {result["seconds"]:.0f} s; report: {folder / "report.md"}')
     return result
