@@ -43,7 +43,7 @@ LIMITS = {  # Command to the lowest and the highest value of its numbers; None: 
         concurrency=(1, 1_000),
         price=(0, None),
     ),
-    'train': TRAINING,
+    'train': TRAINING | dict(rehearse=(1, 16)),
     'plan': TRAINING | dict(processes=(1, None), price=(0, None)),
     'evaluate': dict(queries=(0, None)),
     'recommend': dict(candidates=(0, None)),

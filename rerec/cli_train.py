@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['EFFECT', 'TRAIN_EXAMPLES', 'WARM', 'check_preset', 'preset_settings', 'given', 'length_changes', 'run_changes',
            'folder_of', 'small_world_run', 'train_embedded', 'warm_changes', 'data_set_run', 'train_data_set',
-           'benchmark_folder_run', 'train_benchmark_folder', 'check_effect', 'source_of', 'run_train', 'add_count',
-           'add_source_flags', 'add_run_flags', 'add_train']
+           'benchmark_folder_run', 'train_benchmark_folder', 'check_effect', 'source_of', 'rehearse_training',
+           'run_train', 'add_count', 'add_source_flags', 'add_run_flags', 'add_train']
 
 # %% ../nbs/cli/03_train.ipynb #73c13cd0
 import argparse
@@ -241,6 +241,20 @@ def source_of(
     check_effect(flags, source)
     return source
 
+# %% ../nbs/cli/03_train.ipynb #c5d0000a
+def rehearse_training(
+    flags,  # Flags of rerec train
+    source: str,  # What the run learns from
+):
+    "Rehearse a run with a tiny model of the same architecture."
+    if source != 'a benchmark folder':
+        remedy = 'train it: every run begins with a rehearsal of one step'
+        raise DataError(f'--rehearse has no effect on {source}', remedy=remedy)
+    from rerec.full.rehearsal import rehearse_benchmark
+
+    run, official = benchmark_folder_run(flags), flags.preset == 'official'
+    rehearse_benchmark(run, official, flags.rehearse)
+
 # %% ../nbs/cli/03_train.ipynb #0f231f75
 def run_train(flags):  # Flags of rerec train
     "Run `rerec train`: on the small world, a data set or a benchmark folder."
@@ -253,6 +267,8 @@ def run_train(flags):  # Flags of rerec train
     if int(os.environ.get('WORLD_SIZE') or 1) > 1 and source != 'a benchmark folder':
         remedy = 'leave the launcher out, or give --data a benchmark folder'
         raise DataError(f'{source} is trained by one process', remedy=remedy)
+    if flags.rehearse is not None:
+        return rehearse_training(flags, source)
     return trainings[source](flags)
 
 # %% ../nbs/cli/03_train.ipynb #eb27b90a
@@ -264,6 +280,7 @@ TRAIN_EXAMPLES = """\
   rerec train --data my-shop                 your own catalogue, built by `rerec data build`
   rerec train --data my-shop --config job.yaml      flags from a file; on the line they win
   rerec train --data benchmark/movie --steps 10     a folder of RecBench+
+  rerec train --config qwen-3b-full.yaml --rehearse 4    a full run, tried here with a tiny model
 """
 
 # %% ../nbs/cli/03_train.ipynb #5c8b3b29
@@ -322,4 +339,9 @@ def add_run_flags(
 def add_train(commands):  # Subparsers of argparse
     "Add the flags of `rerec train`."
     about = 'train a policy with ReRec; other flags are fields of ReRecConfig'
-    add_run_flags(add_command(commands, 'train', about, TRAIN_EXAMPLES, run_train))
+    p = add_command(commands, 'train', about, TRAIN_EXAMPLES, run_train)
+    add_run_flags(p)
+    rehearse = (
+        'with a benchmark folder: three steps with a tiny model instead, by one process and by N'
+    )
+    p.add_argument('--rehearse', type=int, nargs='?', const=2, metavar='N', help=rehearse)

@@ -21,6 +21,7 @@ from ..base.distractors import add_candidates
 from ..base.titles import TitleIndex
 from ..method.official import OfficialReward
 from ..method.settings import ReRecConfig
+from ..method.trainer import ReRecTrainer
 from .folder import Run, open_run
 from .train import RunData, config_of, train, train_lightgcn_cached
 
@@ -111,6 +112,7 @@ def train_benchmark(
     run: Run,  # Run as benchmark_run returns it
     official: bool = False,  # Whether prompt and reward are those of the published code
     check: Callable = lambda run, data: None,  # Called with the data before anything is trained
+    trainer: type = ReRecTrainer,  # Class of the trainer
 ) -> dict:  # Content of result.json
     "Fine-tune a language model on a benchmark folder."
     check_writable(run.folder)  # before a benchmark is read and LightGCN is trained
@@ -121,7 +123,7 @@ def train_benchmark(
     reward = official_reward(data, config_of(run, data.settings)) if official else None
     dtype = 'bfloat16' if torch.cuda.is_available() else 'float32'
     # train opens the folder again, so the run goes on as a resumed one
-    return train(replace(run, resume=True), data, run.model, reward, dtype=dtype)
+    return train(replace(run, resume=True), data, run.model, reward, trainer, dtype=dtype)
 
 # %% ../../nbs/run/16_benchmark.ipynb #8029de67
 LLAMA_3B = dict(
