@@ -27,8 +27,9 @@ from ..method.lightgcn import LightGCN, train_lightgcn
 from ..method.rewards import DualGraphReward
 from ..method.settings import ReRecConfig
 from ..method.trainer import ReRecTrainer
+from .alarms import AlarmBell
 from .baselines import ranker
-from .callbacks import MetricsFile, ProgressBar, SharedCheckpoints
+from .callbacks import MetricsFile, ProgressBar, SharedCheckpoints, read_metrics
 from .evaluation import Evaluation, evaluate
 from .folder import Run, open_run, provenance, publish
 from rerec.run.report import (
@@ -159,6 +160,8 @@ def fine_tune(
         data.validation, data.catalogue, data.titles, prompt=data.prompt, **data.answering
     )
     watch = [MetricsFile(Path(run.folder) / 'metrics.jsonl', 'rerec'), SharedCheckpoints()]
+    bell = AlarmBell(rows=read_metrics(run.folder))  # of a run that goes on, what it has logged
+    watch.append(bell)
     made = trainer(
         model=model,
         args=config,
@@ -172,6 +175,7 @@ def fine_tune(
     )
     made.remove_callback(PrinterCallback)  # it would print every log, which the bar shows already
     made.add_callback(ProgressBar('ReRec', made))
+    made.alarms = bell.alarms
     last = latest_checkpoint(config.output_dir)  # skips one that is half written
     made.train(resume_from_checkpoint=str(last) if last else None)
     return made
@@ -223,6 +227,7 @@ def run_result(
         **parts.pop(main),  # the first part gives the main fields
         **parts,
         curriculum=curriculum and curriculum.history,
+        alarms=getattr(trainer, 'alarms', {}),
         provenance=provenance(),
     )
 
