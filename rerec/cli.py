@@ -27,6 +27,7 @@ from rerec.cli_manners import (
 )
 from .cli_measure import add_bench
 from .cli_plan import add_config, add_plan
+from .cli_rollouts import add_rollouts
 from .cli_score import add_score
 from .cli_serve import add_serve
 from .cli_train import add_train
@@ -49,7 +50,7 @@ def make_parser(
         dest='command', required=True, metavar='command', parser_class=kind
     )
     before = (add_data, add_config, add_plan, add_train)
-    use = (add_evaluate, add_recommend, add_app, add_serve, add_runs)
+    use = (add_evaluate, add_recommend, add_app, add_serve, add_runs, add_rollouts)
     for add in (*before, *use, add_score, add_bench, add_completion):
         add(commands)
     top.set_defaults(whole_parser=top)  # for rerec completion

@@ -47,6 +47,7 @@ LIMITS = {  # Command to the lowest and the highest value of its numbers; None: 
     'plan': TRAINING | dict(processes=(1, None), price=(0, None)),
     'evaluate': dict(queries=(0, None)),
     'recommend': dict(candidates=(0, None)),
+    'rollouts': dict(n=(1, None), step=(0, None)),
     'app': dict(port=(1, 2**16 - 1)),
     'bench': dict(
         seed=SEED,

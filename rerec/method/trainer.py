@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['StepState', 'local_queries', 'next_step_state', 'read_step', 'log_credit', 'step_statistics', 'TaskTrainer',
-           'record_rewards', 'report_success', 'CurriculumTrainer', 'ReRecTrainer']
+           'record_rewards', 'report_success', 'CurriculumTrainer', 'rollout_columns', 'ReRecTrainer']
 
 # %% ../../nbs/method/10_trainer.ipynb #a1045538
 from collections.abc import Sequence
@@ -31,6 +31,7 @@ from .epochs import StopAfterAnswers, StopAfterEpochs, WholeEpochs
 from .penalties import penalised_tokens, shared_reader
 from .refill import full_batch
 from .rewards import normalised
+from .rollouts import record_rollouts
 from .settings import curriculum_of
 from .sharing import SharedPrompt
 
@@ -217,6 +218,20 @@ class CurriculumTrainer(Resumable, WholeEpochs, TaskTrainer):
     def _update_curriculum(self):
         report_success(self)
 
+# %% ../../nbs/method/10_trainer.ipynb #a1045601
+def rollout_columns(
+    trainer,  # Trainer that extends ReRecTrainer
+) -> dict:  # Columns of the batch: query, reward, right, penalised
+    "Collect what is stored of this process's answers, beside their tokens and advantages."
+    state = trainer.step_state
+    queries = local_queries(state.queries, trainer.num_generations, state.local)
+    return dict(
+        query=torch.tensor(queries),
+        reward=state.rewards[state.local],
+        right=state.right[state.local],
+        penalised=state.penalised,
+    )
+
 # %% ../../nbs/method/10_trainer.ipynb #929300be
 class ReRecTrainer(CurriculumTrainer):
     "Train with GRPO, reasoning-aware advantages, an online curriculum and task metrics."
@@ -241,9 +256,17 @@ class ReRecTrainer(CurriculumTrainer):
         self.reader.start_batch()
         output = super()._draw(n_local)
         output['advantages'] = self.token_advantages()
+        if self.args.log_completions:
+            output |= rollout_columns(self)
         kept = ('completion_ids', 'completion_mask', 'advantages')
         self.last_batch = {k: output[k].cpu() for k in kept}  # for the figures of a report
         return output
+
+    def _generate_and_score_completions(self, inputs):
+        batch = super()._generate_and_score_completions(inputs)
+        if self.args.log_completions and self.model.training:
+            record_rollouts(self, batch)
+        return batch
 
     def _read_answers(self, output):
         read_step(self, output)

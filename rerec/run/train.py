@@ -81,12 +81,12 @@ def as_rows(
     queries: Sequence[Query],  # Queries with their candidates
     catalogue: Catalogue,  # Items of the queries
     prompt: Callable = render_prompt,  # (query, catalogue) to a prompt
-) -> Dataset:  # Columns prompt, truth, candidates
+) -> Dataset:  # Columns prompt, truth, candidates, kind
     "Write queries as the trainer reads them."
     rows = []
     for q in queries:
         # these reach the reward function by their names
-        columns = dict(truth=list(q.truth), candidates=list(q.candidates))
+        columns = dict(truth=list(q.truth), candidates=list(q.candidates), kind=q.kind)
         rows.append(dict(prompt=prompt(q, catalogue), **columns))
     return Dataset.from_list(rows)
 
