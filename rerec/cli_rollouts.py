@@ -11,12 +11,12 @@ import sys
 
 from .shop.use import add_command
 
-# %% ../nbs/cli/10_rollouts.ipynb #2e023079
+# %% ../nbs/cli/10_rollouts.ipynb #8b082f02
 def run_rollouts(flags):  # Flags of rerec rollouts
     "Run `rerec rollouts`: print answers that a run has learned from."
-    from rerec.method.rollouts import choose_rollouts, read_rollouts, rollout_text
+    from rerec.method.rollouts import choose_rollouts, load_rollouts, rollout_text
 
-    rows = read_rollouts(flags.folder)
+    rows = load_rollouts(flags.folder)
     right = True if flags.right else False if flags.wrong else None
     chosen = choose_rollouts(rows, flags.kind, right, flags.step, flags.sort, flags.n)
     colour = sys.stdout.isatty() and not os.environ.get('NO_COLOR')

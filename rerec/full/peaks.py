@@ -57,7 +57,7 @@ class TotalTracker(MemTracker):
     def _track_module_params_and_buffers(self, module, install_grad_hooks=False):
         return super()._track_module_params_and_buffers(module, install_grad_hooks=False)
 
-# %% ../../nbs/full/03_learning_memory.ipynb #1dda07f9
+# %% ../../nbs/full/03_learning_memory.ipynb #d6eb7ce9
 def temporary_peak(
     work: Callable,  # Function without arguments, which computes with the model
     model: torch.nn.Module,  # Model of fake tensors, with its gradients
@@ -68,10 +68,10 @@ def temporary_peak(
     with tracker:
         work()
     peak = tracker.get_tracker_snapshot('peak')[torch.device('cpu')]
-    stays = sum(p.nbytes for p in model.parameters())
-    stays += sum(p.grad.nbytes for p in model.parameters() if p.grad is not None)
-    stays += sum(b.nbytes for b in model.buffers())
-    return peak['Total'] - stays
+    before = sum(p.nbytes for p in model.parameters())
+    before += sum(p.grad.nbytes for p in model.parameters() if p.grad is not None)
+    before += sum(b.nbytes for b in model.buffers())
+    return peak['Total'] - before
 
 # %% ../../nbs/full/03_learning_memory.ipynb #b399022e
 def with_fake_weights(

@@ -75,7 +75,7 @@ def token_counter(
         return lambda text: round(len(text) / LETTERS), True
     return lambda text: len(tokenizer(text)['input_ids']), False
 
-# %% ../../nbs/full/05_plan.ipynb #639a7ec0
+# %% ../../nbs/full/05_plan.ipynb #77402fea
 def benchmark_facts(
     run: Run,  # Folder of the data, model, number of candidates, seed
     official: bool = False,  # Whether prompts are those of the published code
@@ -83,11 +83,11 @@ def benchmark_facts(
     "Read how many queries a benchmark folder has, and how long their prompts are."
     catalogue, queries = load_benchmark(run.data, TitleIndex)
     learned, _, _ = split_queries(queries, run.seed)
-    some = sample_queries(learned, SAMPLE, run.seed)
-    some = add_candidates(some, catalogue, n=run.n_candidates, seed=run.seed)
+    sample = sample_queries(learned, SAMPLE, run.seed)
+    sample = add_candidates(sample, catalogue, n=run.n_candidates, seed=run.seed)
     write = partial(render_prompt, task=BOXED_TASK) if official else render_prompt
     count, estimated = token_counter(run.model)
-    texts = [' '.join(m['content'] for m in write(q, catalogue)) for q in some]
+    texts = [' '.join(m['content'] for m in write(q, catalogue)) for q in sample]
     prompts = tuple(count(text) + TEMPLATE for text in texts)
     return DataFacts(len(learned), prompts, (), estimated)
 
@@ -101,7 +101,7 @@ def demonstration_text(
     shown = candidate_facts(snippets, query.candidates, [request])
     return ''.join(part.text for part in demonstrate(snippets, query, request, shown))
 
-# %% ../../nbs/full/05_plan.ipynb #435ca6ce
+# %% ../../nbs/full/05_plan.ipynb #4935312c
 def data_set_facts(
     run: Run,  # Data set, model, facts in a prompt, seed
 ) -> DataFacts:
@@ -110,9 +110,9 @@ def data_set_facts(
     snippets = shop_snippets(run, data)
     write = lookup_prompt(snippets, run.method)
     count, estimated = token_counter(run.model)
-    some = sample_queries(data.parts['train'], SAMPLE, run.seed)
-    prompts = tuple(count(write(q, data.catalogue)[0]['content']) for q in some)
-    texts = [demonstration_text(snippets, q) for q in some]
+    sample = sample_queries(data.parts['train'], SAMPLE, run.seed)
+    prompts = tuple(count(write(q, data.catalogue)[0]['content']) for q in sample)
+    texts = [demonstration_text(snippets, q) for q in sample]
     answers = tuple(count(text) for text in texts if text)
     return DataFacts(len(data.parts['train']), prompts, answers, estimated)
 

@@ -202,7 +202,7 @@ def rehearse_part(
     trainer = GivenAnswers if part['given'] else ReRecTrainer
     train_benchmark(Run(**part['run']), part['official'], trainer=trainer)
 
-# %% ../../nbs/full/07_rehearsal.ipynb #6a97a82d
+# %% ../../nbs/full/07_rehearsal.ipynb #aa46cd7e
 def launch_part(
     run: Run,  # Run of the part
     official: bool,  # Whether prompt and reward are those of the published code
@@ -216,9 +216,9 @@ def launch_part(
     call = 'import sys; from rerec.full.rehearsal import rehearse_part; rehearse_part(sys.argv[1])'
     launcher = ['-m', 'torch.distributed.run', '--standalone', '--no-python']
     words = [*launcher, f'--nproc_per_node={processes}', sys.executable, '-c', call, str(file)]
-    quiet = dict(ACCELERATE_USE_CPU='true', OMP_NUM_THREADS='1', CUDA_VISIBLE_DEVICES='')
+    environment = dict(ACCELERATE_USE_CPU='true', OMP_NUM_THREADS='1', CUDA_VISIBLE_DEVICES='')
     ran = subprocess.run(
-        [sys.executable, *words], env=os.environ | quiet, capture_output=True, text=True
+        [sys.executable, *words], env=os.environ | environment, capture_output=True, text=True
     )
     if ran.returncode:
         lines = [line for line in ran.stderr.splitlines() if 'Error' in line] or [
