@@ -6,10 +6,8 @@
 __all__ = ['QWEN_3B', 'LLAMA_3_2_3B', 'SMOLLM2', 'QWEN_HALF_B', 'KNOWN_CONFIGS', 'SHARDING', 'model_config', 'on_meta',
            'ModelSize', 'cached_numbers', 'largest_block', 'model_size', 'static_bytes', 'cache_bytes']
 
-# %% ../../nbs/full/02_memory.ipynb #107be03d
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from functools import partial
+# %% ../../nbs/full/02_memory.ipynb #f9d6ad46
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch

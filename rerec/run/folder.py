@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['FOLDER_SETTINGS', 'TABLES', 'LIBRARIES', 'Run', 'settings_of', 'read_json', 'data_checksums', 'data_record',
-           'changed_files', 'same_place', 'check_same_run', 'prepare_folder', 'open_run', 'commit_of_package',
-           'provenance', 'newest_checkpoint', 'replace_folder', 'new_draft', 'publish']
+           'changed_files', 'same_place', 'check_same_run', 'packages', 'prepare_folder', 'open_run',
+           'commit_of_package', 'provenance', 'newest_checkpoint', 'replace_folder', 'new_draft', 'publish']
 
 # %% ../../nbs/run/07_folder.ipynb #f8e610cf
 import hashlib
@@ -169,6 +169,12 @@ def check_same_run(
         message = f'began with other data; these files of {run.data} differ: {", ".join(files)}'
         raise DataError(message, run.folder, remedy='bring them back, or use another --name')
 
+# %% ../../nbs/run/07_folder.ipynb #07f0a005
+def packages() -> dict[str, str]:  # Name to version
+    "List every installed package, to make the environment of a run again."
+    found = importlib.metadata.distributions()
+    return dict(sorted((d.metadata['Name'], d.version) for d in found if d.metadata['Name']))
+
 # %% ../../nbs/run/07_folder.ipynb #cf46345d
 def prepare_folder(
     run: Run,  # Folder, and whether to resume
@@ -183,8 +189,8 @@ def prepare_folder(
         check_same_run(run, read_json(file))
     remove_drafts(folder)  # drafts that a killed process left behind
     if not file.exists():
-        stored = dict(settings=settings_of(run), data=data_record(run), **provenance())
-        write_json(file, stored)
+        stored = dict(settings=settings_of(run), data=data_record(run), packages=packages())
+        write_json(file, stored | provenance())
 
 # %% ../../nbs/run/07_folder.ipynb #07f0a001
 def open_run(

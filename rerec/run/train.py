@@ -30,6 +30,7 @@ from ..method.trainer import ReRecTrainer
 from .alarms import AlarmBell
 from .baselines import ranker
 from .callbacks import MetricsFile, ProgressBar, SharedCheckpoints, read_metrics
+from .card import write_card
 from .evaluation import Evaluation, evaluate
 from .folder import Run, open_run, provenance, publish
 from rerec.run.report import (
@@ -293,6 +294,8 @@ def train(
     found = {part: compare_all(policies, tokenizer, q, data, run.seed) for part, q in tests}
     result = run_result(run, made, found, time.time() - began)
     first_alone(lambda: store_result(run, data, made, found, result))
+    n_queries = len(data.tests[next(iter(data.tests))])
+    first_alone(lambda: write_card(folder / 'model', run, result, n_queries))
     if is_first():
         for part, evaluations in found.items():
             say(f'{part}\n{table_of(evaluations).to_string()}\n')
