@@ -30,7 +30,7 @@ from ..method.trainer import ReRecTrainer
 from .alarms import AlarmBell
 from .baselines import ranker
 from .callbacks import MetricsFile, ProgressBar, SharedCheckpoints, read_metrics
-from .card import write_card
+from .card import write_model_card
 from .evaluation import Evaluation, evaluate
 from .folder import Run, open_run, provenance, publish
 from rerec.run.report import (
@@ -295,7 +295,7 @@ def train(
     result = run_result(run, made, found, time.time() - began)
     first_alone(lambda: store_result(run, data, made, found, result))
     n_queries = len(data.tests[next(iter(data.tests))])
-    first_alone(lambda: write_card(folder / 'model', run, result, n_queries))
+    first_alone(lambda: write_model_card(folder / 'model', run, result, n_queries))
     if is_first():
         for part, evaluations in found.items():
             say(f'{part}\n{table_of(evaluations).to_string()}\n')

@@ -18,7 +18,7 @@ from ..base.core import Query, check_writable, write_json
 from ..base.models import load_policy
 from ..run.baselines import ranker
 from ..run.benchmark import sample_queries
-from ..run.card import write_card
+from ..run.card import write_model_card
 from ..run.evaluation import Evaluation
 from ..run.folder import Run, open_run, provenance
 from ..run.language import METHODS, ask_model, train_policy, trainer_settings
@@ -211,7 +211,7 @@ def trained_and_tested(
         report(run, folder, result, found, material.test, data)
     if (folder / 'model').is_dir():
         licence = data.about['settings']['licence']
-        write_card(folder / 'model', run, result, len(material.test), licence)
+        write_model_card(folder / 'model', run, result, len(material.test), licence)
     write_json(folder / 'result.json', result)  # last: a run that has it is done
     return result
 
