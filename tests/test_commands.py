@@ -648,6 +648,10 @@ def every_line(url):
         ' --full --use_vllm False --use_cpu True --bf16 False --load_best_model_at_end False'
         ' --gradient_checkpointing False --max_completion_length 6 --num_generations 2'
     )
+    planned = (
+        'plan --data bench --model smollm2 --seed 1 --name p --out w --resume --steps 5'
+        ' --lora-rank 4 --max-new-tokens 6 --test-queries 2'
+    )
     tables_ = '--items items.csv --attributes facts.csv --interactions ratings.csv'
     few = '--queries 40 --candidates 4 --seed 3 --liked 4 --column title=product --lenient'
     reworded = f'--paraphrase {url} --model m --key-variable MY_KEY --per-minute 60000'
@@ -666,8 +670,18 @@ def every_line(url):
         f'train {small_world} --name small --resume',
         ' '.join(map(str, train('full', '--warm', 'graph', '--warm-rows', '2', '--answers', '4')))
         + ' --lora-rank 2 --method GRPO',
-        on_benchmark + ' --name bm --preset ours',
+        on_benchmark
+        + ' --name bm --preset ours --log_completions True --num_completions_to_print 0',
         on_benchmark + ' --name bf' + full,
+        on_benchmark + ' --name br --rehearse 1',
+        'rollouts runs/bm --kind implicit --right --sort reward --step 0 -n 2',
+        'rollouts runs/bm --wrong',
+        'config qwen-3b-lora --out configs',
+        planned + ' --full --preset ours --gpu H100 --processes 2 --sharding zero3 --price 2'
+        ' --use_vllm False',
+        'plan --data shop --model toy --method ReRec --warm graph --warm-rows 2 --answers 8'
+        ' --facts-in-prompt 1 --like earlier',
+        'plan --data shop --model toy --warm-steps 2',
         'evaluate --run runs/a --part validation --queries 2 --json',
         'evaluate --data shop --model toy --name plain --out w --queries 2',
         'recommend --run runs/a --data shop --user u3 --liked "Silver River" --candidates 3 --again --json x',  # noqa: E501
@@ -709,6 +723,11 @@ def test_every_flag_of_every_command_once(there, monkeypatch, rewording_server):
     films = [q for q in write_queries(world, 160, seed=1) if q.domain == 'movie']
     toy_benchmark(there / 'bench', world, films)
     toy_benchmark(there / 'movie', world, films)
+    earlier = there / 'earlier'
+    earlier.mkdir()
+    (earlier / 'config.json').write_text((there / 'runs' / 'a' / 'config.json').read_text())
+    times = [dict(stage='rerec', step=k, step_time=2.0) for k in (1, 2)]
+    (earlier / 'metrics.jsonl').write_text(''.join(json.dumps(row) + '\n' for row in times))
     answer = dict(model='m', domain='movie', query_id=films[0].id, response=None)
     Path('answers.jsonl').write_text(json.dumps(answer) + '\n')
     Path('two.txt').write_text('a war film\na comedy\n')

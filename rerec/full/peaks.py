@@ -23,7 +23,7 @@ from ..base.prefix import draw_tokens
 from ..base.siblings import siblings_together
 from .memory import on_meta
 
-# %% ../../nbs/full/03_learning_memory.ipynb #383025e1
+# %% ../../nbs/full/03_learning_memory.ipynb #b4ffee23
 def with_layers(
     config: PretrainedConfig,  # Config of a causal language model
     n: int,  # Number of layers
@@ -32,7 +32,7 @@ def with_layers(
     small = copy.deepcopy(config)
     small.num_hidden_layers = n
     if getattr(small, 'layer_types', None):
-        small.layer_types = small.layer_types[:n]
+        small.layer_types = (list(small.layer_types) * n)[:n]  # as often as needed
     return small
 
 # %% ../../nbs/full/03_learning_memory.ipynb #496c772b
