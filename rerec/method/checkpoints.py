@@ -7,7 +7,6 @@ __all__ = ['checkpoint_log', 'SEAL', 'TaskMetrics', 'weight_checksums', 'damaged
            'restore_progress', 'had_ended', 'load_ended', 'Resumable']
 
 # %% ../../nbs/method/13_checkpoints.ipynb #5e770403
-import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +16,7 @@ from safetensors.torch import save as as_bytes
 from transformers import TrainerState
 from transformers.utils import logging
 
-from ..base.core import DataError, is_json, write_json
+from ..base.core import DataError, checksum, is_json, write_json
 from .epochs import seen_all
 
 # %% ../../nbs/method/13_checkpoints.ipynb #13c00006
@@ -62,11 +61,8 @@ def weight_checksums(
 ) -> dict[str, str]:  # Name of a file to its SHA-256
     "Compute the checksums of weights, optimiser and schedule in a checkpoint."
     names = ('*.safetensors', 'optimizer.pt', 'scheduler.pt')
-    found = {}
-    for path in sorted(p for name in names for p in Path(folder).glob(name)):
-        with path.open('rb') as f:
-            found[path.name] = hashlib.file_digest(f, 'sha256').hexdigest()
-    return found
+    files = sorted(path for name in names for path in Path(folder).glob(name))
+    return {path.name: checksum(path) for path in files}
 
 # %% ../../nbs/method/13_checkpoints.ipynb #13c00003
 def damaged_files(

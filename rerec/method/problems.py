@@ -171,7 +171,7 @@ def two_sizes(
 ) -> Problem | None:
     "Check that the size of a generation is given once."
     if s.get('generation_batch_size') and s.get('steps_per_generation'):
-        remedy = 'leave one of the two out'
+        remedy = 'set one of the two, not both'
         return Problem('generation_batch_size', 'and steps_per_generation say the same', remedy)
 
 # %% ../../nbs/method/16_problems.ipynb #0d7f0bc2

@@ -65,7 +65,7 @@ def record_rollouts(
         folder = Path(trainer.args.output_dir) / 'rollouts'
         folder.mkdir(parents=True, exist_ok=True)
         file = folder / f'{trainer.state.global_step:06d}.parquet'
-        draft = file.with_suffix('.part')
+        draft = file.with_name(f'.{file.name}.part')  # as remove_drafts finds it
         pd.DataFrame(rows).to_parquet(draft)
         os.replace(draft, file)
 

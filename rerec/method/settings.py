@@ -6,11 +6,11 @@
 __all__ = ['setting', 'ReRecConfig', 'curriculum_of']
 
 # %% ../../nbs/method/09_settings.ipynb #0f988d6e
-import os
 from dataclasses import dataclass, field
 
 from trl import GRPOConfig
 
+from ..base.together import n_processes
 from rerec.method.advantages import (
     Credit,
 )
@@ -56,8 +56,7 @@ class ReRecConfig(GRPOConfig):
     loss_type: str = setting('dapo', 'TRL loss; "dapo" divides by all output tokens.')
 
     def __post_init__(self):
-        processes = int(os.environ.get('WORLD_SIZE') or 1)
-        problems = setting_problems(vars(self), processes)
+        problems = setting_problems(vars(self), n_processes())
         if problems:  # before TRL, which names one at a time
             raise ValueError('\n'.join(map(str, problems)))
         super().__post_init__()

@@ -8,7 +8,6 @@ __all__ = ['FOLDER_SETTINGS', 'TABLES', 'LIBRARIES', 'Run', 'settings_of', 'read
            'commit_of_package', 'provenance', 'newest_checkpoint', 'replace_folder', 'new_draft', 'publish']
 
 # %% ../../nbs/run/07_folder.ipynb #f8e610cf
-import hashlib
 import importlib.metadata
 import json
 import os
@@ -23,12 +22,13 @@ import torch
 
 from rerec.base.core import (
     DataError,
+    checksum,
     is_json,
     remove_drafts,
     share_files,
     write_json,
 )
-from .together import first_alone
+from ..base.together import first_alone
 
 # %% ../../nbs/run/07_folder.ipynb #d4a8609c
 @dataclass(frozen=True)
@@ -113,12 +113,9 @@ def data_checksums(
     folder = Path(folder)
     if (folder / 'data.json').is_file():
         return read_json(folder / 'data.json')['files']  # stored when the data set was built
-    found = {}
-    for path in sorted(folder.glob('*')) if folder.is_dir() else ():
-        if path.is_file() and path.name.startswith(TABLES):
-            with path.open('rb') as f:
-                found[path.name] = hashlib.file_digest(f, 'sha256').hexdigest()
-    return found
+    files = sorted(folder.glob('*')) if folder.is_dir() else ()
+    tables = [path for path in files if path.is_file() and path.name.startswith(TABLES)]
+    return {path.name: checksum(path) for path in tables}
 
 # %% ../../nbs/run/07_folder.ipynb #90ea2244
 def data_record(

