@@ -91,6 +91,8 @@ RANGES = dict(
     tau=SHARE,
     revisit=SHARE,
     keep_at_least=SHARE,
+    window=COUNT,
+    window_epochs=COUNT,
     refill=Range(),
     max_answers=Range(),
     # how often something is done

@@ -46,6 +46,8 @@ class ReRecConfig(GRPOConfig):
     )
     revisit: float = setting(0.1, 'Share of the mastered queries that return in each epoch.')
     keep_at_least: float = setting(0.25, 'Smallest share of all queries in an epoch.')
+    window: int = setting(4096, 'Queries of a stream that the curriculum sees at a time.')
+    window_epochs: int = setting(1, 'Epochs of each window of a stream.')
     refill: int = setting(
         0, 'Most further draws of a step, to replace all-right or all-wrong groups.'
     )
@@ -77,12 +79,13 @@ class ReRecConfig(GRPOConfig):
 def curriculum_of(
     args: ReRecConfig,  # Settings of the run
     n_queries: int,  # Number of rows of the training set
+    window: int = 0,  # Number of the window of a stream, each with its own shuffles
 ) -> Curriculum:  # Curriculum at its first epoch
     "Make the curriculum of a run."
     return Curriculum(
         n_queries,
         tau=args.tau,
-        seed=args.seed,
+        seed=args.seed + window,
         order=args.order,
         revisit=args.revisit,
         keep_at_least=args.keep_at_least,

@@ -9,9 +9,11 @@ __all__ = ['StepState', 'local_queries', 'next_step_state', 'read_step', 'log_cr
 # %% ../../nbs/method/10_trainer.ipynb #a1045538
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from accelerate.utils import gather
+from datasets import IterableDataset
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from trl import GRPOConfig, GRPOTrainer
@@ -34,6 +36,7 @@ from .rewards import normalised
 from .rollouts import record_rollouts
 from .settings import curriculum_of
 from .sharing import SharedPrompt
+from .streams import StreamCurriculum
 
 # %% ../../nbs/method/10_trainer.ipynb #5e770507
 @dataclass(eq=False)
@@ -175,7 +178,13 @@ class CurriculumTrainer(Resumable, WholeEpochs, TaskTrainer):
         super().__init__(*args, **kwargs)
         if self.args.refill and self.accelerator.num_processes > 1:
             raise ValueError('refill needs a single process: set refill=0')
-        self.curriculum = curriculum_of(self.args, len(self.train_dataset))
+        if isinstance(self.train_dataset, IterableDataset):
+            sizes = self.args.window, self.args.window_epochs
+            make = partial(curriculum_of, self.args)
+            self.train_dataset = StreamCurriculum(self.train_dataset, *sizes, make)
+            self.curriculum = self.train_dataset  # which holds the rows of its window, too
+        else:
+            self.curriculum = curriculum_of(self.args, len(self.train_dataset))
         self.sampled = 0  # Answers sampled so far, over all processes
         if self.args.max_steps <= 0:  # epochs shrink, so their steps are not known
             self.add_callback(StopAfterEpochs(self))
