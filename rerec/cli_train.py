@@ -53,6 +53,9 @@ def length_changes(
     "Collect what the flags say about the length of a run."
     if flags.settings.get('num_train_epochs') is None:
         return given(steps=flags.steps)
+    if flags.stream is not None:
+        problem = '--num_train_epochs has no effect on --stream, whose length is not known'
+        raise DataError(problem, remedy='give --steps')
     if flags.steps is not None:
         problem = '--steps and --num_train_epochs both say how long to train'
         raise DataError(problem, remedy='give one of them')
@@ -64,6 +67,7 @@ def run_changes(
 ) -> dict:  # Fields of Run
     "Collect what the flags change in the settings of any run with --data."
     changes = length_changes(flags) | given(
+        stream=flags.stream,
         lora_rank=flags.lora_rank,
         max_new_tokens=flags.max_new_tokens,
         n_test=flags.test_queries,
@@ -190,6 +194,7 @@ def train_benchmark_folder(flags):  # Flags of rerec train
 EFFECT = {  # Flags that not every source of data has a use for
     'the small world': ('warm_steps',),
     'a data set': (
+        'stream',
         'model',
         'method',
         'warm',
@@ -202,6 +207,7 @@ EFFECT = {  # Flags that not every source of data has a use for
         'test_queries',
     ),
     'a benchmark folder': (
+        'stream',
         'model',
         'full',
         'preset',
@@ -303,6 +309,7 @@ def add_source_flags(
 ):
     "Add the flags for data, model and method of a run."
     data = 'a data set of `rerec data build`, or a benchmark folder; without it, the small world'
+    stream = 'with --data: training queries from parquet files, such as "queries/*.parquet"'
     model = "with --data: a name on the hub, a folder, or 'smollm2' (default)"
     full = 'with a benchmark folder: settings of the full GPU run instead of those for two cores'
     preset = 'with a benchmark folder: our settings, prompt and reward, or the published ones'
@@ -310,6 +317,7 @@ def add_source_flags(
     warm = 'with a data set: from the catalogue alone, with training queries (default), '
     warm += 'shorter ones, or none'
     p.add_argument('--data', help=data)
+    p.add_argument('--stream', metavar='FILES', help=stream)
     p.add_argument('--model', help=model)
     p.add_argument('--full', action='store_true', help=full)
     p.add_argument('--preset', choices=('ours', 'official'), help=preset)

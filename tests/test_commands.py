@@ -674,11 +674,12 @@ def every_line(url):
         + ' --name bm --preset ours --log_completions True --num_completions_to_print 0',
         on_benchmark + ' --name bf' + full,
         on_benchmark + ' --name br --rehearse 1',
+        on_benchmark + ' --name bs --stream more/*.parquet --window 3',
         'rollouts runs/bm --kind implicit --right --sort reward --step 0 -n 2',
         'rollouts runs/bm --wrong',
         'config qwen-3b-lora --out configs',
         planned + ' --full --preset ours --gpu H100 --processes 2 --sharding zero3 --price 2'
-        ' --use_vllm False',
+        ' --use_vllm False --stream more/*.parquet',
         'plan --data shop --model toy --method ReRec --warm graph --warm-rows 2 --answers 8'
         ' --facts-in-prompt 1 --like earlier',
         'plan --data shop --model toy --warm-steps 2',
@@ -714,8 +715,11 @@ def test_every_flag_of_every_command_once(there, monkeypatch, rewording_server):
     pytest.importorskip('gradio')
     pytest.importorskip('fastapi')
     from rerec import cli_serve
+    from rerec.base.data import load_benchmark
+    from rerec.base.distractors import add_candidates
     from rerec.run.kinds import write_queries
     from rerec.run.policy import toy_benchmark
+    from rerec.run.shards import write_shards
     from rerec.run.world import mini_world
     from rerec.shop import page
 
@@ -723,6 +727,8 @@ def test_every_flag_of_every_command_once(there, monkeypatch, rewording_server):
     films = [q for q in write_queries(world, 160, seed=1) if q.domain == 'movie']
     toy_benchmark(there / 'bench', world, films)
     toy_benchmark(there / 'movie', world, films)
+    catalogue, queries = load_benchmark(there / 'bench')
+    write_shards(add_candidates(queries, catalogue, n=5), there / 'more', per_file=30)
     earlier = there / 'earlier'
     earlier.mkdir()
     (earlier / 'config.json').write_text((there / 'runs' / 'a' / 'config.json').read_text())

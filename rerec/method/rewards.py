@@ -87,12 +87,16 @@ def preference_alignment(
 ) -> Float[Tensor, 'b']:  # PAS, -1 to 1
     "Compute the cosine between the listed items' embeddings and the right ones' (the paper's PAS)."
     ranked, truth, listed = first_ranked(ranked, truth, k, listed)
-    unit = normalize(items).to(ranked.device)
+    items = items.to(ranked.device)
+    few = ranked.numel() < len(items)  # of a large table only the rows that are used are divided
+    table = items if few else normalize(items)
     cosines = []
     # row -1 takes the vector of row 0, which mean_over_ranked masks
     blocks = zip(ranked.clamp(min=0).split(1024), truth.clamp(min=0).split(1024))
     for rows, wanted in blocks:
-        a, b = embedding(rows, unit), embedding(wanted, unit)  # b k d, b m d
+        a, b = embedding(rows, table), embedding(wanted, table)  # b k d, b m d
+        if few:
+            a, b = normalize(a, dim=-1), normalize(b, dim=-1)
         cosines.append(torch.linalg.vecdot(a[:, :, None], b[:, None]))  # b k m
     return mean_over_ranked(torch.cat(cosines), ranked, truth, listed)
 
@@ -221,7 +225,7 @@ class DualGraphReward:
                 f'facts are about {attributes.n_items} items, '
                 f'embeddings about {len(items)}, titles about {len(titles)}'
             )
-        if not torch.isfinite(items).all():
+        if not all(torch.isfinite(part).all() for part in items.split(100_000)):
             raise ValueError('an embedding is not finite')
         self.attributes = attributes
         self.items = items.detach().cpu()

@@ -37,6 +37,7 @@ class Run:
 
     folder: str = 'runs/run'  # Folder of the run
     data: str = ''  # Folder of a benchmark or of a data set; '' is the small world
+    stream: str = ''  # Parquet files of training queries, as a pattern; '' takes those of data
     model: str = ''  # Name on the hub, a folder, or 'smollm2'; '' is the small policy
     method: str = 'ReRec'  # How the model is fine-tuned
     seed: int = 0  # Random seed of queries, weights, sampling and order
@@ -151,8 +152,9 @@ def check_same_run(
     stored: dict,  # Contents of its config.json
 ):
     "Raise `DataError` if settings or data differ from those that a run began with."
-    old, new = stored['settings'], settings_of(run)
-    changed = [k for k in new if old.get(k) != new[k] and k not in FOLDER_SETTINGS]
+    # a setting that is newer than the run had its default
+    old, new = settings_of(Run()) | stored['settings'], settings_of(run)
+    changed = [k for k in new if old[k] != new[k] and k not in FOLDER_SETTINGS]
     record = stored.get('data', {})
     for name in FOLDER_SETTINGS:
         # files say more about data than their place
