@@ -85,7 +85,7 @@ def _answer_end(text, begin):
 @lru_cache(maxsize=8)
 def _title_marks(index):
     "Check whether a title of the catalogue has a mark in it, which is rare."
-    return any(_MARK.search(item.title) for item in index.items)
+    return index.any_title(_MARK)
 
 # %% ../../nbs/base/19_answers.ipynb #b9a2ed10
 _FIELD_END = re.compile(r'\n|\[ ?SEP ?\]|["“”*]*,')

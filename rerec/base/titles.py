@@ -109,6 +109,10 @@ class TitleIndex:
         "Keep the rows that a written year allows."
         return _rows_of_year(rows, self.years, year)
 
+    def any_title(self, pattern: re.Pattern) -> bool:
+        "Check whether a pattern occurs in a title of the catalogue."
+        return any(pattern.search(item.title) for item in self.items)
+
     def closest(self, rows: Sequence[int], written: str) -> tuple[int, ...]:  # Some of the rows
         "Keep the rows whose title is written exactly so, if there are any."
         if len(rows) < 2:
