@@ -35,13 +35,13 @@ def write_rows(
 ):
     "Write rows into a file of Arrow."
     held = []
-    with pa.OSFile(str(file), 'wb') as out, pa.ipc.new_file(out, schema) as writer:
+    with pa.OSFile(str(file), 'wb') as out, pa.ipc.new_file(out, schema) as rows_out:
         for row in rows:
             held.append(row)
             if len(held) == block:
-                writer.write_batch(pa.RecordBatch.from_pylist(held, schema))
+                rows_out.write_batch(pa.RecordBatch.from_pylist(held, schema))
                 held = []
-        writer.write_batch(pa.RecordBatch.from_pylist(held, schema))
+        rows_out.write_batch(pa.RecordBatch.from_pylist(held, schema))
 
 # %% ../../nbs/base/30_mapped.ipynb #71e34d65
 class MappedRows(Sequence):
@@ -56,17 +56,17 @@ class MappedRows(Sequence):
     def __getitem__(self, row: int) -> dict:
         return {name: self.table[name][row].as_py() for name in self.table.column_names}
 
-# %% ../../nbs/base/30_mapped.ipynb #482f17e0
+# %% ../../nbs/base/30_mapped.ipynb #a002531c
 ITEM = pa.schema(dict(title=pa.string(), domain=pa.string(), year=pa.int32(), id=pa.string()))
 
-
+# %% ../../nbs/base/30_mapped.ipynb #95eabd67
 class MappedItems(MappedRows):
     "Read the items of a catalogue where they are needed."
 
     def __getitem__(self, row: int) -> Item:
         return Item(**super().__getitem__(row))
 
-
+# %% ../../nbs/base/30_mapped.ipynb #f94fca63
 class MappedYears:
     "Read the year of an item; None if it is not known."
 
@@ -76,14 +76,14 @@ class MappedYears:
     def __getitem__(self, row: int) -> int | None:
         return int(self.years[row]) or None
 
-# %% ../../nbs/base/30_mapped.ipynb #7d9d4a94
+# %% ../../nbs/base/30_mapped.ipynb #7f4f45e2
 def form_hash(
     form: str,  # Normal form
 ) -> int:  # Number of 64 bits
     "Compute the hash that a spelling is found by."
     return int.from_bytes(hashlib.blake2b(form.encode(), digest_size=8).digest(), 'little')
 
-
+# %% ../../nbs/base/30_mapped.ipynb #1139bf9f
 class MappedForms:
     "Map a spelling to rows of items, like a dictionary."
 
@@ -143,8 +143,8 @@ class RunMatcher:
         runs = [(i, j) for i in range(n) for j in range(min(n, i + self.longest), i, -1)]
         keys = [form_hash(text[begins[i] : begins[j]]) for i, j in runs]
         keys = np.array(keys, np.uint64)
-        places = np.searchsorted(self.hashes, keys)
-        known = self.hashes[np.minimum(places, len(self.hashes) - 1)] == keys
+        slots = np.searchsorted(self.hashes, keys)
+        known = self.hashes[np.minimum(slots, len(self.hashes) - 1)] == keys
         found, free = [], 0
         for k in np.flatnonzero(known):  # from left to right, the longest first
             i, j = runs[k]
@@ -187,7 +187,7 @@ def write_titles(
     settings = dict(longest=longest, marked=marked)
     (folder / 'titles.json').write_text(json.dumps(settings))
 
-# %% ../../nbs/base/30_mapped.ipynb #9bac8da1
+# %% ../../nbs/base/30_mapped.ipynb #a651b193
 class MappedTitles(TitleIndex):
     "Hold the titles of a catalogue in files; no typing error is forgiven."
 
@@ -214,7 +214,7 @@ class MappedTitles(TitleIndex):
         "Check whether a pattern occurs in a title; the mark of an answer was looked for before."
         return self.marked if pattern is _MARK else super().any_title(pattern)
 
-
+# %% ../../nbs/base/30_mapped.ipynb #bc700d6d
 class SameForms:
     "Give back a spelling: the matcher names spellings themselves instead of their numbers."
 

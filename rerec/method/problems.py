@@ -77,10 +77,12 @@ class Range:
             start = 'a number'
         return start if self.highest == inf else f'{start} to {self.highest:g}'
 
-# %% ../../nbs/method/16_problems.ipynb #8e29981e
+# %% ../../nbs/method/16_problems.ipynb #5a2e71c0
 SHARE = Range(0, 1)
 POSITIVE = Range(0, above=True)
 COUNT = Range(1)
+
+# %% ../../nbs/method/16_problems.ipynb #8e29981e
 RANGES = dict(
     # what ReRec adds
     w1=Range(),

@@ -12,6 +12,7 @@ from itertools import islice
 
 import numpy as np
 from datasets import IterableDataset
+from fastcore.basics import patch
 
 from .curriculum import Curriculum
 
@@ -62,26 +63,21 @@ class StreamCurriculum:
         "Return the figures of the finished epochs of this window."
         return self.inner.history
 
-    def next_batch(self, n: int) -> list[int]:
-        "Return the numbers of the next n queries; a new window opens when this one is used up."
-        if self.inner.epoch >= self.epochs - 1 and not self.inner.remaining:
-            _move_window(self)
-        return [self.first + row for row in self.inner.next_batch(n)]
+# %% ../../nbs/method/18_streams.ipynb #872b8e2e
+@patch
+def next_batch(self: StreamCurriculum, n: int) -> list[int]:  # Numbers of queries
+    "Return the next n queries; a new window opens when this one is used up."
+    if self.inner.epoch >= self.epochs - 1 and not self.inner.remaining:
+        _move_window(self)
+    return [self.first + row for row in self.inner.next_batch(n)]
 
-    def update(self, queries, r_hat):
-        "Count rollouts: numbers of queries, and the share of the best reward of each."
-        self.inner.update(np.asarray(queries, int) - self.first, r_hat)
+# %% ../../nbs/method/18_streams.ipynb #a3616ff0
+@patch
+def update(self: StreamCurriculum, queries, r_hat):
+    "Count rollouts: numbers of queries, and the share of the best reward of each."
+    self.inner.update(np.asarray(queries, int) - self.first, r_hat)
 
-    def state_dict(self) -> dict:
-        "Return all that is needed to go on, but for the stream."
-        place = dict(first=self.first, windows=self.windows, position=self.position)
-        return place | dict(inner=self.inner.state_dict())
-
-    def load_state_dict(self, state: dict):
-        "Go on where the state was saved: read its window again."
-        _return_to(self, state)
-
-# %% ../../nbs/method/18_streams.ipynb #ce6ee9ad
+# %% ../../nbs/method/18_streams.ipynb #c85330f0
 def _read_from(self, position):
     "Start reading where the stream said that it was; None is its first query."
     self.position = position
@@ -90,7 +86,7 @@ def _read_from(self, position):
         self.current.load_state_dict(position)
     self.reader = iter(self.current)
 
-
+# %% ../../nbs/method/18_streams.ipynb #e0fea9ff
 def _open_window(self):
     "Read the rows of a window, and begin its curriculum."
     found = list(islice(self.reader, self.window))
@@ -102,7 +98,7 @@ def _open_window(self):
     self.size = len(found)
     return self.make(len(found), self.windows - 1)
 
-
+# %% ../../nbs/method/18_streams.ipynb #eeb456b6
 def _move_window(self):
     "Go on to the next window; after the last one, to the first."
     self.first += self.size
@@ -117,9 +113,17 @@ def _move_window(self):
         _read_from(self, None)
         self.inner = _open_window(self)
 
+# %% ../../nbs/method/18_streams.ipynb #8c998e38
+@patch
+def state_dict(self: StreamCurriculum) -> dict:
+    "Return all that is needed to go on, but for the stream."
+    place = dict(first=self.first, windows=self.windows, position=self.position)
+    return place | dict(inner=self.inner.state_dict())
 
-def _return_to(self, state):
-    "Read the window of a state again, and set its curriculum."
+# %% ../../nbs/method/18_streams.ipynb #6266c6ef
+@patch
+def load_state_dict(self: StreamCurriculum, state: dict):
+    "Go on where the state was saved: read its window again."
     self.first = state['first']
     self.windows = state['windows'] - 1
     _read_from(self, state['position'])
