@@ -165,6 +165,6 @@ def add_bench(commands):  # Subparsers of argparse
     p.add_argument('--facts-in-prompt', type=int, default=3, help="of 'language' (default 3)")
     p.add_argument('--warm-rows', type=int, default=0, help="of 'language' (300, or 70 if short)")
     p.add_argument('--greedy', action='store_true', help=greedy)
-    add_count(p, '--answers', "answers sampled in reinforcement of 'language' (default 2560)")
+    add_count(p, '--answers', "answers sampled in reinforcement of 'language' (default 3200)")
     p.add_argument('--model', default='smollm2', help="of 'language': a name or a folder")
     p.add_argument('--out', default='runs/evidence', help='folder of rows (default runs/evidence)')

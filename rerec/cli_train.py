@@ -131,13 +131,12 @@ def data_set_run(
     flags,  # Flags of rerec train
 ):  # A Run
     "Make the run that the flags describe, on a data set."
-    from rerec.shop.runs import SHOP_TRAINER, shop_run
+    from rerec.shop.runs import shop_run
 
     changes = run_changes(flags) | warm_changes(flags)
     if 'num_train_epochs' in flags.settings and flags.method in ('SFT', 'warm start', 'untuned'):
         problem = f'--num_train_epochs has no effect on --method {flags.method!r}'
         raise DataError(problem, remedy='leave it out')
-    changes['trainer'] = SHOP_TRAINER | changes['trainer']
     changes |= given(
         facts_in_prompt=flags.facts_in_prompt,
         answers=flags.answers,

@@ -52,7 +52,7 @@ class Job:
     method: str
     seed: int
     tag: str = 'usual'
-    answers: int = 2560
+    answers: int = 3200
     trainer: tuple = ()
 
     @property

@@ -110,10 +110,11 @@ def run_hours(
 def answer_seconds(
     times: Sequence[float],  # Seconds of each update, two at least
     answers: float,  # Answers that are sampled for an update
+    tests: Sequence[float] = (),  # Seconds of each test between these updates
 ) -> float:  # Seconds
-    "Compute what an answer takes: sampled, scored and learned from."
+    "Compute what an answer takes: sampled, scored and learned from, with its share of the tests."
     later = times[1:]
-    return sum(later) / len(later) / answers
+    return (sum(later) / len(later) + sum(tests) / len(times)) / answers
 
 # %% ../../nbs/full/04_time.ipynb #1754f0ac
 def logged_answer_seconds(
@@ -121,11 +122,13 @@ def logged_answer_seconds(
     sizes: Sizes,  # Sizes of that run
 ) -> float:  # Seconds; DataError if its log has fewer than two times
     "Measure what an answer took in an earlier run."
-    times = [row['step_time'] for row in read_metrics(folder) if 'step_time' in row]
+    rows = read_metrics(folder)
+    times = [row['step_time'] for row in rows if 'step_time' in row]
+    tests = [row['eval_runtime'] for row in rows if 'eval_runtime' in row]
     if len(times) < 2:
         problem = f'has logged {len(times)} times of updates'
         raise DataError(problem, folder, remedy='a run of a few steps more logs them')
-    return answer_seconds(times, sizes.answers / sizes.updates_each)
+    return answer_seconds(times, sizes.answers / sizes.updates_each, tests)
 
 # %% ../../nbs/full/04_time.ipynb #813e3e00
 def hours_like(
@@ -154,8 +157,8 @@ def reinforcement_of(
 # %% ../../nbs/full/04_time.ipynb #51a70f59
 def measure_prediction(
     path: str = 'runs/plan.json',  # File for the result
-    short: int = 10,  # Updates of the run that is measured
-    long: int = 60,  # Updates of the run that is predicted
+    short: int = 40,  # Updates of the run that is measured
+    long: int = 120,  # Updates of the run that is predicted
     seed: int = 0,  # Random seed of both runs
 ) -> dict:  # Seconds predicted and taken, with their provenance
     "Predict the time of a run from that of a shorter one, and make it."

@@ -8,6 +8,7 @@ __all__ = ['checkpoint_log', 'SEAL', 'TaskMetrics', 'weight_checksums', 'damaged
 
 # %% ../../nbs/method/13_checkpoints.ipynb #5e770403
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,8 +45,10 @@ class TaskMetrics:
             return super().evaluate(eval_dataset, ignore_keys, metric_key_prefix)
         was_training = self.model.training
         self.model.eval()
+        began = time.perf_counter()
         metrics = self.evaluator(self.model, self.processing_class)
         found = {f'{metric_key_prefix}_{k}': v for k, v in metrics.items()}
+        found[f'{metric_key_prefix}_runtime'] = time.perf_counter() - began
         self.log(found)
         self.model.train(was_training)
         handler = self.callback_handler

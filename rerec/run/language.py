@@ -57,7 +57,7 @@ def ask_model(
 # %% ../../nbs/run/27_language.ipynb #8b0a4f16
 LANGUAGE_TRAINER = dict(
     per_device_train_batch_size=8,  # one group
-    gradient_accumulation_steps=8,  # queries a step
+    gradient_accumulation_steps=4,  # queries a step
     num_generations=8,
     learning_rate=6e-5,
     lr_scheduler_type='constant_with_warmup',
@@ -92,7 +92,7 @@ GRPO = dict(
 OFFICIAL_BATCH = dict(
     num_generations=5,
     per_device_train_batch_size=5,
-    gradient_accumulation_steps=13,
+    gradient_accumulation_steps=6,
     refill=0,
 )
 METHODS = dict(ReRec={}, GRPO=GRPO, official=official_method() | OFFICIAL_BATCH)

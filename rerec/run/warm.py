@@ -51,7 +51,7 @@ def language_run(
         n_candidates=5,
         n_test=500,
         n_validation=50,
-        answers=2560,
+        answers=3200,
         steps=1000,  # the number of answers ends it before
         max_new_tokens=80,  # a demonstration has about 40
         warm='short',
