@@ -286,6 +286,7 @@ TRAIN_EXAMPLES = """\
   rerec train --learning_rate 3e-4 --w_penalty 0    any field of ReRecConfig: no penalty here
   rerec train --data my-shop                 your own catalogue, built by `rerec data build`
   rerec train --data my-shop --config job.yaml      flags from a file; on the line they win
+  rerec train --data my-shop --stream "more/*.parquet"    training queries from files
   rerec train --data benchmark/movie --steps 10     a folder of RecBench+
   rerec train --config qwen-3b-full.yaml --rehearse 4    a full run, tried here with a tiny model
 """
