@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['EFFECT', 'TRAIN_EXAMPLES', 'WARM', 'check_preset', 'preset_settings', 'given', 'length_changes', 'run_changes',
            'folder_of', 'small_world_run', 'train_embedded', 'warm_changes', 'data_set_run', 'train_data_set',
-           'benchmark_folder_run', 'train_benchmark_folder', 'check_effect', 'source_of', 'rehearse_training',
-           'run_train', 'add_count', 'add_source_flags', 'add_run_flags', 'add_train']
+           'check_stream', 'benchmark_folder_run', 'train_benchmark_folder', 'check_effect', 'source_of',
+           'rehearse_training', 'run_train', 'add_count', 'add_source_flags', 'add_run_flags', 'add_train']
 
 # %% ../nbs/cli/03_train.ipynb #73c13cd0
 import argparse
@@ -53,9 +53,6 @@ def length_changes(
     "Collect what the flags say about the length of a run."
     if flags.settings.get('num_train_epochs') is None:
         return given(steps=flags.steps)
-    if flags.stream is not None:
-        problem = '--num_train_epochs has no effect on --stream, whose length is not known'
-        raise DataError(problem, remedy='give --steps')
     if flags.steps is not None:
         problem = '--steps and --num_train_epochs both say how long to train'
         raise DataError(problem, remedy='give one of them')
@@ -67,7 +64,6 @@ def run_changes(
 ) -> dict:  # Fields of Run
     "Collect what the flags change in the settings of any run with --data."
     changes = length_changes(flags) | given(
-        stream=flags.stream,
         lora_rank=flags.lora_rank,
         max_new_tokens=flags.max_new_tokens,
         n_test=flags.test_queries,
@@ -156,6 +152,21 @@ def train_data_set(flags):  # Flags of rerec train
     print(f'ask it:  rerec recommend --run {quoted} "..."')
     print(f'or open a page:  rerec app --run {quoted}')
 
+# %% ../nbs/cli/03_train.ipynb #9b1d20aa
+def check_stream(
+    flags,  # Flags of rerec train
+    steps: int,  # Steps of the run; 0 or less: epochs
+):
+    "Raise `DataError` for files of queries that cannot be read, and for a run without an end."
+    if flags.stream is None:
+        return
+    from rerec.run.shards import shard_files
+
+    shard_files(flags.stream)
+    if steps <= 0:
+        problem = '--stream has no epochs, since nobody knows how long it is'
+        raise DataError(problem, remedy='give --steps')
+
 # %% ../nbs/cli/03_train.ipynb #c5d00007
 def benchmark_folder_run(
     flags,  # Flags of rerec train
@@ -163,7 +174,7 @@ def benchmark_folder_run(
     "Make the run that the flags describe, on a benchmark folder, with small or full settings."
     from rerec.run.benchmark import LLAMA_3B, benchmark_run, full_run
 
-    changes = run_changes(flags)
+    changes = run_changes(flags) | given(stream=flags.stream)
     preset = preset_settings(flags.preset or 'ours', flags.full)
     sizes = LLAMA_3B if flags.full else {}
     longest = {}
@@ -174,7 +185,9 @@ def benchmark_folder_run(
         changes = dict(max_new_tokens=768, steps=-1) | changes
     make_run = full_run if flags.full else benchmark_run
     model = flags.model or 'smollm2'
-    return make_run(flags.data, model=model, folder=folder_of(flags), **changes)
+    run = make_run(flags.data, model=model, folder=folder_of(flags), **changes)
+    check_stream(flags, run.steps)
+    return run
 
 # %% ../nbs/cli/03_train.ipynb #6075e7ef
 def train_benchmark_folder(flags):  # Flags of rerec train
@@ -193,7 +206,6 @@ def train_benchmark_folder(flags):  # Flags of rerec train
 EFFECT = {  # Flags that not every source of data has a use for
     'the small world': ('warm_steps',),
     'a data set': (
-        'stream',
         'model',
         'method',
         'warm',
@@ -286,7 +298,7 @@ TRAIN_EXAMPLES = """\
   rerec train --learning_rate 3e-4 --w_penalty 0    any field of ReRecConfig: no penalty here
   rerec train --data my-shop                 your own catalogue, built by `rerec data build`
   rerec train --data my-shop --config job.yaml      flags from a file; on the line they win
-  rerec train --data my-shop --stream "more/*.parquet"    training queries from files
+  rerec train --data benchmark/movie --stream "more/*.parquet"    training queries from files
   rerec train --data benchmark/movie --steps 10     a folder of RecBench+
   rerec train --config qwen-3b-full.yaml --rehearse 4    a full run, tried here with a tiny model
 """
@@ -309,7 +321,7 @@ def add_source_flags(
 ):
     "Add the flags for data, model and method of a run."
     data = 'a data set of `rerec data build`, or a benchmark folder; without it, the small world'
-    stream = 'with --data: training queries from parquet files, such as "queries/*.parquet"'
+    stream = 'with a benchmark folder: training queries from files, such as "more/*.parquet"'
     model = "with --data: a name on the hub, a folder, or 'smollm2' (default)"
     full = 'with a benchmark folder: settings of the full GPU run instead of those for two cores'
     preset = 'with a benchmark folder: our settings, prompt and reward, or the published ones'

@@ -21,7 +21,7 @@ from jaxtyping import Bool, Int, UInt64
 from numpy import ndarray as Array
 
 from .answers import _MARK
-from .core import Item
+from .core import Item, write_json
 from .formats import split_year
 from .spellings import surface_forms
 from .titles import TitleIndex, _search
@@ -81,7 +81,8 @@ def form_hash(
     form: str,  # Normal form
 ) -> int:  # Number of 64 bits
     "Compute the hash that a spelling is found by."
-    return int.from_bytes(hashlib.blake2b(form.encode(), digest_size=8).digest(), 'little')
+    letters = form.encode('utf-8', 'surrogatepass')
+    return int.from_bytes(hashlib.blake2b(letters, digest_size=8).digest(), 'little')
 
 # %% ../../nbs/base/30_mapped.ipynb #1139bf9f
 class MappedForms:
@@ -105,13 +106,11 @@ class MappedForms:
 
     def rows_of(self, key: int) -> list[int]:
         "Return the rows of a hash, in order."
-        first, last = np.searchsorted(self.hashes, np.uint64(key), 'left'), len(self.hashes)
-        found = []
-        while first < last and self.hashes[first] == key:
-            if self.kinds[first] == self.sure:
-                found.append(int(self.rows[first]))
-            first += 1
-        return found
+        first, last = (
+            np.searchsorted(self.hashes, np.uint64(key), end) for end in ('left', 'right')
+        )
+        own = self.kinds[first:last] == self.sure
+        return self.rows[first:last][own].tolist()
 
     def __contains__(self, form: str) -> bool:
         return bool(self.get(form))
@@ -121,30 +120,32 @@ class MappedForms:
 
 # %% ../../nbs/base/30_mapped.ipynb #669bb9f0
 class RunMatcher:
-    "Find the longest spellings in a text, from left to right; stands for the automaton."
+    "Find the longest spellings in a text, from left to right; in the place of the automaton."
 
     def __init__(
         self,
         hashes: UInt64[Array, 'f'],  # Hash of each spelling, sorted
-        longest: int,  # Words of the longest spelling
+        lengths: Sequence[int],  # Numbers of words that spellings have
     ):
         self.hashes = hashes
-        self.longest = longest
+        self.lengths = sorted(lengths, reverse=True)
 
-    def find_matches_as_indexes(
+    def find(
         self,
-        text: str,  # Normal forms of words, each between two spaces
+        forms: Sequence[str],  # Normal forms of words, each between two spaces
     ) -> list[tuple[str, int, int]]:  # Spelling, first character, one past the last
         "Find the spellings of a text."
-        words = [f' {word} ' for word in text[1:-1].split('  ')] if text else []
-        n, begins = len(words), [0]
-        for word in words:
-            begins.append(begins[-1] + len(word))
-        runs = [(i, j) for i in range(n) for j in range(min(n, i + self.longest), i, -1)]
+        text, begins = ''.join(forms), [0]
+        for form in forms:  # some signs are two words, and a wide space is none
+            for word in form[1:-1].split('  ') if form.strip() else [' ']:
+                begins.append(begins[-1] + len(word) + 2)
+        n = len(begins) - 1
+        runs = [(i, i + size) for i in range(n) for size in self.lengths if i + size <= n]
         keys = [form_hash(text[begins[i] : begins[j]]) for i, j in runs]
         keys = np.array(keys, np.uint64)
         slots = np.searchsorted(self.hashes, keys)
-        known = self.hashes[np.minimum(slots, len(self.hashes) - 1)] == keys
+        slots = np.minimum(slots, max(len(self.hashes) - 1, 0))
+        known = self.hashes[slots] == keys if len(self.hashes) else np.zeros(len(keys), bool)
         found, free = [], 0
         for k in np.flatnonzero(known):  # from left to right, the longest first
             i, j = runs[k]
@@ -161,18 +162,19 @@ def write_titles(
     "Write the titles of a catalogue into files that MappedTitles reads."
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    hashes, rows, sure, years = array('Q'), array('i'), array('b'), array('h')
-    longest, marked = 0, False
+    hashes, rows, sure, years = array('Q'), array('i'), array('b'), array('i')
+    (folder / 'titles.json').unlink(missing_ok=True)  # written last: without it nothing is read
+    lengths, marked = set(), False
 
     def noted():
-        nonlocal longest, marked
+        nonlocal marked
         for row, item in enumerate(items):
             for kind, forms in zip((True, False), surface_forms(item)):
                 for form in forms:
                     hashes.append(form_hash(form))
                     rows.append(row)
                     sure.append(kind)
-                    longest = max(longest, form.count('  ') + 1)
+                    lengths.add(form.count('  ') + 1)
             marked = marked or bool(_MARK.search(item.title))
             years.append((split_year(item.title)[1] if item.year is None else item.year) or 0)
             yield {name: getattr(item, name) for name in ITEM.names}
@@ -184,8 +186,7 @@ def write_titles(
     columns['sure'] = np.array(sure, bool)[order]
     for name, column in columns.items():
         np.save(folder / f'{name}.npy', column)
-    settings = dict(longest=longest, marked=marked)
-    (folder / 'titles.json').write_text(json.dumps(settings))
+    write_json(folder / 'titles.json', dict(lengths=sorted(lengths), marked=marked))
 
 # %% ../../nbs/base/30_mapped.ipynb #a651b193
 class MappedTitles(TitleIndex):
@@ -204,11 +205,15 @@ class MappedTitles(TitleIndex):
         self.sure = MappedForms(forms, rows, sure, True)
         self.short = MappedForms(forms, rows, sure, False)
         self.forms = SameForms()
-        self._automaton = RunMatcher(forms, settings['longest'])
+        self.matcher = RunMatcher(forms, settings['lengths'])
         self._search = lru_cache(2**15)(lambda title, near: _search(self, title, 1))
 
     def __reduce__(self):
         return type(self), (self.folder,)
+
+    def matches(self, forms: Sequence[str]) -> list[tuple[str, int, int]]:
+        "Find the longest titles in the normal forms of words: spelling, first and last character."
+        return self.matcher.find(forms)
 
     def any_title(self, pattern: re.Pattern) -> bool:
         "Check whether a pattern occurs in a title; the mark of an answer was looked for before."

@@ -109,6 +109,10 @@ class TitleIndex:
         "Keep the rows that a written year allows."
         return _rows_of_year(rows, self.years, year)
 
+    def matches(self, forms: Sequence[str]) -> list[tuple[int, int, int]]:
+        "Find the longest titles in the normal forms of words: number, first and last character."
+        return self._automaton.find_matches_as_indexes(''.join(forms))
+
     def any_title(self, pattern: re.Pattern) -> bool:
         "Check whether a pattern occurs in a title of the catalogue."
         return any(pattern.search(item.title) for item in self.items)
@@ -202,7 +206,7 @@ def _hits(index, words, forms):
     # where each word begins in the normal form, whose letters are not those of the text
     begins = [0, *accumulate(map(len, forms))]
     hits = []
-    for number, start, end in index._automaton.find_matches_as_indexes(''.join(forms)):
+    for number, start, end in index.matches(forms):
         hits.append((number, bisect_right(begins, start) - 1, bisect_right(begins, end - 1) - 1))
     return hits
 

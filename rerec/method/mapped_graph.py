@@ -32,7 +32,7 @@ def graph_of_table(
     named = facts.group_by('relation', 'value', maintain_order=True).len()
     order = np.argsort(-named['len'].to_numpy(), kind='stable')
     named = named[order].with_row_index('column')
-    cells = facts.join(named, on=['relation', 'value']).sort('item', 'column')
+    cells = facts.join(named, on=['relation', 'value'], nulls_equal=True).sort('item', 'column')
     counts = np.bincount(cells['item'].to_numpy(), minlength=n_items + 1)
     starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
     columns = cells['column'].to_numpy().astype(np.int32)
@@ -86,6 +86,7 @@ def store_graph(
     "Write the item-attribute graph into files that MappedGraph reads."
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / 'facts.arrow').unlink(missing_ok=True)  # written last: without it nothing is read
     common, marks, rare = graph.split
     save_table(folder, 'table', graph.table)
     save_table(folder, 'rare', rare)

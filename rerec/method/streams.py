@@ -14,7 +14,7 @@ import numpy as np
 from datasets import IterableDataset
 from fastcore.basics import patch
 
-from .curriculum import Curriculum
+from .curriculum import Curriculum, _start_next_epoch
 
 # %% ../../nbs/method/18_streams.ipynb #83bc13fc
 class StreamCurriculum:
@@ -31,9 +31,10 @@ class StreamCurriculum:
         self.window = window
         self.epochs = epochs
         self.make = make
-        self.rows = {}  # Rows of this window and of the one before, by number
-        self.windows = 0  # Windows so far
+        self.rows = {}  # Rows of this window and of those just before, by running number
+        self.windows = 0  # Number of windows so far
         self.first = 0
+        self.past = []  # Figures of the epochs of earlier windows
         _read_from(self, None)
         self.inner = _open_window(self)
 
@@ -60,8 +61,8 @@ class StreamCurriculum:
 
     @property
     def history(self) -> list[dict]:
-        "Return the figures of the finished epochs of this window."
-        return self.inner.history
+        "Return the figures of the finished epochs of all windows."
+        return self.past + self.inner.history
 
 # %% ../../nbs/method/18_streams.ipynb #872b8e2e
 @patch
@@ -88,11 +89,15 @@ def _read_from(self, position):
 
 # %% ../../nbs/method/18_streams.ipynb #e0fea9ff
 def _open_window(self):
-    "Read the rows of a window, and begin its curriculum."
+    "Read the rows of a window, and begin its curriculum; after the last query, from the first."
     found = list(islice(self.reader, self.window))
+    if not found and self.position is not None:
+        _read_from(self, None)
+        found = list(islice(self.reader, self.window))
     if not found:
         raise ValueError('the stream has no queries')
-    before = {k: row for k, row in self.rows.items() if k >= self.first - self.window}
+    # a step may draw several times, and its answers are written down at its end
+    before = {k: row for k, row in self.rows.items() if k >= self.first - 4 * self.window}
     self.rows = before | {self.first + k: row for k, row in enumerate(found)}
     self.windows += 1
     self.size = len(found)
@@ -101,23 +106,17 @@ def _open_window(self):
 # %% ../../nbs/method/18_streams.ipynb #eeb456b6
 def _move_window(self):
     "Go on to the next window; after the last one, to the first."
+    _start_next_epoch(self.inner)  # which sums up the last one
+    self.past = self.past + self.inner.history
     self.first += self.size
     self.position = self.current.state_dict()
-    ended = self.size < self.window
-    if not ended:
-        try:
-            self.inner = _open_window(self)
-        except ValueError:  # the stream ended with the window
-            ended = True
-    if ended:
-        _read_from(self, None)
-        self.inner = _open_window(self)
+    self.inner = _open_window(self)
 
 # %% ../../nbs/method/18_streams.ipynb #8c998e38
 @patch
 def state_dict(self: StreamCurriculum) -> dict:
     "Return all that is needed to go on, but for the stream."
-    place = dict(first=self.first, windows=self.windows, position=self.position)
+    place = dict(first=self.first, windows=self.windows, position=self.position, past=self.past)
     return place | dict(inner=self.inner.state_dict())
 
 # %% ../../nbs/method/18_streams.ipynb #6266c6ef
@@ -126,6 +125,7 @@ def load_state_dict(self: StreamCurriculum, state: dict):
     "Go on where the state was saved: read its window again."
     self.first = state['first']
     self.windows = state['windows'] - 1
+    self.past = state['past']
     _read_from(self, state['position'])
     self.inner = _open_window(self)
     self.inner.load_state_dict(state['inner'])

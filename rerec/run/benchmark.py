@@ -103,6 +103,7 @@ def benchmark(
         prompt=partial(render_prompt, task=BOXED_TASK) if official else render_prompt,
         settings=benchmark_settings(run),
         answering=dict(batch_size=16, max_new_tokens=run.max_new_tokens),
+        held=(*validation, *test),
     )
 
 # %% ../../nbs/run/16_benchmark.ipynb #f614e4e7

@@ -16,6 +16,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from glob import glob
 from pathlib import Path
 
 import torch
@@ -84,6 +85,7 @@ def settings_of(
 ) -> dict:  # Field to value, as JSON has them
     "Return the settings that two parts of one run must agree on: all but its place."
     kept = {k: v for k, v in asdict(run).items() if k not in ('resume', 'folder')}
+    kept['stream'] = run.stream and os.path.abspath(run.stream)
     for name in FOLDER_SETTINGS:
         if Path(kept[name]).is_dir() and kept[name]:  # Path('') is the current folder
             kept[name] = os.path.abspath(kept[name])
@@ -126,7 +128,8 @@ def data_record(
     if not run.data:
         return {}
     way = os.path.relpath(run.data, run.folder)
-    return dict(files=data_checksums(run.data), way=Path(way).as_posix())
+    sizes = {path: f'{os.path.getsize(path)} bytes' for path in sorted(glob(run.stream))}
+    return dict(files=data_checksums(run.data) | sizes, way=Path(way).as_posix())
 
 # %% ../../nbs/run/07_folder.ipynb #1265a98a
 def changed_files(

@@ -61,6 +61,7 @@ class RunData:
     prompt: Callable = render_prompt  # (query, catalogue) to a prompt
     settings: dict = field(default_factory=dict)  # Fields of ReRecConfig
     answering: dict = field(default_factory=dict)  # batch_size and max_new_tokens of evaluate
+    held: tuple[Query, ...] = ()  # All validation and test queries, where these are samples
 
 # %% ../../nbs/run/09_train.ipynb #e66c5cbe
 def train_lightgcn_cached(
@@ -96,7 +97,7 @@ def training_rows(
     "Write the training queries as the trainer reads them, or read them from the files of a run."
     if not run.stream:
         return as_rows(data.train, data.catalogue, data.prompt)
-    held = [*data.validation, *(q for part in data.tests.values() for q in part)]
+    held = [*data.held, *data.validation, *(q for part in data.tests.values() for q in part)]
     return stream_rows(run.stream, data.catalogue, data.prompt, held)
 
 # %% ../../nbs/run/09_train.ipynb #d9585c14
