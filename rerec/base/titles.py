@@ -113,10 +113,6 @@ class TitleIndex:
         "Find the longest titles in the normal forms of words: number, first and last character."
         return self._automaton.find_matches_as_indexes(''.join(forms))
 
-    def any_title(self, pattern: re.Pattern) -> bool:
-        "Check whether a pattern occurs in a title of the catalogue."
-        return any(pattern.search(item.title) for item in self.items)
-
     def closest(self, rows: Sequence[int], written: str) -> tuple[int, ...]:  # Some of the rows
         "Keep the rows whose title is written exactly so, if there are any."
         if len(rows) < 2:
@@ -153,6 +149,12 @@ def holds(self: TitleIndex, title: str) -> bool:
     "Check that a text is a title of the catalogue, letter by letter."
     rows, certainty = self._search(title[:LONGEST], 1) if len(title) < LONGEST else ((), '')
     return bool(rows) and certainty == 'sure'
+
+# %% ../../nbs/base/13_titles.ipynb #0cd19a77
+@patch
+def any_title(self: TitleIndex, pattern: re.Pattern) -> bool:
+    "Check whether a pattern occurs in a title of the catalogue."
+    return any(pattern.search(item.title) for item in self.items)
 
 # %% ../../nbs/base/13_titles.ipynb #8edb47106e1a46a883d545849b8ab81b
 @patch
