@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['ITEM', 'write_rows', 'MappedRows', 'MappedItems', 'MappedYears', 'form_hash', 'MappedForms', 'RunMatcher',
-           'write_titles', 'MappedTitles', 'SameForms']
+           'write_titles', 'mapped_array', 'MappedTitles', 'SameForms']
 
 # %% ../../nbs/base/30_mapped.ipynb #554767c0
 import hashlib
@@ -22,9 +22,8 @@ from numpy import ndarray as Array
 
 from .answers import _MARK
 from .core import Item, write_json
-from .formats import split_year
 from .spellings import surface_forms
-from .titles import TitleIndex, _search
+from .titles import TitleIndex, _search, year_of
 
 # %% ../../nbs/base/30_mapped.ipynb #96323a3c
 def write_rows(
@@ -102,7 +101,7 @@ class MappedForms:
 
     def get(self, form: str, default=()) -> list[int]:
         "Return the rows of a spelling, in order."
-        return self.rows_of(form_hash(form)) or default
+        return self[form] or default
 
     def rows_of(self, key: int) -> list[int]:
         "Return the rows of a hash, in order."
@@ -113,10 +112,10 @@ class MappedForms:
         return self.rows[first:last][own].tolist()
 
     def __contains__(self, form: str) -> bool:
-        return bool(self.get(form))
+        return bool(self[form])
 
     def __getitem__(self, form: str) -> list[int]:
-        return self.get(form)
+        return self.rows_of(form_hash(form))
 
 # %% ../../nbs/base/30_mapped.ipynb #669bb9f0
 class RunMatcher:
@@ -176,7 +175,7 @@ def write_titles(
                     sure.append(kind)
                     lengths.add(form.count('  ') + 1)
             marked = marked or bool(_MARK.search(item.title))
-            years.append((split_year(item.title)[1] if item.year is None else item.year) or 0)
+            years.append(year_of(item) or 0)
             yield {name: getattr(item, name) for name in ITEM.names}
 
     write_rows(folder / 'items.arrow', noted(), ITEM)
@@ -188,6 +187,13 @@ def write_titles(
         np.save(folder / f'{name}.npy', column)
     write_json(folder / 'titles.json', dict(lengths=sorted(lengths), marked=marked))
 
+# %% ../../nbs/base/30_mapped.ipynb #d69760ed
+def mapped_array(
+    file: Path,  # Array that numpy wrote
+) -> np.ndarray:  # Pages are read when touched
+    "Map an array into memory."
+    return np.load(file, mmap_mode='c')  # c: changes would stay in this process
+
 # %% ../../nbs/base/30_mapped.ipynb #a651b193
 class MappedTitles(TitleIndex):
     "Hold the titles of a catalogue in files; no typing error is forgiven."
@@ -195,9 +201,7 @@ class MappedTitles(TitleIndex):
     def __init__(self, folder: str | Path):  # Folder that write_titles wrote
         self.folder = Path(folder)
         names = ('forms', 'rows', 'sure', 'years')
-        forms, rows, sure, years = (
-            np.load(self.folder / f'{name}.npy', mmap_mode='r') for name in names
-        )
+        forms, rows, sure, years = (mapped_array(self.folder / f'{name}.npy') for name in names)
         settings = json.loads((self.folder / 'titles.json').read_text())
         self.marked = settings['marked']
         self.items = MappedItems(self.folder / 'items.arrow')
