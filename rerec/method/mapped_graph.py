@@ -18,7 +18,7 @@ from scipy.sparse import csr_array
 from torch import Tensor
 
 from ..base.mapped import MappedRows, mapped_array, write_rows
-from .facts import AttributeGraph
+from .facts import AttributeGraph, ranked_table
 
 # %% ../../nbs/method/19_mapped.ipynb #e5d67e69
 def graph_of_table(
@@ -26,19 +26,11 @@ def graph_of_table(
     facts: pl.DataFrame,  # Columns item, relation, value; doubles count once
 ) -> AttributeGraph:
     "Build the item-attribute graph from columns; ValueError for a fact of an item that is none."
-    if len(facts) and not 0 <= facts['item'].min() <= facts['item'].max() < n_items:
-        raise ValueError(f'items are 0 to {n_items - 1}, found {facts["item"].max()}')
-    facts = facts.unique(maintain_order=True)
-    named = facts.group_by('relation', 'value', maintain_order=True).len()
-    order = np.argsort(-named['len'].to_numpy(), kind='stable')
-    named = named[order].with_row_index('column')
-    cells = facts.join(named, on=['relation', 'value'], nulls_equal=True).sort('item', 'column')
-    counts = np.bincount(cells['item'].to_numpy(), minlength=n_items + 1)
-    starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
-    columns = cells['column'].to_numpy().astype(np.int32)
-    ones = np.ones(len(columns), np.int8)
-    table = csr_array((ones, columns, starts), (n_items + 1, len(named)))
-    return AttributeGraph(n_items, table, tuple(named.select('relation', 'value').rows()))
+    named = facts.select('relation', 'value').unique(maintain_order=True).with_row_index('column')
+    cells = facts.join(named, on=['relation', 'value'], nulls_equal=True)
+    rows, cols = (cells[name].to_numpy().astype(np.int64) for name in ('item', 'column'))
+    names = named.select('relation', 'value').rows()
+    return AttributeGraph(n_items, *ranked_table(n_items, rows, cols, names))
 
 # %% ../../nbs/method/19_mapped.ipynb #525221dc
 def save_table(
