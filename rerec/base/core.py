@@ -173,16 +173,17 @@ class DataError(ValueError):
 # %% ../../nbs/base/01_core.ipynb #7f8baa17
 def write_atomic(
     path: str | Path,  # Destination; missing folders are made
-    text: str,  # Full text of the file
+    text: str | bytes,  # Full content of the file
 ) -> Path:  # Path of the written file
-    "Write a text file so that no reader ever sees half of it."
+    "Write a file so that no reader ever sees half of it."
+    content = text.encode() if isinstance(text, str) else text
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f'.{path.name}.{secrets.token_hex(4)}.part')
     try:
         # not a temporary file of Python, which only its owner may read
-        with draft.open('x', encoding='utf-8') as f:
-            f.write(text)
+        with draft.open('xb') as f:
+            f.write(content)
             f.flush()
             os.fsync(f.fileno())  # else a power failure may leave the new name empty
         os.replace(draft, path)

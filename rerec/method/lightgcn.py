@@ -7,7 +7,6 @@ __all__ = ['bpr_loss', 'LightGCN', 'light_epoch', 'initial_weights', 'train_ligh
 
 # %% ../../nbs/method/03_lightgcn.ipynb #144981a8
 import json
-import os
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -20,6 +19,7 @@ from safetensors.torch import save as as_bytes
 from torch import Tensor
 from torch.nn.functional import embedding, logsigmoid
 
+from ..base.core import write_atomic
 from .graphs import InteractionGraph, Propagate, adjacency, draw_unliked, mix_layers
 
 # %% ../../nbs/method/03_lightgcn.ipynb #24aaf34c
@@ -49,13 +49,8 @@ class LightGCN:
 
     def save(self, path: str | Path) -> Path:
         "Write as safetensors, whole or not at all."
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f'.{path.name}.part')
         tensors = dict(users=self.users.contiguous(), items=self.items.contiguous())
-        part.write_bytes(as_bytes(tensors, dict(history=json.dumps(self.history))))
-        os.replace(part, path)
-        return path
+        return write_atomic(path, as_bytes(tensors, dict(history=json.dumps(self.history))))
 
     @classmethod
     def load(cls, path: str | Path):

@@ -8,11 +8,12 @@ __all__ = ['SORTS', 'TERMINAL', 'rollout_rows', 'record_rollouts', 'load_rollout
 
 # %% ../../nbs/method/17_rollouts.ipynb #5fa27f1b
 import html
-import os
 from pathlib import Path
 
 import pandas as pd
 from accelerate.utils import gather_object
+
+from ..base.core import write_atomic
 
 # %% ../../nbs/method/17_rollouts.ipynb #b96920c6
 def rollout_rows(
@@ -63,11 +64,8 @@ def record_rollouts(
         values.extend(row['reward'] for row in rows)
     if trainer.accelerator.is_main_process:
         folder = Path(trainer.args.output_dir) / 'rollouts'
-        folder.mkdir(parents=True, exist_ok=True)
         file = folder / f'{trainer.state.global_step:06d}.parquet'
-        draft = file.with_name(f'.{file.name}.part')  # as remove_drafts finds it
-        pd.DataFrame(rows).to_parquet(draft)
-        os.replace(draft, file)
+        write_atomic(file, pd.DataFrame(rows).to_parquet())
 
 # %% ../../nbs/method/17_rollouts.ipynb #93d55c0b
 def load_rollouts(

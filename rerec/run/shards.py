@@ -9,13 +9,14 @@ __all__ = ['ROWS_OF_ITEMS', 'SHARD', 'write_shards', 'query_of', 'checked_query'
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from glob import glob
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
 
 import polars as pl
 from datasets import IterableDataset, load_dataset
 
-from ..base.core import Catalogue, DataError, Query
+from ..base.core import Catalogue, DataError, Query, write_atomic
 from ..base.data import query_keys
 
 # %% ../../nbs/run/32_shards.ipynb #26a54bde
@@ -41,11 +42,11 @@ def write_shards(
     reader, files = iter(queries), []
     for part in iter(lambda: list(islice(reader, per_file)), []):  # until nothing is left
         file = folder / f'queries-{len(files):05d}.parquet'
-        draft = file.with_name(f'.{file.name}.part')
         # a block is decoded as a whole, so it is as long as a window
+        content = BytesIO()
         frame = pl.DataFrame([asdict(q) for q in part], schema=SHARD)
-        frame.write_parquet(draft, row_group_size=4096)
-        files.append(draft.replace(file))
+        frame.write_parquet(content, row_group_size=4096)
+        files.append(write_atomic(file, content.getvalue()))
     return files
 
 # %% ../../nbs/run/32_shards.ipynb #bb54bf7f
